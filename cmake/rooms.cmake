@@ -1,0 +1,71 @@
+# cn_room(NAME SOURCES ... [DEPENDS rooms...] [LIBS libraries...])
+#   makes the static library cn_NAME from the sources of src/NAME. DEPENDS are rooms, LIBS are
+#   outside libraries. cn_shared_library() links every room into libclipneuron.so.
+# cn_pkg(VAR module) finds a pkg-config module as the imported target PkgConfig::VAR.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+add_library(cn_flags INTERFACE)
+target_compile_definitions(cn_flags INTERFACE _GNU_SOURCE)
+target_compile_options(cn_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
+  -Wwrite-strings -Wundef -Wvla -Wno-missing-field-initializers -fno-math-errno -fno-trapping-math)
+if(CN_WERROR)
+  target_compile_options(cn_flags INTERFACE -Werror)
+endif()
+if(CN_SANITIZE)
+  target_compile_options(cn_flags INTERFACE -fsanitize=${CN_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(cn_flags INTERFACE -fsanitize=${CN_SANITIZE})
+endif()
+if(CN_FUZZ)
+  target_compile_options(cn_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+function(cn_pkg var module)
+  pkg_check_modules(${var} REQUIRED IMPORTED_TARGET GLOBAL ${module})
+endfunction()
+
+function(cn_room name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LIBS" ${ARGN})
+  add_library(cn_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(cn_${name} PUBLIC "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src")
+  target_compile_definitions(cn_${name} PRIVATE CN_BUILDING=1)
+  target_link_libraries(cn_${name} PUBLIC cn_flags ${ARG_LIBS})
+  foreach(room ${ARG_DEPENDS})
+    target_link_libraries(cn_${name} PUBLIC cn_${room})
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY CN_ROOMS cn_${name})
+endfunction()
+
+function(cn_shared_library)
+  get_property(rooms GLOBAL PROPERTY CN_ROOMS)
+  file(WRITE "${CMAKE_BINARY_DIR}/empty.c" "typedef int cn_empty_translation_unit;\n")
+  add_library(clipneuron SHARED "${CMAKE_BINARY_DIR}/empty.c")
+  list(JOIN rooms "," rooms_list)
+  target_link_libraries(clipneuron PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${rooms_list}>")
+  target_include_directories(clipneuron PUBLIC
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+  set_target_properties(clipneuron PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+  install(TARGETS clipneuron LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/clipneuron" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endfunction()
+
+function(cn_optional_subdirectory dir)
+  if(EXISTS "${PROJECT_SOURCE_DIR}/${dir}/CMakeLists.txt")
+    add_subdirectory(${dir})
+  endif()
+endfunction()

@@ -1,0 +1,77 @@
+/* clipneuron/image.h -- decode pictures, and bring them to the pixels that CLIP was trained on.
+ * The preprocessing is the original's: bicubic resize of the shorter side (Pillow's, to the byte),
+ * centre crop, RGB, normalisation. Files are untrusted.
+ * Threads: all calls are independent; an image belongs to one thread at a time. */
+#ifndef CLIPNEURON_IMAGE_H
+#define CLIPNEURON_IMAGE_H
+
+#include "clipneuron/error.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CN_MAX_IMAGE_SIDE 65535                      /* px */
+#define CN_MAX_IMAGE_PIXELS ((int64_t)178956970)     /* Pillow's decompression-bomb limit */
+#define CN_MAX_IMAGE_FILE ((size_t)1 << 30)          /* bytes */
+
+typedef enum cn_image_format { CN_IMAGE_JPEG, CN_IMAGE_PNG, CN_IMAGE_WEBP, CN_IMAGE_GIF } cn_image_format;
+
+typedef struct cn_image {
+    int width, height;       /* px */
+    uint8_t *rgb;            /* (height, width, 3), owned by the image */
+    int source_width, source_height; /* before EXIF orientation */
+    cn_image_format format;  /* of the source file */
+} cn_image;
+
+typedef struct cn_image_options {
+    bool apply_orientation;   /* obey EXIF orientation; the original code ignores it */
+    bool composite_alpha;     /* blend transparency over `background`; else alpha is dropped, as the original does */
+    uint8_t background[3];    /* RGB */
+    int64_t max_pixels;       /* 0: CN_MAX_IMAGE_PIXELS */
+} cn_image_options;
+
+/** Decodes a file to RGB the way Pillow's Image.open(...).convert("RGB") does.
+ * @param options NULL for the original's behaviour
+ * @param[out] out owned by the caller, cn_image_free; NULL on failure
+ * @return CN_OK; CN_EIO, CN_EFORMAT (damaged), CN_EUNSUPPORTED (not one of the formats), CN_ELIMIT, CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_image_load(cn_image **out, const char *path, const cn_image_options *options,
+                                             cn_error *err);
+/** The same from memory; `name` is used in messages only. */
+CN_API CN_MUST_CHECK cn_status cn_image_decode(cn_image **out, const void *bytes, size_t size, const char *name,
+                                               const cn_image_options *options, cn_error *err);
+CN_API void cn_image_free(cn_image *image);
+
+/** Resizes the shorter side to `size` px (bicubic with antialiasing, Pillow's fixed-point arithmetic)
+ * and crops the centre, as torchvision's Resize + CenterCrop on a PIL image.
+ * @param[out] rgb caller's buffer (size, size, 3) */
+CN_API CN_MUST_CHECK cn_status cn_image_preprocess(const cn_image *image, int size, uint8_t *rgb, cn_error *err);
+
+/** The part of the source that preprocessing keeps, in source pixels (of the decoded image). */
+CN_API void cn_image_crop_box(const cn_image *image, int size, double *left, double *top, double *side);
+
+/** Bicubic resize (Pillow) of a whole picture to (width, height). @param[out] rgb caller's buffer */
+CN_API CN_MUST_CHECK cn_status cn_image_resize(const cn_image *image, int width, int height, uint8_t *rgb,
+                                               cn_error *err);
+
+/* CLIP's channel means and standard deviations, RGB, of pixels scaled to 0..1. */
+extern CN_API const float cn_image_mean[3];
+extern CN_API const float cn_image_std[3];
+
+/** uint8 (n, size, size, 3) -> float32 (n, 3, size, size), (p/255 - mean)/std.
+ * @param mean,std NULL for CLIP's */
+CN_API void cn_pixels_normalise(const uint8_t *rgb, size_t n, int size, const float *mean, const float *std,
+                                float *pixels);
+
+/** Encodes RGB pixels. @param[out] bytes owned by the caller, cn_bytes_free.
+ * @param quality JPEG/WebP quality 1..100, ignored for PNG */
+CN_API CN_MUST_CHECK cn_status cn_image_encode(const uint8_t *rgb, int width, int height, cn_image_format format,
+                                               int quality, void **bytes, size_t *size, cn_error *err);
+CN_API void cn_bytes_free(void *bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

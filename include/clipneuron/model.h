@@ -1,0 +1,147 @@
+/* clipneuron/model.h -- a CLIP model, its sites, and runners that compute them.
+ *
+ * A cn_model is the checkpoint and what was found in it: read-only, shared by threads.
+ * A cn_runner is one tower compiled for a batch size, a precision and a set of sites: it owns its
+ * packed weights and its planned memory, and computes nothing deeper than the deepest site asked for.
+ * One runner belongs to one thread at a time.
+ *
+ * Sites are the module paths of the original PyTorch code (docs/sites.md). */
+#ifndef CLIPNEURON_MODEL_H
+#define CLIPNEURON_MODEL_H
+
+#include "clipneuron/error.h"
+#include "clipneuron/weights.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum cn_tower { CN_TOWER_IMAGE, CN_TOWER_TEXT } cn_tower;
+typedef enum cn_precision { CN_PRECISION_F32, CN_PRECISION_BF16 } cn_precision;
+typedef enum cn_gelu { CN_GELU_AUTO, CN_GELU_QUICK, CN_GELU_ERF } cn_gelu;
+typedef enum cn_backend {
+    CN_BACKEND_ONEDNN,    /* the fast one */
+    CN_BACKEND_REFERENCE  /* plain C, fp32 only: the specification */
+} cn_backend;
+
+typedef enum cn_architecture { CN_ARCH_RESNET, CN_ARCH_VIT } cn_architecture;
+
+typedef struct cn_model_options {
+    cn_gelu gelu;         /* AUTO: what the config says; QuickGELU (OpenAI's) where none does */
+    int image_heads;      /* 0: what the config says, else width/64 as the original */
+    int text_heads;       /* 0: the same */
+} cn_model_options;
+
+/* Everything that `clipneuron info` prints; sizes in elements unless said. */
+typedef struct cn_model_info {
+    cn_architecture architecture;  /* of the image tower */
+    const char *name;              /* "RN50x4", ... when the shape is one of OpenAI's, else "RN", "ViT" */
+    const char *format;            /* of the checkpoint */
+    cn_dtype storage;              /* dtype of most parameters */
+    cn_gelu gelu;                  /* never AUTO */
+    const char *gelu_source;       /* "config.json", "default", "option" */
+    int64_t parameters;
+    int64_t image_parameters, text_parameters;
+    double image_flops;            /* multiply-adds x 2 of one image */
+    double text_flops;             /* of one text of full context length */
+    int resolution;                /* px */
+    int patch;                     /* px; 0 for a ResNet */
+    int image_width, image_heads;  /* ResNet: width of the stem's end; ViT: model width */
+    int blocks[4];                 /* ResNet: blocks a stage; ViT: blocks[0] layers */
+    int embedding;
+    int text_width, text_heads, text_layers, context_length, vocabulary;
+    float logit_scale;             /* exp(logit_scale), the factor on cosines */
+} cn_model_info;
+
+typedef struct cn_model cn_model;
+
+/** @param path a file or folder that cn_weights_open accepts
+ * @param options NULL for defaults
+ * @param[out] out owned by the caller, cn_model_close */
+CN_API CN_MUST_CHECK cn_status cn_model_open(cn_model **out, const char *path, const cn_model_options *options,
+                                             cn_error *err);
+CN_API void cn_model_close(cn_model *model);
+/** Borrowed until close. */
+CN_API const cn_model_info *cn_model_get_info(const cn_model *model);
+/** The checkpoint behind the model; borrowed. */
+CN_API const cn_weights *cn_model_weights(const cn_model *model);
+/** cn_weights_fingerprint plus the choices that change results (gelu, heads); computed on first use, cached. */
+CN_API CN_MUST_CHECK cn_status cn_model_fingerprint(const cn_model *model, char hex[65], cn_error *err);
+
+/* How the values of one image (or text) at a site are laid out. */
+typedef enum cn_site_layout {
+    CN_SITE_MAP,    /* (C, H, W) */
+    CN_SITE_TOKENS, /* (L, D); the first token of a ViT is the class token */
+    CN_SITE_VECTOR  /* (D) */
+} cn_site_layout;
+
+typedef struct cn_site {
+    const char *name;       /* canonical, e.g. "visual.layer4.5.add"; borrowed from the model */
+    cn_tower tower;
+    cn_site_layout layout;
+    int64_t units;          /* C or D */
+    int64_t height, width;  /* MAP: H, W; TOKENS: L, 1; VECTOR: 1, 1 */
+    int64_t positions;      /* height * width */
+    size_t index;           /* its number in the model */
+} cn_site;
+
+CN_API size_t cn_model_site_count(const cn_model *model);
+/** The i-th site in the order of computation, image tower first; borrowed. */
+CN_API const cn_site *cn_model_site_at(const cn_model *model, size_t i);
+/** Finds a site by module path or alias ("layer4", "layer4_5_relu3", "image_block_4/5/Add_6").
+ * @return CN_OK; CN_ENOTFOUND with the nearest valid names in err */
+CN_API CN_MUST_CHECK cn_status cn_model_find_site(const cn_model *model, const char *name, const cn_site **out,
+                                                  cn_error *err);
+/** Reads "SITE:UNIT". @return CN_EINVAL with the valid range when the unit is out of it */
+CN_API CN_MUST_CHECK cn_status cn_model_parse_unit(const cn_model *model, const char *text, const cn_site **site,
+                                                   int64_t *unit, cn_error *err);
+/** The site whose units the tool shows by default: the pre-ReLU sum of the last block of a ResNet
+ * (the paper's choice), the last MLP activation of a ViT. */
+CN_API const cn_site *cn_model_default_site(const cn_model *model);
+
+typedef struct cn_runner_options {
+    cn_tower tower;
+    const cn_site *const *sites;  /* sites to read, all of this tower; NULL for none */
+    size_t n_sites;
+    bool embedding;               /* compute the tower's output (before normalisation) */
+    int64_t batch;                /* largest number of images or texts a run; 0: 8 */
+    int threads;                  /* 0: all cores that the process may use */
+    cn_precision precision;
+    cn_backend backend;
+} cn_runner_options;
+
+typedef struct cn_runner cn_runner;
+
+/** @param[out] out owned by the caller, cn_runner_free; the model must outlive it
+ * @return CN_OK; CN_EINVAL (a site of the other tower), CN_EUNSUPPORTED (bf16 on a CPU without it), CN_EBACKEND, CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_runner_create(cn_runner **out, const cn_model *model,
+                                                const cn_runner_options *options, cn_error *err);
+CN_API void cn_runner_free(cn_runner *runner);
+
+/** Runs the image tower. @param pixels normalised float32 (n, 3, R, R), 1 <= n <= batch */
+CN_API CN_MUST_CHECK cn_status cn_runner_images(cn_runner *runner, const float *pixels, int64_t n, cn_error *err);
+/** Runs the text tower. @param tokens (n, context_length) with marks, zero-padded */
+CN_API CN_MUST_CHECK cn_status cn_runner_texts(cn_runner *runner, const int32_t *tokens, int64_t n, cn_error *err);
+
+/** (n, embedding) of the last run, borrowed until the next run; NULL unless asked for. */
+CN_API const float *cn_runner_embedding(const cn_runner *runner);
+/** Values of the i-th site asked for, of the last run: (n, C, H, W), (n, L, D) or (n, D) float32;
+ * borrowed until the next run. */
+CN_API const float *cn_runner_site(const cn_runner *runner, size_t i);
+
+typedef struct cn_runner_memory {
+    size_t weight_bytes;      /* packed weights */
+    size_t activation_bytes;  /* planned activations and scratch */
+    size_t output_bytes;      /* sites and embedding in plain layout */
+} cn_runner_memory;
+CN_API cn_runner_memory cn_runner_get_memory(const cn_runner *runner);
+
+/** Whether this CPU computes bf16 natively. */
+CN_API bool cn_cpu_has_bf16(void);
+/** "oneDNN 2.6.0, avx512_core_bf16" and the like; static storage. */
+CN_API const char *cn_backend_description(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,31 @@
+/* base/check.h -- the one way to fail: report once, leave through `done`.
+ * A function that uses these macros has a local `cn_status st = CN_OK;`, a parameter `cn_error *err`
+ * (may be NULL) and a label `done:`. */
+#ifndef BASE_CHECK_H
+#define BASE_CHECK_H
+
+#include "clipneuron/error.h"
+
+/* Records a failure and returns `status`, so that `return cn_fail(err, CN_EINVAL, "...")` reads well.
+ * Keeps an earlier failure in err. Control characters in the text are replaced by '?', so a hostile
+ * file name cannot break the one-line rule. */
+CN_PRINTF(3, 4) cn_status cn_fail(cn_error *err, cn_status status, const char *fmt, ...);
+
+/* The callee has reported; pass its status on. */
+#define CN_TRY(call)                                                                               \
+    do {                                                                                           \
+        st = (call);                                                                               \
+        if (st != CN_OK)                                                                           \
+            goto done;                                                                             \
+    } while (0)
+
+/* Unless cond holds, report and leave. */
+#define CN_CHECK(cond, status, ...)                                                                \
+    do {                                                                                           \
+        if (!(cond)) {                                                                             \
+            st = cn_fail(err, (status), __VA_ARGS__);                                              \
+            goto done;                                                                             \
+        }                                                                                          \
+    } while (0)
+
+#endif
