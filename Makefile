@@ -1,0 +1,37 @@
+# clipneuron's front door: `make help` says what there is. CMake and Ninja do the work.
+#   DEPS=skip       installs nothing (for packagers)
+#   CMAKE_FLAGS=..  more options for the configure step, e.g. -DCN_WERROR=ON
+BUILD  := build
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+export DEPS
+
+all: configure                ## build build/clipneuron and the library
+	@cmake --build $(BUILD) -j $(JOBS) --target clipneuron program
+
+demo: all                     ## scan the demo pictures with the demo model, write build/demo/index.html
+	@sh tools/demo.sh $(BUILD)
+
+test: configure               ## build and run all tests
+	@cmake --build $(BUILD) -j $(JOBS)
+	@sh tools/test.sh $(BUILD) $(JOBS)
+
+bench: configure              ## compare with PyTorch and ONNX Runtime, installing them first
+	@sh tools/setup.sh bench
+	@cmake --build $(BUILD) -j $(JOBS)
+	@sh bench/run.sh $(BUILD)
+
+install: all                  ## install to PREFIX (/usr/local), under DESTDIR if given
+	@cmake --install $(BUILD) --prefix "$(PREFIX)"
+
+clean:                        ## remove what was built
+	rm -rf $(BUILD)
+
+help:                         ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+
+configure:
+	@sh tools/setup.sh build
+	@cmake --preset release --log-level=WARNING -DCMAKE_INSTALL_PREFIX="$(PREFIX)" $(CMAKE_FLAGS)
+
+.PHONY: all demo test bench install clean help configure
