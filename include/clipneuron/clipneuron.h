@@ -1,0 +1,31 @@
+/* clipneuron/clipneuron.h -- the whole public API, and its version.
+ * One header per noun; include this one, or only those that you use. docs/conventions.md says what is
+ * promised to stay as it is between versions. */
+#ifndef CLIPNEURON_CLIPNEURON_H
+#define CLIPNEURON_CLIPNEURON_H
+
+#include "clipneuron/array.h"
+#include "clipneuron/card.h"
+#include "clipneuron/error.h"
+#include "clipneuron/image.h"
+#include "clipneuron/model.h"
+#include "clipneuron/study.h"
+#include "clipneuron/tokenizer.h"
+#include "clipneuron/weights.h"
+
+#define CN_VERSION_MAJOR 0
+#define CN_VERSION_MINOR 1
+#define CN_VERSION_PATCH 0
+#define CN_VERSION "0.1.0"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The version of the library that is running, which may differ from CN_VERSION; static storage. */
+CN_API const char *cn_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
