@@ -56,7 +56,9 @@ function(cn_shared_library)
   file(WRITE "${CMAKE_BINARY_DIR}/empty.c" "typedef int cn_empty_translation_unit;\n")
   add_library(clipneuron SHARED "${CMAKE_BINARY_DIR}/empty.c")
   list(JOIN rooms "," rooms_list)
-  target_link_libraries(clipneuron PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,${rooms_list}>")
+  target_link_libraries(clipneuron PRIVATE ${rooms})
+  # An override, as rooms also link each other: a library may not occur both with and without the feature.
+  set_target_properties(clipneuron PROPERTIES LINK_LIBRARY_OVERRIDE "WHOLE_ARCHIVE,${rooms_list}")
   target_include_directories(clipneuron PUBLIC
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>" "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
   set_target_properties(clipneuron PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
