@@ -56,6 +56,14 @@ CN_API void cn_image_crop_box(const cn_image *image, int size, double *left, dou
 CN_API CN_MUST_CHECK cn_status cn_image_resize(const cn_image *image, int width, int height, uint8_t *rgb,
                                                cn_error *err);
 
+/** Bicubic resize of a part of a picture, as Pillow's resize(size, BICUBIC, box=...): the part may start between
+ * pixels, and pixels around it do not count towards its edges more than the filter reaches.
+ * @param left,top,width,height source px, within the picture (rounded to float32 as in Pillow)
+ * @param[out] rgb caller's buffer (out_height, out_width, 3) */
+CN_API CN_MUST_CHECK cn_status cn_image_crop(const cn_image *image, double left, double top, double width,
+                                             double height, int out_width, int out_height, uint8_t *rgb,
+                                             cn_error *err);
+
 /* CLIP's channel means and standard deviations, RGB, of pixels scaled to 0..1. */
 extern CN_API const float cn_image_mean[3];
 extern CN_API const float cn_image_std[3];

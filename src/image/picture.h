@@ -1,0 +1,37 @@
+/* image/picture.h -- what the decoders share: the input bytes, a fresh picture within the limits,
+ * alpha blending, and EXIF orientation. One decoder a file: jpeg.c, png.c, webp.c, gif.c. */
+#ifndef IMAGE_PICTURE_H
+#define IMAGE_PICTURE_H
+
+#include "clipneuron/image.h"
+
+typedef struct picture_source {
+    const uint8_t *bytes;
+    size_t size;
+    const char *name; /* for messages */
+    cn_image_options options;
+} picture_source;
+
+/* A zeroed (black) picture; CN_ELIMIT when its size is outside the limits, CN_EFORMAT when it is empty. */
+cn_status picture_new(cn_image **out, const picture_source *src, int64_t width, int64_t height,
+                      cn_image_format format, cn_error *err);
+
+/* Each decodes what load.c has recognised by its first bytes. *out is NULL on failure. */
+cn_status jpeg_decode(cn_image **out, const picture_source *src, cn_error *err);
+cn_status png_decode(cn_image **out, const picture_source *src, cn_error *err);
+cn_status webp_decode(cn_image **out, const picture_source *src, cn_error *err);
+cn_status gif_decode(cn_image **out, const picture_source *src, cn_error *err);
+
+/* alpha*over + (255-alpha)*under, divided by 255 and rounded the way Pillow's paste() does. */
+static inline uint8_t blend(uint8_t over, uint8_t under, unsigned alpha)
+{
+    unsigned sum = over * alpha + under * (255 - alpha) + 128;
+    return (uint8_t)((sum + (sum >> 8)) >> 8);
+}
+
+/* EXIF orientation, 1..8, of a whole file of that format; 1 when it has none or a broken one. */
+int exif_orientation(const uint8_t *bytes, size_t size, cn_image_format format);
+/* Turns the picture upright; on failure it is unchanged. */
+cn_status picture_orient(cn_image *image, int orientation, cn_error *err);
+
+#endif
