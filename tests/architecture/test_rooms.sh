@@ -41,7 +41,7 @@ link_dependencies_point_one_way() {
     local file room depends dep
     for file in src/*/CMakeLists.txt; do
         room=$(basename "$(dirname "$file")")
-        depends=$(tr '\n' ' ' <"$file" | grep -oE 'DEPENDS [a-z ]+' | sed 's/DEPENDS//')
+        depends=$(sed 's/#.*//' "$file" | tr '\n' ' ' | grep -oE 'cn_room\([^)]*' | grep -oE 'DEPENDS [a-z ]+' | sed 's/DEPENDS//')
         for dep in $depends; do
             case " $(allowed "$room") " in
             *" $dep "*) ;;
