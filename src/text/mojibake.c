@@ -1,0 +1,22 @@
+/* text/mojibake.c -- text that was decoded in the wrong encoding. */
+#include "text/clean.h"
+
+#include "base/check.h"
+
+uint32_t mojibake_windows_1252(uint32_t c)
+{
+    static const uint16_t table[32] = {
+        0x20AC, 0x81,   0x201A, 0x192,  0x201E, 0x2026, 0x2020, 0x2021, 0x2C6, 0x2030, 0x160,
+        0x2039, 0x152,  0x8D,   0x17D,  0x8F,   0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+        0x2013, 0x2014, 0x2DC,  0x2122, 0x161,  0x203A, 0x153,  0x9D,   0x17E, 0x178,
+    };
+    return c >= 0x80 && c <= 0x9F ? table[c - 0x80] : c;
+}
+
+cn_status mojibake_repair(runes *segment, runes *work, cn_error *err)
+{
+    (void)segment;
+    (void)work;
+    (void)err;
+    return CN_OK;
+}
