@@ -3,22 +3,13 @@
 // First line out: JSON with the version. Then OUT (float32, raw) is written and `ready fp32` printed.
 'use strict';
 const fs = require('fs');
-const path = require('path');
 const readline = require('readline');
+const ort = require('onnxruntime-node');
 
 const [model, pixels, batch, size, threads, out] = process.argv.slice(2);
 
-function load() {
-  const places = [path.join(__dirname, '..'), ...(process.env.CN_BENCH_NODE_PATH || '').split(':').filter(Boolean)];
-  const file = require.resolve('onnxruntime-node', { paths: places });
-  let folder = path.dirname(file);
-  while (!fs.existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder);
-  return [require(file), require(path.join(folder, 'package.json')).version];
-}
-
 async function main() {
-  const [ort, version] = load();
-  console.log(JSON.stringify({ peer: 'ONNX Runtime', version, threads: Number(threads) }));
+  console.log(JSON.stringify({ peer: 'ONNX Runtime', version: ort.env.versions.node, threads: Number(threads) }));
   const session = await ort.InferenceSession.create(model, {
     executionProviders: ['cpu'], intraOpNumThreads: Number(threads), interOpNumThreads: 1,
     executionMode: 'sequential', graphOptimizationLevel: 'all', enableCpuMemArena: true, enableMemPattern: true,
