@@ -105,6 +105,8 @@ typedef struct cn_runner_options {
     size_t n_sites;
     bool embedding;               /* compute the tower's output (before normalisation) */
     int64_t batch;                /* largest number of images or texts a run; 0: 8 */
+    int64_t text_length;          /* text tower: tokens computed, marks included; 0: the context length. Shorter is
+                                     faster and exact, since a text's end mark sees only what stands before it */
     int threads;                  /* 0: all cores that the process may use */
     cn_precision precision;
     cn_backend backend;

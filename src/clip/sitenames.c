@@ -270,14 +270,15 @@ static size_t search(const site_set *s, const char *wanted)
 
 /* ---- suggestions ---- */
 
-#define STEP 16 /* cost of one edit; between digits less, by how near they are */
+#define STEP CLIP_NAME_STEP
+#define PREFIX_BONUS 10 /* a character of common beginning counts more than the distance of two digits */
 
 static int substitution(char a, char b)
 {
     if (a == b)
         return 0;
     if (a >= '0' && a <= '9' && b >= '0' && b <= '9')
-        return 6 + abs(a - b);
+        return STEP / 2 + abs(a - b);
     return STEP;
 }
 
@@ -311,6 +312,14 @@ int clip_name_distance(const char *a, const char *b)
     return last[m];
 }
 
+static int unlikeness(const char *wanted, const char *name)
+{
+    int common = 0;
+    while (wanted[common] && fold(wanted[common]) == fold(name[common]))
+        common++;
+    return clip_name_distance(wanted, name) - PREFIX_BONUS * common;
+}
+
 #define SUGGESTIONS 5
 #define SUGGESTIONS_SURE 3 /* shown however far they are */
 
@@ -325,9 +334,9 @@ static cn_status not_found(const site_set *s, const clip_alias_context *ctx, con
     size_t at = 0;
     for (size_t i = 0; i < s->n && err; i++) {
         const char *name = s->names[i];
-        int distance = clip_name_distance(wanted, name);
+        int distance = unlikeness(wanted, name);
         if (!strncmp(name, "visual.", 7)) /* the prefix may be left out */
-            distance = least(distance, clip_name_distance(wanted, name + 7));
+            distance = least(distance, unlikeness(wanted, name + 7));
         size_t k = found;
         while (k > 0 && best[k - 1].distance > distance)
             k--;
@@ -338,7 +347,7 @@ static cn_status not_found(const site_set *s, const clip_alias_context *ctx, con
         best[k].index = i, best[k].distance = distance;
     }
     for (size_t k = 0; k < found; k++) {
-        if (k >= SUGGESTIONS_SURE && best[k].distance > 2 * best[0].distance)
+        if (k >= SUGGESTIONS_SURE && best[k].distance > 2 * best[0].distance + STEP)
             break;
         if (at < sizeof text)
             at += (size_t)snprintf(text + at, sizeof text - at, "%s%.70s", k ? ", " : "", s->names[best[k].index]);

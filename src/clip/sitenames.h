@@ -32,7 +32,9 @@ CN_MUST_CHECK cn_status clip_site_lookup(const char *const *names, size_t n, con
 CN_MUST_CHECK cn_status clip_unit_parse(const char *text, size_t *site_length, int64_t *unit, cn_error *err);
 
 /* How far apart two names are, for suggestions: insertions, deletions, substitutions and swaps of
- * neighbours; '.', '_' and '/' are one, as are letters of both cases, and near digits are nearer than far ones. */
+ * neighbours; '.', '_' and '/' are one, as are letters of both cases. One edit costs CLIP_NAME_STEP,
+ * one digit for another half of that and their difference. */
+#define CLIP_NAME_STEP 4096
 int clip_name_distance(const char *a, const char *b);
 
 #endif

@@ -1,0 +1,178 @@
+/* clip/runner.c -- one tower compiled for a batch, a precision and the sites to read. */
+#include "clip/graphs.h"
+#include "clip/model.h"
+#include "nn/backend.h"
+
+#include "base/memory.h"
+
+#include <sched.h>
+#include <string.h>
+
+#define DEFAULT_BATCH 8
+#define MAX_BATCH 65536
+#define MAX_THREADS 1024
+/* Mapped pages of the checkpoint are given back after so many bytes of float32 have been read. */
+#define DROP_PAGES_EVERY ((size_t)64 << 20)
+
+struct cn_runner {
+    const cn_model *model;
+    const nn_backend *backend;
+    nn_graph *graph;
+    nn_program *program;
+    cn_tower tower;
+    int64_t batch, text_length;
+    size_t n_sites;
+    int output_tap;      /* -1 when the embedding was not asked for */
+    int32_t *tokens;     /* (batch, text_length), when shorter than the context */
+};
+
+void cn_runner_free(cn_runner *runner)
+{
+    if (!runner)
+        return;
+    if (runner->backend)
+        runner->backend->free(runner->program);
+    nn_graph_free(runner->graph);
+    cn_free(runner->tokens);
+    cn_free(runner);
+}
+
+static int usable_cores(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+typedef struct param_source {
+    const clip_checkpoint *checkpoint;
+    size_t bytes_since_drop;
+} param_source;
+
+static cn_status read_param(void *user, const char *name, int64_t count, float *dst, cn_error *err)
+{
+    param_source *source = user;
+    source->bytes_since_drop += (size_t)count * sizeof *dst;
+    if (source->bytes_since_drop > DROP_PAGES_EVERY) {
+        cn_weights_drop_pages(source->checkpoint->weights);
+        source->bytes_since_drop = 0;
+    }
+    return clip_param_read(source->checkpoint, name, count, dst, err);
+}
+
+static nn_graph *build(const cn_model *model, cn_tower tower, bool pooled, int64_t text_length)
+{
+    if (tower == CN_TOWER_TEXT)
+        return clip_text_graph(model->checkpoint, pooled, text_length);
+    return model->info.architecture == CN_ARCH_RESNET ? clip_resnet_graph(model->checkpoint)
+                                                      : clip_vit_graph(model->checkpoint, pooled);
+}
+
+static bool has_sites(const nn_graph *g, const cn_runner_options *options)
+{
+    for (size_t i = 0; i < options->n_sites; i++)
+        if (nn_find_site(g, options->sites[i]->name) < 0)
+            return false;
+    return true;
+}
+
+cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runner_options *options, cn_error *err)
+{
+    cn_status st = CN_OK;
+    param_source source = {model->checkpoint, 0};
+    int *taps = cn_calloc(options->n_sites + 1, sizeof *taps);
+    cn_runner *r = cn_calloc(1, sizeof *r);
+    *out = NULL;
+    CN_CHECK(r && taps, CN_ENOMEM, "out of memory for a runner");
+    r->model = model;
+    r->tower = options->tower;
+    r->backend = options->backend == CN_BACKEND_REFERENCE ? &nn_backend_reference : &nn_backend_onednn;
+    r->batch = options->batch ? options->batch : DEFAULT_BATCH;
+    r->n_sites = options->n_sites;
+    r->text_length = options->text_length ? options->text_length : model->info.context_length;
+    const int threads = options->threads ? options->threads : usable_cores();
+    CN_TRY(clip_checkpoint_need(model->checkpoint, options->tower, err));
+    CN_CHECK(r->batch >= 1 && r->batch <= MAX_BATCH, CN_EINVAL, "a batch holds 1 to %d, not %lld", MAX_BATCH,
+             (long long)r->batch);
+    CN_CHECK(threads >= 1 && threads <= MAX_THREADS, CN_EINVAL, "threads go from 1 to %d, not %d", MAX_THREADS, threads);
+    CN_CHECK(r->text_length >= 2 && r->text_length <= model->info.context_length, CN_EINVAL,
+             "texts have 2 to %d tokens, not %lld", model->info.context_length, (long long)r->text_length);
+    CN_CHECK(options->tower == CN_TOWER_IMAGE || options->n_sites == 0 ||
+                 r->text_length == model->info.context_length,
+             CN_EINVAL, "sites of the text tower are read at the full context length");
+    CN_CHECK(options->n_sites || options->embedding, CN_EINVAL, "a runner needs a site to read, or the embedding");
+    for (size_t i = 0; i < options->n_sites; i++)
+        CN_CHECK(options->sites[i]->tower == options->tower, CN_EINVAL, "%s belongs to the other tower",
+                 options->sites[i]->name);
+
+    r->graph = build(model, options->tower, true, r->text_length);
+    if (r->graph && !has_sites(r->graph, options)) {
+        nn_graph_free(r->graph);
+        r->graph = build(model, options->tower, false, r->text_length);
+    }
+    CN_CHECK(r->graph, CN_ENOMEM, "out of memory for the graph of a tower");
+    for (size_t i = 0; i < options->n_sites; i++)
+        taps[i] = r->graph->site[nn_find_site(r->graph, options->sites[i]->name)].node;
+    taps[options->n_sites] = r->graph->output;
+    r->output_tap = options->embedding ? (int)options->n_sites : -1;
+    if (options->tower == CN_TOWER_TEXT) {
+        r->tokens = cn_calloc((size_t)(r->batch * r->text_length), sizeof *r->tokens);
+        CN_CHECK(r->tokens, CN_ENOMEM, "out of memory for token ids");
+    }
+    const nn_program_options program = {.batch = r->batch, .threads = threads,
+                                        .bf16 = options->precision == CN_PRECISION_BF16, .taps = taps,
+                                        .n_taps = (int)options->n_sites + (options->embedding ? 1 : 0)};
+    CN_TRY(r->backend->create(&r->program, r->graph, &program, read_param, &source, err));
+    cn_weights_drop_pages(model->weights);
+    *out = r, r = NULL;
+done:
+    cn_free(taps);
+    cn_runner_free(r);
+    return st;
+}
+
+cn_status cn_runner_images(cn_runner *runner, const float *pixels, int64_t n, cn_error *err)
+{
+    if (runner->tower != CN_TOWER_IMAGE)
+        return cn_fail(err, CN_EINVAL, "this runner computes the text tower");
+    if (n < 1 || n > runner->batch)
+        return cn_fail(err, CN_EINVAL, "a run takes 1 to %lld images, not %lld", (long long)runner->batch, (long long)n);
+    return runner->backend->run(runner->program, pixels, NULL, n, err);
+}
+
+cn_status cn_runner_texts(cn_runner *runner, const int32_t *tokens, int64_t n, cn_error *err)
+{
+    const int64_t context = runner->model->info.context_length, length = runner->text_length;
+    if (runner->tower != CN_TOWER_TEXT)
+        return cn_fail(err, CN_EINVAL, "this runner computes the image tower");
+    if (n < 1 || n > runner->batch)
+        return cn_fail(err, CN_EINVAL, "a run takes 1 to %lld texts, not %lld", (long long)runner->batch, (long long)n);
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < context; j++) {
+            const int32_t id = tokens[i * context + j];
+            if (id < 0 || id >= runner->model->info.vocabulary)
+                return cn_fail(err, CN_EINVAL, "token id %d is outside this model's vocabulary of %d", id,
+                               runner->model->info.vocabulary);
+            if (j >= length && id != 0)
+                return cn_fail(err, CN_EINVAL, "a text has more than the %lld tokens this runner was made for",
+                               (long long)length);
+        }
+        memcpy(runner->tokens + i * length, tokens + i * context, (size_t)length * sizeof *tokens);
+    }
+    return runner->backend->run(runner->program, NULL, runner->tokens, n, err);
+}
+
+const float *cn_runner_embedding(const cn_runner *runner)
+{
+    return runner->output_tap < 0 ? NULL : runner->backend->tap(runner->program, runner->output_tap);
+}
+
+const float *cn_runner_site(const cn_runner *runner, size_t i)
+{
+    return i < runner->n_sites ? runner->backend->tap(runner->program, (int)i) : NULL;
+}
+
+cn_runner_memory cn_runner_get_memory(const cn_runner *runner)
+{
+    const nn_program_memory m = runner->backend->memory(runner->program);
+    return (cn_runner_memory){m.weight_bytes, m.activation_bytes, m.output_bytes};
+}

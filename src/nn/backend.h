@@ -1,0 +1,39 @@
+/* nn/backend.h -- the seam behind which a graph is run: the plain-C reference, oneDNN on the CPU, and
+ * room for a GPU. A backend compiles a graph for one batch size, precision and set of taps (nodes to
+ * read), and computes only what the taps need. A program belongs to one thread at a time. */
+#ifndef NN_BACKEND_H
+#define NN_BACKEND_H
+
+#include "nn/graph.h"
+
+typedef struct nn_program nn_program; /* each backend has its own */
+
+typedef struct nn_program_options {
+    int64_t batch;    /* images or texts a run, at most */
+    int threads;      /* >= 1 */
+    bool bf16;        /* weights and activations in bfloat16, sums in float32 */
+    const int *taps;  /* nodes whose values are wanted */
+    int n_taps;
+} nn_program_options;
+
+typedef struct nn_program_memory {
+    size_t weight_bytes, activation_bytes, output_bytes;
+} nn_program_memory;
+
+typedef struct nn_backend {
+    const char *name;
+    /* The graph must outlive the program; `read` is called during create only. */
+    cn_status (*create)(nn_program **out, const nn_graph *g, const nn_program_options *options, nn_param_reader read,
+                        void *user, cn_error *err);
+    void (*free)(nn_program *p); /* NULL and half-built programs are accepted */
+    /* One of pixels (n, 3, R, R) and tokens (n, L) is given, 1 <= n <= batch; the callers check ids. */
+    cn_status (*run)(nn_program *p, const float *pixels, const int32_t *tokens, int64_t n, cn_error *err);
+    /* Float32 values of tap i in the graph's layout, n of them; valid until the next run. */
+    const float *(*tap)(const nn_program *p, int i);
+    nn_program_memory (*memory)(const nn_program *p);
+} nn_backend;
+
+extern const nn_backend nn_backend_reference; /* reference.c */
+extern const nn_backend nn_backend_onednn;    /* program.c on kernels.h */
+
+#endif

@@ -1,0 +1,103 @@
+/* nn/rows.c -- see rows.h. Values are read as float32 and stored in the value's own type; loops are
+ * plain, so that any compiler can vectorise them. */
+#include "nn/rows.h"
+
+#include <math.h>
+#include <string.h>
+
+static inline float load(const void *x, int64_t i, nn_dtype t)
+{
+    return t == NN_F32 ? ((const float *)x)[i] : nn_bf16_to_f32(((const uint16_t *)x)[i]);
+}
+
+static inline void store(void *y, int64_t i, nn_dtype t, float v)
+{
+    if (t == NN_F32)
+        ((float *)y)[i] = v;
+    else
+        ((uint16_t *)y)[i] = nn_f32_to_bf16(v);
+}
+
+void rows_affine(void *y, const void *x, int64_t rows, int64_t c, nn_dtype t, const float *scale, const float *shift)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < c; i++)
+            store(y, r * c + i, t, scale[i] * load(x, r * c + i, t) + shift[i]);
+}
+
+void rows_relu(void *y, const void *x, int64_t count, nn_dtype t)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const float v = load(x, i, t);
+        store(y, i, t, v > 0 ? v : 0);
+    }
+}
+
+void rows_gelu(void *y, const void *x, int64_t count, nn_dtype t, bool quick)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const float v = load(x, i, t);
+        store(y, i, t, quick ? v / (1 + expf(-1.702f * v)) : 0.5f * v * (1 + erff(v * 0.70710678f)));
+    }
+}
+
+void rows_add(void *y, const void *a, const void *b, int64_t count, nn_dtype t)
+{
+    for (int64_t i = 0; i < count; i++)
+        store(y, i, t, load(a, i, t) + load(b, i, t));
+}
+
+/* Mean of the cells by channel, in float32 with one accumulator a channel. */
+static void store_mean(void *y, int64_t y_at, const void *x, int64_t x_at, int64_t cells, int64_t c, nn_dtype t,
+                       const float *position)
+{
+    enum { CHUNK = 256 };
+    float sum[CHUNK];
+    for (int64_t from = 0; from < c; from += CHUNK) {
+        const int64_t width = c - from < CHUNK ? c - from : CHUNK;
+        memset(sum, 0, sizeof sum);
+        for (int64_t i = 0; i < cells; i++)
+            for (int64_t j = 0; j < width; j++)
+                sum[j] += load(x, x_at + i * c + from + j, t);
+        for (int64_t j = 0; j < width; j++)
+            store(y, y_at + from + j, t, sum[j] / (float)cells + position[from + j]);
+    }
+}
+
+void rows_tokens(void *y, const void *x, int64_t n, int64_t cells, int64_t c, nn_dtype t, const float *first,
+                 const float *position)
+{
+    for (int64_t b = 0; b < n; b++) {
+        const int64_t out = b * (cells + 1) * c, in = b * cells * c;
+        if (first) {
+            for (int64_t j = 0; j < c; j++)
+                store(y, out + j, t, first[j] + position[j]);
+        } else {
+            store_mean(y, out, x, in, cells, c, t, position);
+        }
+        for (int64_t i = 0; i < cells * c; i++)
+            store(y, out + c + i, t, load(x, in + i, t) + position[c + i]);
+    }
+}
+
+void rows_lookup(void *y, const int32_t *id, int64_t count, int64_t c, nn_dtype t, const float *table)
+{
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < c; j++)
+            store(y, i * c + j, t, table[(int64_t)id[i] * c + j]);
+}
+
+void rows_position(void *y, const void *x, int64_t n, int64_t block, nn_dtype t, const float *position)
+{
+    for (int64_t b = 0; b < n; b++)
+        for (int64_t i = 0; i < block; i++)
+            store(y, b * block + i, t, load(x, b * block + i, t) + position[i]);
+}
+
+void rows_causal_mask(void *scores, int64_t count, int64_t length, nn_dtype t)
+{
+    for (int64_t m = 0; m < count; m++)
+        for (int64_t row = 0; row < length; row++)
+            for (int64_t col = row + 1; col < length; col++)
+                store(scores, (m * length + row) * length + col, t, -INFINITY);
+}
