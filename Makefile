@@ -32,6 +32,6 @@ help:                         ## this list
 
 configure:
 	@sh tools/setup.sh build
-	@cmake --preset release --log-level=WARNING -DCMAKE_INSTALL_PREFIX="$(PREFIX)" $(CMAKE_FLAGS)
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" $(CMAKE_FLAGS) >/dev/null
 
 .PHONY: all demo test bench install clean help configure
