@@ -11,6 +11,11 @@
  * file name cannot break the one-line rule. */
 CN_PRINTF(3, 4) cn_status cn_fail(cn_error *err, cn_status status, const char *fmt, ...);
 
+/* The analyser does not see into error.c: tell it that the result is the status. */
+#ifdef __clang_analyzer__
+#define cn_fail(err, status, ...) ((void)(cn_fail)((err), (status), __VA_ARGS__), (status))
+#endif
+
 /* The callee has reported; pass its status on. */
 #define CN_TRY(call)                                                                               \
     do {                                                                                           \

@@ -34,7 +34,7 @@ void cn_error_clear(cn_error *err)
     }
 }
 
-cn_status cn_fail(cn_error *err, cn_status status, const char *fmt, ...)
+cn_status(cn_fail)(cn_error *err, cn_status status, const char *fmt, ...)
 {
     if (!err || err->status != CN_OK)
         return status;
