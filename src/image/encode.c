@@ -139,7 +139,7 @@ static cn_status encode_png(const uint8_t *rgb, int width, int height, void **by
         code = spng_encode_image(ctx, rgb, (size_t)width * (size_t)height * 3, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
     if (!code)
         *bytes = spng_get_png_buffer(ctx, size, &code); /* now ours; made by cn_realloc */
-    CN_CHECK(code == 0, code == SPNG_EMEM ? CN_ENOMEM : CN_EINVAL, "the PNG encoder refused: %s", spng_strerror(code));
+    CN_CHECK(code == 0, code == SPNG_EMEM || code == SPNG_EZLIB_INIT ? CN_ENOMEM : CN_EINVAL, "the PNG encoder refused: %s", spng_strerror(code));
 done:
     spng_ctx_free(ctx);
     return st;

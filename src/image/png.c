@@ -25,6 +25,31 @@ typedef struct png_job {
     cn_image *image;
 } png_job;
 
+/* libspng and zlib report some failed allocations as damaged data, and their allocators carry no user pointer:
+ * so the failure is noted here. */
+static _Thread_local bool short_of_memory;
+
+static void *noted(void *p)
+{
+    short_of_memory |= !p;
+    return p;
+}
+
+static void *noted_malloc(size_t size)
+{
+    return noted(cn_malloc(size));
+}
+
+static void *noted_realloc(void *old, size_t size)
+{
+    return noted(cn_realloc(old, size));
+}
+
+static void *noted_calloc(size_t count, size_t size)
+{
+    return noted(cn_calloc(count, size));
+}
+
 static cn_status png_status(int code)
 {
     switch (code) {
@@ -32,8 +57,6 @@ static cn_status png_status(int code)
         return CN_ENOMEM;
     case SPNG_EUSER_WIDTH:
     case SPNG_EUSER_HEIGHT:
-    case SPNG_EWIDTH:
-    case SPNG_EHEIGHT:
     case SPNG_ECHUNK_LIMITS:
         return CN_ELIMIT;
     default:
@@ -62,6 +85,8 @@ static const char *png_reason(int code)
 
 static cn_status png_fail(const picture_source *src, int code, cn_error *err)
 {
+    if (short_of_memory)
+        return cn_fail(err, CN_ENOMEM, "%s: out of memory in the PNG decoder", src->name);
     if (png_reason(code))
         return cn_fail(err, png_status(code), "%s: %s", src->name, png_reason(code));
     return cn_fail(err, png_status(code), "%s: PNG: %s", src->name, spng_strerror(code));
@@ -159,6 +184,13 @@ static void convert_row(const png_job *job, uint8_t *to, const uint8_t *from)
         wide_row(job, to, from);
 }
 
+/* With the last pixel the checksum of its chunk is still to come: damage there counts. Whatever else is wrong
+ * behind the pixels (no end mark, a broken comment) does not. */
+static int check_the_end(png_job *job)
+{
+    return spng_decode_chunks(job->ctx) == SPNG_ECHUNK_CRC ? SPNG_ECHUNK_CRC : 0;
+}
+
 static cn_status read_pixels(png_job *job, const picture_source *src, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -169,9 +201,11 @@ static cn_status read_pixels(png_job *job, const picture_source *src, cn_error *
     CN_CHECK(code == 0, png_status(code), "%s: PNG: %s", src->name, spng_strerror(code));
     const size_t row = all / height;
     if (job->header.interlace_method != SPNG_INTERLACE_NONE) { /* its rows come in seven passes */
-        job->rows = cn_malloc(all);
+        job->rows = cn_calloc(1, all); /* zeroed: spng adds samples under 8 bits into their bytes */
         CN_CHECK(job->rows, CN_ENOMEM, "%s: out of memory for %zu bytes", src->name, all);
         code = spng_decode_image(job->ctx, job->rows, all, SPNG_FMT_RAW, 0);
+        if (!code)
+            code = check_the_end(job);
         if (code)
             return png_fail(src, code, err);
         for (uint32_t y = 0; y < height; y++)
@@ -193,6 +227,8 @@ static cn_status read_pixels(png_job *job, const picture_source *src, cn_error *
         if (code == 0 && !direct)
             convert_row(job, to, job->rows);
     }
+    if (!code)
+        code = check_the_end(job);
     if (code)
         return png_fail(src, code, err);
 done:
@@ -203,8 +239,9 @@ cn_status png_decode(cn_image **out, const picture_source *src, cn_error *err)
 {
     cn_status st = CN_OK;
     struct spng_alloc alloc = {
-        .malloc_fn = cn_malloc, .realloc_fn = cn_realloc, .calloc_fn = cn_calloc, .free_fn = cn_free};
+        .malloc_fn = noted_malloc, .realloc_fn = noted_realloc, .calloc_fn = noted_calloc, .free_fn = cn_free};
     int code = 0;
+    short_of_memory = false;
     png_job *job = cn_calloc(1, sizeof *job);
     *out = NULL;
     CN_CHECK(job, CN_ENOMEM, "%s: out of memory", src->name);
