@@ -80,7 +80,7 @@ static cn_status measure_image(clip_checkpoint *c, cn_error *err)
         CN_CHECK(m->image_width >= 2, CN_EFORMAT, "%s: visual.layer1.0.conv1.weight: a ResNet of width 1 has an empty stem",
                  path_of(c));
         for (int stage = 0; stage < 4; stage++) {
-            char prefix[24];
+            char prefix[32];
             snprintf(prefix, sizeof prefix, "visual.layer%d.", stage + 1);
             CN_TRY(clip_count_blocks(c, prefix, &m->blocks[stage], err));
             CN_CHECK(m->blocks[stage] > 0, CN_ENOTFOUND, "%s: no tensor %s0.conv1.weight", path_of(c), prefix);

@@ -152,13 +152,17 @@ static bool hugging_face_name(const char *name, char *out)
     return false;
 }
 
-/* open_clip calls the ReLUs act1, act2, act3. */
+/* open_clip calls the ReLUs act1, act2, act3; OpenAI's first release had one `relu`, used three times:
+ * what a hook saw last is relu3. */
 static void rename_activations(char *name)
 {
-    size_t n = strlen(name);
-    if (n < 4 || (n > 4 && name[n - 5] != '.') || strncmp(name + n - 4, "act", 3) != 0 || name[n - 1] < '1' || name[n - 1] > '3')
-        return;
-    snprintf(name + n - 4, NAME_ROOM - (n - 4), "relu%c", name[n - 1]);
+    char *last = strrchr(name, '.');
+    last = last ? last + 1 : name;
+    size_t room = NAME_ROOM - (size_t)(last - name);
+    if (!strcmp(last, "relu"))
+        snprintf(last, room, "relu3");
+    else if (!strncmp(last, "act", 3) && last[3] >= '1' && last[3] <= '3' && !last[4])
+        snprintf(last, room, "relu%c", last[3]);
 }
 
 /* layer4.-1 counts from the last block; layer4.add means the last block's. The prefix of out is a name

@@ -227,6 +227,7 @@ static void hugging_face_and_open_clip_names_are_understood(void **state)
     means(&vit, "text_model.final_layer_norm", "ln_final");
     means(&resnet, "visual.layer4.5.act3", "visual.layer4.5.relu3");
     means(&resnet, "act1", "visual.relu1");
+    means(&resnet, "visual.layer4.5.relu", "visual.layer4.5.relu3");
 }
 
 static void a_wrong_name_lists_the_nearest(void **state)
