@@ -54,6 +54,13 @@ class QuickGELU(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
+class LayerNorm(nn.LayerNorm):
+    """Computes in fp32 whatever comes in, as the original does; autocast needs that too."""
+
+    def forward(self, x):
+        return super().forward(x.float()).to(x.dtype)
+
+
 def activation(kind):
     return QuickGELU() if kind == "quick" else nn.GELU()
 
@@ -156,10 +163,10 @@ class ResidualAttentionBlock(nn.Module):
         super().__init__()
         hidden = int(width * mlp)
         self.attn = nn.MultiheadAttention(width, heads)
-        self.ln_1 = nn.LayerNorm(width)
+        self.ln_1 = LayerNorm(width)
         self.mlp = nn.Sequential(OrderedDict([
             ("c_fc", nn.Linear(width, hidden)), ("gelu", activation(gelu)), ("c_proj", nn.Linear(hidden, width))]))
-        self.ln_2 = nn.LayerNorm(width)
+        self.ln_2 = LayerNorm(width)
         self.mask = mask
 
     def forward(self, x):                                                   # (L, N, D)
@@ -187,9 +194,9 @@ class VisionTransformer(nn.Module):
         self.conv1 = nn.Conv2d(3, width, patch, stride=patch, bias=False)
         self.class_embedding = nn.Parameter(torch.randn(width) * width ** -0.5)
         self.positional_embedding = nn.Parameter(torch.randn(tokens, width) * width ** -0.5)
-        self.ln_pre = nn.LayerNorm(width)
+        self.ln_pre = LayerNorm(width)
         self.transformer = Transformer(width, c.vision_layers, c.image_heads, c.vision_mlp, c.gelu)
-        self.ln_post = nn.LayerNorm(width)
+        self.ln_post = LayerNorm(width)
         self.proj = nn.Parameter(torch.randn(width, c.embed_dim) * width ** -0.5)
 
     def forward(self, x):
@@ -211,7 +218,7 @@ class CLIP(nn.Module):
                                        c.gelu, mask)
         self.token_embedding = nn.Embedding(c.vocab_size, c.transformer_width)
         self.positional_embedding = nn.Parameter(torch.randn(c.context_length, c.transformer_width) * 0.01)
-        self.ln_final = nn.LayerNorm(c.transformer_width)
+        self.ln_final = LayerNorm(c.transformer_width)
         self.text_projection = nn.Parameter(
             torch.randn(c.transformer_width, c.embed_dim) * c.transformer_width ** -0.5)
         self.logit_scale = nn.Parameter(torch.tensor(1 / 0.07).log())

@@ -4,11 +4,9 @@ usage: python3 make_checkpoints.py --arch RN50x4 --format safetensors --dtype fp
        python3 make_checkpoints.py --config '{"vision_layers": [1,1,1,1], "vision_width": 20}' --format hf -o OUT
 formats: safetensors state_dict nested module jit hf hf-sharded hf-bin openclip openclip-bin legacy
 
-Convolutions and projections are scaled like the original initialisation; batch norm statistics are
-measured on random pictures, so that activations neither explode nor vanish; all biases, gains and
-statistics are away from 0 and 1, so that none can be forgotten unnoticed; attention logits spread
-enough for the softmax to matter. The values are rounded to the storage type first: what the file
-holds is exactly what the expected values are computed with.
+All biases, gains and statistics are away from 0 and 1, so that none can be forgotten unnoticed. The
+values are rounded to the storage type first: what the file holds is exactly what the expected values are
+computed with.
 """
 import argparse
 import json
@@ -53,59 +51,86 @@ def random_pixels(n, size, generator):
     return mixed / mixed.std() * 1.0
 
 
-def make_model(config, seed=0, dtype="fp32"):
-    """A model with random weights that are exact in `dtype`."""
+def make_model(config, seed=0, dtype="fp32", statistics="drawn"):
+    """A model with random weights that are exact in `dtype`.
+
+    "drawn": PyTorch's and CLIP's initialisation, batch norm statistics drawn about 0 and 1.
+    "measured": wider weights, batch norm statistics measured on random pictures, as training leaves them:
+    every layer then has inputs of size 1, and rounding errors grow with depth (bf16 shows it)."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     model = clip_torch.CLIP(config)
-    normal = lambda p, std, mean=0.0: p.data.copy_(torch.randn(p.shape, generator=generator) * std + mean)
-    for name, module in model.named_modules():
+    measured = statistics == "measured"
+
+    def normal(p, std, mean=0.0):
+        p.data.copy_(torch.randn(p.shape, generator=generator) * std + mean)
+
+    def uniform(p, low, high):
+        p.data.copy_(torch.rand(p.shape, generator=generator) * (high - low) + low)
+
+    for module in model.modules():
         if isinstance(module, torch.nn.Conv2d):
             fan = module.weight[0].numel()
-            normal(module.weight, (2 / fan) ** 0.5)
+            if measured:
+                normal(module.weight, (2 / fan) ** 0.5)
+            else:
+                uniform(module.weight, -fan ** -0.5, fan ** -0.5)
         elif isinstance(module, torch.nn.Linear):
             normal(module.weight, module.in_features ** -0.5)
             normal(module.bias, 0.05)
         elif isinstance(module, torch.nn.LayerNorm):
-            normal(module.weight, 0.2, 1.0)
+            uniform(module.weight, 0.7, 1.3)
             normal(module.bias, 0.1)
         elif isinstance(module, torch.nn.BatchNorm2d):
-            last = name.endswith(".bn3") and "layer" in name
-            normal(module.weight, 0.1, 0.5 if last else 1.0)
-            normal(module.bias, 0.2)
-            module.momentum = None                          # the plain average of the batches seen
+            uniform(module.weight, 0.5, 1.5)
+            normal(module.bias, 0.3)
+            normal(module.running_mean, 0.3)
+            uniform(module.running_var, 0.4, 1.6)
         elif isinstance(module, torch.nn.MultiheadAttention):
             width = module.embed_dim
             normal(module.in_proj_weight, width ** -0.5)
             module.in_proj_weight.data[:2 * width] *= 1.6   # peaked enough for the softmax to matter
             normal(module.in_proj_bias, 0.05)
-    layers = max(1, config.transformer_layers)
-    for tower, depth in ((model.transformer, layers),
-                         (getattr(model.visual, "transformer", None),
-                          config.vision_layers if not config.is_resnet else 1)):
-        for block in tower.resblocks if tower is not None else ():
-            block.attn.out_proj.weight.data.mul_((2 * depth) ** -0.25)
-            block.mlp.c_proj.weight.data.mul_((2 * depth) ** -0.25)
-    normal(model.token_embedding.weight, 0.05)
-    normal(model.positional_embedding, 0.02)
-    if config.is_resnet:
-        pool = model.visual.attnpool
-        pool.q_proj.weight.data *= 2.0
-        normal(pool.positional_embedding, 0.3)
-        model.visual.train()
-        with torch.no_grad():
-            side = config.image_resolution
-            for _ in range(2):
-                model.visual(random_pixels(2 if side > 160 else 8, side, generator))
-            for module in model.visual.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):  # two batches are not the truth either
-                    module.running_var *= torch.rand(module.running_var.shape, generator=generator) * 0.4 + 0.8
-                    module.running_var.clamp_(min=1e-3)
+    towers = [(model.transformer, config.transformer_layers)]
+    if not config.is_resnet:
+        towers.append((model.visual.transformer, config.vision_layers))
+    for tower, depth in towers:
+        for block in tower.resblocks:
+            width = block.attn.embed_dim
+            normal(block.attn.out_proj.weight, (2 * width * depth) ** -0.5)
+            normal(block.mlp.c_fc.weight, (2 * width) ** -0.5)
+            normal(block.mlp.c_proj.weight, (2 * width * depth) ** -0.5)
+    normal(model.token_embedding.weight, 0.02)
+    normal(model.positional_embedding, 0.01)
+    if config.is_resnet and measured:
+        measure_statistics(model.visual, config.image_resolution, generator)
     model.eval()
     with torch.no_grad():
         for tensor in list(model.parameters()) + [b for b in model.buffers() if b.is_floating_point()]:
             tensor.copy_(tensor.to(DTYPES[dtype]).float())
     return model
+
+
+def measure_statistics(visual, side, generator):
+    """Batch norm statistics and the pool's scale from two batches of random pictures."""
+    for name, module in visual.named_modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None                          # the plain average of the batches seen
+            if name.endswith(".bn3"):
+                module.weight.data *= 0.5
+    visual.train()
+    size = []
+    hook = visual.attnpool.register_forward_pre_hook(lambda m, inputs: size.append(inputs[0].square().mean().sqrt()))
+    with torch.no_grad():
+        for _ in range(2):
+            visual(random_pixels(2 if side > 160 else 8, side, generator))
+        hook.remove()
+        for projection in (visual.attnpool.q_proj, visual.attnpool.k_proj):
+            projection.weight *= 1.4 / size[-1]             # attention logits with a deviation of about 2
+        for module in visual.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_var.clamp_(min=1e-3)
 
 
 def state_dict(model, dtype):
@@ -280,6 +305,7 @@ def main():
     parser.add_argument("--config", help="JSON of clip_torch.Config's fields, over those of --arch")
     parser.add_argument("--format", choices=FORMATS, default="safetensors")
     parser.add_argument("--dtype", choices=DTYPES, default="fp16")
+    parser.add_argument("--statistics", choices=("drawn", "measured"), default="drawn")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--output", required=True)
@@ -288,7 +314,7 @@ def main():
     config = ARCHITECTURES[args.arch] if args.arch else Config()
     for name, value in json.loads(args.config or "{}").items():
         setattr(config, name, tuple(value) if isinstance(value, list) else value)
-    model = make_model(config, args.seed, args.dtype)
+    model = make_model(config, args.seed, args.dtype, args.statistics)
     write(model, args.output, args.format, args.dtype)
     print(f"{args.output}: {sum(p.numel() for p in model.parameters()):,} parameters")
 
