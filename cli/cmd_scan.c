@@ -1,0 +1,218 @@
+/* cli/cmd_scan.c -- `clipneuron scan`: a collection of pictures to a study. */
+#include "commands.h"
+#include "interrupt.h"
+#include "json.h"
+#include "models.h"
+#include "progress.h"
+#include "report.h"
+#include "unittable.h"
+
+#include <clipneuron/study.h>
+#include <string.h>
+
+struct arguments {
+    struct model_arguments model;
+    struct run_arguments run;
+    struct words sites, folders;
+    const char *output, *labels, *word_list, *word_template;
+    int reduce, matrices;
+    int64_t top, bottom, buckets, per_bucket, seed, thumbnail, show;
+    bool no_words, no_label_words, orient, force, json, quiet;
+};
+
+static const char *const reduce_choices[] = {"mean", "max", NULL};
+static const char *const matrix_choices[] = {"fp32", "fp16", "none", NULL};
+
+/* clang-format off */
+static const struct option options[] = {
+    MODEL_OPTIONS(struct arguments, model),
+    {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "STUDY",
+     "The folder to make. It appears when the scan is complete. Required."},
+    {'s', "site", OPTION_WORDS, offsetof(struct arguments, sites), "SITE",
+     "Whose units to study; may be repeated. Default: the sum before the last ReLU of a ResNet, the last MLP "
+     "activation of a ViT."},
+    {'r', "reduce", OPTION_CHOICE, offsetof(struct arguments, reduce), "HOW",
+     "What a unit's activation on a picture is: its mean or its max over space. Default: mean, as in the paper.", 0, 0,
+     reduce_choices},
+    {0, "labels", OPTION_TEXT, offsetof(struct arguments, labels), "FILE",
+     "A CSV with a column path and any of label, medium, source, licence, caption. Default: labels.csv in the folder "
+     "or beside it; a picture without a label takes its folder's name."},
+    {0, "words", OPTION_TEXT, offsetof(struct arguments, word_list), "FILE",
+     "Words to find the nearest ones among, one a line. Default: a built-in list."},
+    {0, "word-template", OPTION_TEXT, offsetof(struct arguments, word_template), "TEXT",
+     "A prompt with {} where the word goes. Default: the bare word."},
+    {0, "no-words", OPTION_FLAG, offsetof(struct arguments, no_words), NULL, "Leave the nearest words out."},
+    {0, "no-label-words", OPTION_FLAG, offsetof(struct arguments, no_label_words), NULL,
+     "Do not add the collection's labels to the words."},
+    {0, "top", OPTION_COUNT, offsetof(struct arguments, top), "N", "Strongest examples kept a unit. Default: 24.", 1,
+     CN_MAX_STUDY_EXAMPLES},
+    {0, "bottom", OPTION_COUNT, offsetof(struct arguments, bottom), "N",
+     "Most inhibiting examples kept a unit. Default: 12.", 1, CN_MAX_STUDY_EXAMPLES},
+    {0, "buckets", OPTION_COUNT, offsetof(struct arguments, buckets), "N",
+     "Levels of activation from which pictures are sampled. Default: 10.", 1, 64},
+    {0, "per-bucket", OPTION_COUNT, offsetof(struct arguments, per_bucket), "N", "Pictures from each. Default: 6.", 1,
+     CN_MAX_STUDY_EXAMPLES},
+    {0, "seed", OPTION_COUNT, offsetof(struct arguments, seed), "N", "Of that sample. Default: 0.", 0, INT64_MAX},
+    {0, "thumbnail", OPTION_COUNT, offsetof(struct arguments, thumbnail), "PX",
+     "Side of the pictures kept for cards. Default: the model's input, at most 128.", 16, 1024},
+    {0, "matrices", OPTION_CHOICE, offsetof(struct arguments, matrices), "TYPE",
+     "Of the images x units .npy files in the study: fp32, fp16 or none. Default: fp32.", 0, 0, matrix_choices},
+    {0, "orient", OPTION_FLAG, offsetof(struct arguments, orient), NULL,
+     "Obey EXIF orientation, which the original code ignores."},
+    {0, "show", OPTION_COUNT, offsetof(struct arguments, show), "N", "Units in the table at the end. Default: 24.", 0, 100000},
+    {'f', "force", OPTION_FLAG, offsetof(struct arguments, force), NULL, "Replace an older study of the same model."},
+    {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON in place of the table."},
+    RUN_OPTIONS(struct arguments, run),
+    {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, quiet), NULL, "No progress and no notes."},
+};
+/* clang-format on */
+
+static bool on_progress(const cn_scan_progress *p, void *user)
+{
+    static const char *const phases[] = {"listing", "images", "words", "writing"};
+    static int shown = -1;
+    const struct arguments *a = user;
+    if ((int)p->phase != shown) {
+        progress_start(phases[p->phase], p->total ? p->total : -1, PROGRESS_ITEMS, a->quiet);
+        shown = (int)p->phase;
+    }
+    progress_set(p->done, p->total ? p->total : -1, 0);
+    return !interrupted();
+}
+
+static int scan(const struct arguments *a, const cn_model *model, cn_scan_result *result)
+{
+    static const cn_reduce reduces[] = {CN_REDUCE_MEAN, CN_REDUCE_MAX};
+    cn_scan_options o = {
+        .sites = a->sites.count ? a->sites.items : NULL,
+        .n_sites = a->sites.count,
+        .reduce = reduces[a->reduce],
+        .labels = a->labels,
+        .words = a->word_list,
+        .no_words = a->no_words,
+        .no_label_words = a->no_label_words,
+        .word_template = a->word_template,
+        .top = (int)a->top,
+        .bottom = (int)a->bottom,
+        .buckets = (int)a->buckets,
+        .per_bucket = (int)a->per_bucket,
+        .seed = (uint64_t)a->seed,
+        .thumbnail = (int)a->thumbnail,
+        .matrices = a->matrices == 1 ? CN_DTYPE_F16 : CN_DTYPE_F32,
+        .no_matrices = a->matrices == 2,
+        .force = a->force,
+        .apply_orientation = a->orient,
+        .batch = a->run.batch,
+        .threads = (int)a->run.threads,
+        .decode_threads = (int)a->run.threads,
+        .precision = (cn_precision)a->run.dtype,
+        .backend = (cn_backend)a->run.backend,
+        .progress = on_progress,
+        .user = (void *)(uintptr_t)a,
+    };
+    cn_error err = {0};
+    cn_status st = cn_study_scan(model, a->folders.items[0], a->output, &o, result, &err);
+    progress_end();
+    return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
+}
+
+/* The result from the study itself, so that what is shown is what was written. */
+static int show(const struct arguments *a, const cn_scan_result *result)
+{
+    cn_study *study = NULL;
+    cn_error err = {0};
+    cn_status st = cn_study_open(&study, a->output, &err);
+    struct json j;
+    json_begin(&j, stdout);
+    if (st == CN_OK && a->json) {
+        json_open(&j, NULL, '{');
+        json_text(&j, "study", a->output);
+        json_int(&j, "images", result->images);
+        json_int(&j, "failed", result->failed);
+        json_int(&j, "ignored", result->ignored);
+        json_int(&j, "labelled", result->labelled);
+        json_int(&j, "labels", result->labels);
+        json_int(&j, "words", result->words);
+        json_real(&j, "seconds", result->seconds);
+        json_real(&j, "network_seconds", result->network_seconds);
+        json_open(&j, "sites", '[');
+    }
+    for (size_t site = 0; st == CN_OK && site < cn_study_site_count(study); site++) {
+        cn_unit_row *rows = NULL;
+        size_t n = 0;
+        const cn_study_site *s = cn_study_site_at(study, site);
+        if (a->show > 0 && result->images > 0)
+            st = cn_study_units(study, site, CN_ORDER_INTERESTING, (size_t)a->show, &rows, &n, &err);
+        if (st == CN_OK && a->json) {
+            json_open(&j, NULL, '{');
+            json_text(&j, "site", s->name);
+            json_int(&j, "units", s->units);
+            json_int(&j, "dead", s->dead);
+            unit_table_json(&j, "interesting", rows, n);
+            json_close(&j, '}');
+        } else if (st == CN_OK && n > 0) {
+            printf("%s%s: %lld units, the most interesting %zu\n\n", site ? "\n" : "", s->name, (long long)s->units, n);
+            unit_table_print(study, rows, n, stdout);
+        }
+        cn_unit_rows_free(rows);
+    }
+    if (st == CN_OK && a->json) {
+        json_close(&j, ']');
+        json_close(&j, '}');
+        json_end(&j);
+    }
+    cn_study_close(study);
+    return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
+}
+
+static int run(int argc, char **argv)
+{
+    struct arguments a = {.show = 24};
+    int code = options_begin(&command_scan, argc, argv, &a);
+    if (code >= 0)
+        return code;
+    cn_model *model = NULL;
+    cn_scan_result result;
+    memset(&result, 0, sizeof result);
+    if (a.folders.count != 1)
+        code = fail_usage("scan", a.folders.count ? "one folder or list at a time" : "no folder named");
+    else if (!a.output)
+        code = fail_usage("scan", "-o STUDY is missing");
+    else
+        code = model_open(&a.model, &model);
+    if (code == EXIT_DONE)
+        code = scan(&a, model, &result);
+    if (code == EXIT_DONE)
+        code = show(&a, &result);
+    if (code == EXIT_DONE) {
+        note(a.quiet, "clipneuron: %lld images in %.1f s%s", (long long)result.images, result.seconds,
+             result.failed ? "" : "; 'clipneuron card' shows units");
+        if (result.failed)
+            note(a.quiet, "clipneuron: %lld images could not be read; the study names them", (long long)result.failed);
+    }
+    cn_model_close(model);
+    options_free(&command_scan, &a);
+    return code;
+}
+
+const struct command command_scan = {
+    .name = "scan",
+    .summary = "run a collection of pictures through a model: a study",
+    .synopsis = "scan [--model M] [--site S...] DIR -o STUDY\nscan [--model M] LIST.txt|LIST.csv -o STUDY",
+    .description =
+        "Runs all pictures below DIR (or of a list: a path a line, or a CSV with a column path) through the model and "
+        "writes a study: a folder with statistics of every unit, its strongest and most inhibiting examples, a sample "
+        "from every level of activation, what labels and words go with it, and the images x units matrices. At the "
+        "end it prints the most interesting units. 'clipneuron card' makes pages from a study; neither the model nor "
+        "the pictures are needed again.\n\n"
+        "Pictures that cannot be read are counted and named in the study; they do not end a scan.",
+    .examples = "A folder with the small model:\n\n"
+                "$ clipneuron scan photos -o study\n\n"
+                "Again, with other options:\n\n"
+                "$ clipneuron scan --force --reduce max --show 5 photos -o study",
+    .options = options,
+    .n_options = CN_COUNT(options),
+    .operand = "DIR",
+    .operands_offset = offsetof(struct arguments, folders),
+    .run = run,
+};

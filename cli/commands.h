@@ -1,0 +1,19 @@
+/* cli/commands.h -- the commands, one cmd_NAME.c each. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "options.h"
+
+extern const struct command command_info;
+extern const struct command command_embed;
+extern const struct command command_classify;
+extern const struct command command_activations;
+extern const struct command command_scan;
+extern const struct command command_card;
+extern const struct command command_tokens;
+extern const struct command command_pixels;
+extern const struct command command_pull;
+
+#define CN_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#endif

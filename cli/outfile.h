@@ -1,0 +1,16 @@
+/* cli/outfile.h -- a text file that appears under its name when it is complete. */
+#ifndef CLI_OUTFILE_H
+#define CLI_OUTFILE_H
+
+#include <stdio.h>
+
+struct outfile {
+    FILE *stream;
+    char *path, *temporary; /* both NULL for standard output */
+};
+/* path "-" is standard output. All report; EXIT_DONE or EXIT_FAILED. */
+int outfile_open(struct outfile *out, const char *path);
+int outfile_commit(struct outfile *out);
+void outfile_discard(struct outfile *out);
+
+#endif
