@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static _Thread_local size_t fail_at;      /* 0: never */
 static _Thread_local bool fail_forever;
@@ -80,4 +81,40 @@ void *cn_aligned_calloc(size_t size)
 void cn_free(void *p)
 {
     free(p);
+}
+
+/* The mapping's start and length, kept in the 64 bytes before the block. */
+typedef struct pages_header {
+    void *start;
+    size_t length;
+} pages_header;
+
+#define PAGES_HEADER 64
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *cn_pages_calloc(size_t size)
+{
+    if (must_fail() || size > SIZE_MAX / 2)
+        return NULL;
+    const bool huge = size >= HUGE_PAGE;
+    const size_t length = size + PAGES_HEADER + (huge ? HUGE_PAGE : 0);
+    void *start = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (start == MAP_FAILED)
+        return NULL;
+    uintptr_t block = (uintptr_t)start;
+    if (huge) { /* so that every whole huge page of the block can be one */
+        block = (block + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+        madvise((void *)block, size + PAGES_HEADER, MADV_HUGEPAGE);
+    }
+    pages_header *header = (pages_header *)block;
+    *header = (pages_header){start, length};
+    return (char *)block + PAGES_HEADER;
+}
+
+void cn_pages_free(void *p)
+{
+    if (p) {
+        const pages_header *header = (const pages_header *)((char *)p - PAGES_HEADER);
+        munmap(header->start, header->length);
+    }
 }

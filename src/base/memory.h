@@ -19,6 +19,12 @@ void cn_free(void *p);
 /* Zeroed memory on a 64-byte boundary, for tensors; release with cn_free. */
 void *cn_aligned_calloc(size_t size);
 
+/* Zeroed memory on a 64-byte boundary straight from the system, for tensors of any size: freeing gives
+ * the pages back at once (malloc may keep them), untouched pages cost nothing, and large blocks ask for
+ * huge pages, which spare the address translation of big weights. Release with cn_pages_free only. */
+void *cn_pages_calloc(size_t size);
+void cn_pages_free(void *p);
+
 /* Tests: let the n-th allocation from now on fail (1 = the next one), and all after it when `forever`.
  * n = 0 turns failure off. Thread-local. */
 void cn_memory_fail_at(size_t n, bool forever);

@@ -12,7 +12,7 @@
 #define MAX_BATCH 65536
 #define MAX_THREADS 1024
 /* Mapped pages of the checkpoint are given back after so many bytes of float32 have been read. */
-#define DROP_PAGES_EVERY ((size_t)64 << 20)
+#define DROP_PAGES_EVERY ((size_t)8 << 20)
 
 struct cn_runner {
     const cn_model *model;

@@ -67,12 +67,12 @@ static void program_free(nn_program *p)
     for (int i = 0; p->work && i < p->steps.count; i++) {
         for (int k = 0; k < MAX_STEP_KERNELS; k++)
             nn_kernel_free(p->work[i].kernel[k]);
-        cn_free(p->work[i].constant[0]);
-        cn_free(p->work[i].constant[1]);
+        cn_pages_free(p->work[i].constant[0]);
+        cn_pages_free(p->work[i].constant[1]);
     }
     for (int i = 0; p->tap && i < p->n_taps; i++) {
         nn_kernel_free(p->tap[i].copy);
-        cn_free(p->tap[i].values);
+        cn_pages_free(p->tap[i].values);
     }
     nn_steps_clear(&p->steps);
     nn_engine_close(p->engine);
@@ -81,7 +81,7 @@ static void program_free(nn_program *p)
     cn_free(p->buffer);
     cn_free(p->value);
     cn_free(p->tokens);
-    cn_free(p->arena);
+    cn_pages_free(p->arena);
     cn_free(p);
 }
 
@@ -107,11 +107,11 @@ static int new_buffer(nn_program *p, size_t bytes, int first, int last)
     return p->n_buffers++;
 }
 
-/* A parameter as float32; release with cn_free. Absent ones (no bias) are zeros. */
+/* A parameter as float32; release with cn_pages_free. Absent ones (no bias) are zeros. */
 static cn_status read_param(compiler *c, const nn_param *param, int64_t count_if_absent, float **out)
 {
     const int64_t count = param->name ? param->count : count_if_absent;
-    *out = cn_aligned_calloc((size_t)count * sizeof(float));
+    *out = cn_pages_calloc((size_t)count * sizeof(float));
     if (!*out)
         return cn_fail(c->err, CN_ENOMEM, "%lld floats for %s", (long long)count, param->name ? param->name : "zeros");
     return param->name ? c->read(c->user, param->name, count, *out, c->err) : CN_OK;
@@ -159,8 +159,8 @@ static cn_status read_batchnorm(compiler *c, const nn_node *node, float **scale,
         (*shift)[i] = (float)((*shift)[i] - s * mean[i]);
     }
 done:
-    cn_free(mean);
-    cn_free(var);
+    cn_pages_free(mean);
+    cn_pages_free(var);
     return st;
 }
 
@@ -180,14 +180,14 @@ static cn_status compile_conv(compiler *c, work *w)
             for (int64_t i = 0; i < row; i++)
                 weight[o * row + i] *= scale[o];
     } else {
-        shift = cn_aligned_calloc((size_t)spec.out_c * sizeof(float));
+        shift = cn_pages_calloc((size_t)spec.out_c * sizeof(float));
         CN_CHECK(shift, CN_ENOMEM, "out of memory for a convolution");
     }
     CN_TRY(nn_kernel_conv(&w->kernel[0], c->p->engine, &spec, weight, shift, err));
 done:
-    cn_free(weight);
-    cn_free(scale);
-    cn_free(shift);
+    cn_pages_free(weight);
+    cn_pages_free(scale);
+    cn_pages_free(shift);
     return st;
 }
 
@@ -218,8 +218,8 @@ static cn_status compile_linear(compiler *c, work *w)
                          node->weight_in_out, dtype_of(c->p, w->step.out), 1, w->step.residual >= 0,
                          activation_of(g, w->step.act), weight, bias));
 done:
-    cn_free(weight);
-    cn_free(bias);
+    cn_pages_free(weight);
+    cn_pages_free(bias);
     return st;
 }
 
@@ -233,8 +233,8 @@ static cn_status compile_layernorm(compiler *c, work *w)
     CN_TRY(nn_kernel_layernorm(&w->kernel[0], c->p->engine, c->p->batch * node->shape.h * node->shape.w, node->shape.c,
                                c->p->dtype, node->eps, gamma, beta, c->err));
 done:
-    cn_free(gamma);
-    cn_free(beta);
+    cn_pages_free(gamma);
+    cn_pages_free(beta);
     return st;
 }
 
@@ -292,15 +292,15 @@ static cn_status compile_attnpool(compiler *c, work *w, int index)
     CN_TRY(read_param(c, &node->param[NN_POOL_QB], d, &bias));
     CN_TRY(linear_kernel(c, &w->kernel[POOL_Q], n, length * d, d, d, false, t, (float)(1 / sqrt((double)head)), false,
                          NN_NO_ACTIVATION, weight, bias));
-    cn_free(weight), weight = NULL;
-    cn_free(bias), bias = NULL;
+    cn_pages_free(weight), weight = NULL;
+    cn_pages_free(bias), bias = NULL;
 
     CN_TRY(read_param(c, &node->param[NN_POOL_KW], 0, &weight));
     const nn_matmul_spec u = {.ndim = 3, .batch = {heads}, .m = n, .n = d, .k = head,
                               .a_stride = {head, d, 1}, .b_stride = {head * d, d, 1}, .c_stride = {d, heads * d, 1},
                               .a = t, .b = t, .c = t};
     CN_TRY(nn_kernel_matmul(&w->kernel[POOL_U], p->engine, &u, weight, NULL, err));
-    cn_free(weight), weight = NULL;
+    cn_pages_free(weight), weight = NULL;
 
     const nn_matmul_spec scores = {.ndim = 3, .batch = {n}, .m = heads, .n = length, .k = d,
                                    .a_stride = {heads * d, d, 1}, .b_stride = {length * d, 1, d},
@@ -318,7 +318,7 @@ static cn_status compile_attnpool(compiler *c, work *w, int index)
                               .a_stride = {d, heads * d, 1}, .b_stride = {head * d, 1, d}, .c_stride = {head, d, 1},
                               .a = t, .b = t, .c = t};
     CN_TRY(nn_kernel_matmul(&w->kernel[POOL_V], p->engine, &v, weight, NULL, err));
-    cn_free(weight), weight = NULL;
+    cn_pages_free(weight), weight = NULL;
 
     CN_TRY(read_param(c, &node->param[NN_POOL_CW], 0, &weight));
     CN_TRY(read_param(c, &node->param[NN_POOL_CB], out, &bias));
@@ -334,9 +334,9 @@ static cn_status compile_attnpool(compiler *c, work *w, int index)
     for (int i = 0; i < MAX_STEP_TEMPS; i++)
         CN_CHECK(temp(c, w, index, temps[i], t) >= 0, CN_ENOMEM, "out of memory");
 done:
-    cn_free(weight);
-    cn_free(bias);
-    cn_free(value_bias);
+    cn_pages_free(weight);
+    cn_pages_free(bias);
+    cn_pages_free(value_bias);
     return st;
 }
 
@@ -474,7 +474,7 @@ static cn_status make_taps(compiler *c, const nn_program_options *options)
         const int64_t dims[4] = {p->batch, s->c, s->h, s->w};
         const size_t bytes = (size_t)(p->batch * nn_elements(s)) * sizeof(float);
         p->tap[i].node = options->taps[i];
-        p->tap[i].values = cn_aligned_calloc(bytes);
+        p->tap[i].values = cn_pages_calloc(bytes);
         CN_CHECK(p->tap[i].values, CN_ENOMEM, "%zu bytes for the values of a site", bytes);
         CN_TRY(nn_kernel_copy(&p->tap[i].copy, p->engine, dims, program_layout(s, dtype_of(p, options->taps[i])),
                               graph_layout(s), err));
@@ -523,7 +523,7 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
     CN_TRY(place_values(&c));
     CN_TRY(make_taps(&c, options));
     CN_TRY(nn_plan(p->buffer, p->n_buffers, &p->arena_bytes, err));
-    p->arena = cn_aligned_calloc(p->arena_bytes);
+    p->arena = cn_pages_calloc(p->arena_bytes);
     CN_CHECK(p->arena, CN_ENOMEM, "%zu bytes for activations", p->arena_bytes);
     *out = p, p = NULL;
 done:
