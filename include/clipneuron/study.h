@@ -171,10 +171,11 @@ typedef struct cn_unit_row {
     double kurtosis;        /* fourth standardised moment; 3 for a normal distribution, 0 for a constant */
     bool dead;              /* the same value on all images; the rest is 0 or "" then */
     double peak_sd;         /* max / rms */
-    const char *label;      /* most frequent among the strongest CN_STUDY_PURITY_TOP pictures */
+    const char *label;      /* whose frequency among the strongest CN_STUDY_PURITY_TOP pictures chance explains least */
     int64_t label_hits;     /* how many of them have it */
     int64_t label_images;   /* how many of the collection have it: the base rate */
-    double purity;          /* label_hits / how many of the strongest were looked at */
+    double purity;          /* label_hits / min(CN_STUDY_PURITY_TOP, label_images): 1 is the most possible */
+    double surprise;        /* -log10 of the probability of so many hits by chance (hypergeometric) */
     double label_z;         /* of the label's mean under random labels */
     const char *media;      /* media in which the unit answers to the label, "colour line word" */
     int media_count;

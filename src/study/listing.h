@@ -1,0 +1,37 @@
+/* study/listing.h -- which pictures a collection has, and what is known of them before any is opened:
+ * from a folder, a list or a CSV, with labels from folder names or from a CSV. */
+#ifndef STUDY_LISTING_H
+#define STUDY_LISTING_H
+
+#include "base/check.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct listing_item {
+    char *path;                              /* relative to the root; unique */
+    char *label, *medium;                    /* NULL: none */
+    char *caption, *source, *licence;        /* NULL: none */
+    int64_t label_id, medium_id;             /* into labels, media; -1: none */
+} listing_item;
+
+typedef struct listing {
+    char *root;            /* absolute folder that paths are relative to */
+    char *origin;          /* absolute path of what was asked for */
+    char *name;            /* its last part */
+    listing_item *items;   /* by path, in byte order */
+    size_t count, room;
+    char **labels, **media; /* names in byte order; borrowed from the items */
+    size_t n_labels, n_media;
+    size_t ignored;        /* files that are no pictures by their names */
+} listing;
+
+/* labels: a CSV, or NULL for labels.csv in or beside a folder if there is one.
+ * On failure l holds what listing_free accepts. */
+cn_status listing_read(listing *l, const char *path, const char *labels, cn_error *err);
+void listing_free(listing *l);
+
+/* root/path, owned by the caller (cn_free); an absolute path stays. NULL when out of memory. */
+char *listing_path(const listing *l, size_t i);
+
+#endif

@@ -1,0 +1,204 @@
+/* study/source.c -- activations from a cn_model: an image runner kept open, a text runner opened for
+ * the words and closed again. */
+#include "study/source.h"
+
+#include "base/memory.h"
+#include "clipneuron/tokenizer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct model_source {
+    const cn_model *model;
+    cn_scan_options options;
+    cn_runner *runner;
+} model_source;
+
+static cn_status run_images(source *s, const float *pixels, int64_t n, cn_error *err)
+{
+    return cn_runner_images(((model_source *)s->self)->runner, pixels, n, err);
+}
+
+static const float *read_site(const source *s, size_t i)
+{
+    return cn_runner_site(((model_source *)s->self)->runner, i);
+}
+
+static const float *read_embedding(const source *s)
+{
+    return cn_runner_embedding(((model_source *)s->self)->runner);
+}
+
+static void close_model(source *s)
+{
+    model_source *m = s->self;
+    if (m)
+        cn_runner_free(m->runner);
+    cn_free(m);
+    s->self = NULL;
+}
+
+/* ---- texts ---- */
+
+/* Which tokens have a row of zeros in the embedding table: words that training never touched. */
+static cn_status unseen_tokens(const cn_model *model, bool **out, size_t *count, cn_error *err)
+{
+    static const char ending[] = "token_embedding.weight";
+    cn_status st = CN_OK;
+    float *table = NULL;
+    bool *unseen = NULL;
+    const cn_weights *w = cn_model_weights(model);
+    const cn_tensor *t = NULL;
+    *out = NULL;
+    *count = 0;
+    for (size_t i = 0; w && i < cn_weights_count(w); i++) {
+        const cn_tensor *candidate = cn_weights_at(w, i);
+        size_t length = strlen(candidate->name);
+        if (candidate->ndim == 2 && length >= sizeof ending - 1 &&
+            strcmp(candidate->name + length - (sizeof ending - 1), ending) == 0)
+            t = candidate;
+    }
+    if (!t)
+        return CN_OK;
+    size_t rows = (size_t)t->shape[0], width = (size_t)t->shape[1];
+    table = cn_reallocarray(NULL, rows * width, sizeof *table);
+    unseen = cn_calloc(rows, sizeof *unseen);
+    CN_CHECK(table && unseen, CN_ENOMEM, "out of memory for the token embeddings");
+    cn_tensor_read_f32(t, table);
+    for (size_t r = 0; r < rows; r++) {
+        size_t k = 0;
+        while (k < width && table[r * width + k] == 0)
+            k++;
+        unseen[r] = k == width;
+    }
+    *out = unseen, unseen = NULL;
+    *count = rows;
+done:
+    cn_free(table);
+    cn_free(unseen);
+    return st;
+}
+
+static cn_status run_texts(source *s, const char *const *texts, size_t n, float *embeddings, bool *known,
+                           bool (*go_on)(void *user, size_t done, size_t total), void *user, cn_error *err)
+{
+    cn_status st = CN_OK;
+    model_source *m = s->self;
+    cn_runner *runner = NULL;
+    cn_tokenizer *tokenizer = NULL;
+    int32_t *rows = NULL;
+    size_t *where = NULL, waiting = 0, unseen_count = 0;
+    bool *unseen = NULL;
+    size_t context = (size_t)cn_model_get_info(m->model)->context_length;
+    size_t width = (size_t)s->embedding;
+    cn_runner_options options = {.tower = CN_TOWER_TEXT, .embedding = true, .batch = 32, .threads = m->options.threads,
+                                 .precision = m->options.precision, .backend = m->options.backend};
+    CN_TRY(unseen_tokens(m->model, &unseen, &unseen_count, err));
+    CN_TRY(cn_tokenizer_create(&tokenizer, err));
+    CN_TRY(cn_runner_create(&runner, m->model, &options, err));
+    rows = cn_calloc((size_t)options.batch * context, sizeof *rows);
+    where = cn_calloc((size_t)options.batch, sizeof *where);
+    CN_CHECK(rows && where, CN_ENOMEM, "out of memory for a batch of texts");
+    memset(embeddings, 0, n * width * sizeof *embeddings);
+    for (size_t i = 0; i <= n; i++) {
+        if (i < n) {
+            int32_t *row = rows + waiting * context;
+            size_t used;
+            CN_TRY(cn_tokenizer_row(tokenizer, texts[i], context, true, row, &used, err));
+            known[i] = used > 2;
+            for (size_t k = 1; k + 1 < used; k++)
+                if (row[k] < 0 || (unseen && ((size_t)row[k] >= unseen_count || unseen[row[k]])))
+                    known[i] = false;
+            if (known[i])
+                where[waiting++] = i;
+        }
+        if (waiting == (size_t)options.batch || (i == n && waiting)) {
+            CN_TRY(cn_runner_texts(runner, rows, (int64_t)waiting, err));
+            const float *from = cn_runner_embedding(runner);
+            for (size_t k = 0; k < waiting; k++)
+                memcpy(embeddings + where[k] * width, from + k * width, width * sizeof *from);
+            waiting = 0;
+            CN_CHECK(!go_on || go_on(user, i, n), CN_ECANCELED, "the scan was cancelled");
+        }
+    }
+done:
+    cn_free(unseen);
+    cn_free(where);
+    cn_free(rows);
+    cn_runner_free(runner);
+    cn_tokenizer_free(tokenizer);
+    return st;
+}
+
+/* ---- opening ---- */
+
+cn_status source_open_model(source *s, const cn_model *model, const cn_scan_options *options, cn_error *err)
+{
+    cn_status st = CN_OK;
+    memset(s, 0, sizeof *s);
+    const cn_model_info *info = cn_model_get_info(model);
+    const char *path = cn_weights_path(cn_model_weights(model));
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    size_t start = length;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    model_source *m = cn_calloc(1, sizeof *m);
+    CN_CHECK(m, CN_ENOMEM, "out of memory for a runner");
+    s->self = m;
+    s->close = close_model;
+    s->images = run_images;
+    s->site = read_site;
+    s->image_embedding = read_embedding;
+    s->texts = run_texts;
+    m->model = model;
+    m->options = *options;
+    snprintf(s->model_name, sizeof s->model_name, "%s", info->name);
+    snprintf(s->model_file, sizeof s->model_file, "%.*s", (int)(length - start), path + start);
+    snprintf(s->backend, sizeof s->backend, "%s",
+             options->backend == CN_BACKEND_REFERENCE ? "plain C" : cn_backend_description());
+    s->precision = options->precision == CN_PRECISION_BF16 ? "bf16" : "fp32";
+    CN_TRY(cn_model_fingerprint(model, s->fingerprint, err));
+    s->resolution = info->resolution;
+    s->embedding = info->embedding;
+    s->batch = options->batch ? options->batch : 32;
+    CN_CHECK(options->n_sites <= CN_MAX_STUDY_SITES, CN_ELIMIT, "%zu sites asked for, the limit is %d",
+             options->n_sites, CN_MAX_STUDY_SITES);
+    for (size_t i = 0; i < options->n_sites; i++) {
+        const cn_site *site;
+        CN_TRY(cn_model_find_site(model, options->sites[i], &site, err));
+        CN_CHECK(site->tower == CN_TOWER_IMAGE, CN_EINVAL, "%s is a site of the text tower: a scan reads pictures",
+                 site->name);
+        bool twice = false;
+        for (size_t k = 0; k < s->n_sites; k++)
+            twice = twice || s->sites[k]->index == site->index;
+        if (!twice)
+            s->sites[s->n_sites++] = site;
+    }
+    if (s->n_sites == 0)
+        s->sites[s->n_sites++] = cn_model_default_site(model);
+    cn_runner_options run = {.tower = CN_TOWER_IMAGE, .sites = s->sites, .n_sites = s->n_sites, .embedding = true,
+                             .batch = s->batch, .threads = options->threads, .precision = options->precision,
+                             .backend = options->backend};
+    CN_TRY(cn_runner_create(&m->runner, model, &run, err));
+done:
+    if (st != CN_OK)
+        close_model(s);
+    return st;
+}
+
+cn_status cn_study_scan(const cn_model *model, const char *images, const char *study, const cn_scan_options *options,
+                        cn_scan_result *result, cn_error *err)
+{
+    static const cn_scan_options defaults;
+    cn_status st = CN_OK;
+    source s = {0};
+    if (!options)
+        options = &defaults;
+    CN_TRY(source_open_model(&s, model, options, err));
+    st = scan_source(&s, images, study, options, result, err);
+    s.close(&s);
+done:
+    return st;
+}

@@ -1,0 +1,41 @@
+/* study/store.h -- writes study.sqlite, row by row, inside one transaction of a database that nobody
+ * else can see yet: no journal, no flushing (studyfolder.c flushes the file before it appears). */
+#ifndef STUDY_STORE_H
+#define STUDY_STORE_H
+
+#include "base/check.h"
+
+#include <stdint.h>
+
+typedef enum store_table {
+    STORE_META,
+    STORE_LABELS,
+    STORE_MEDIA,
+    STORE_IMAGES,
+    STORE_THUMBNAILS,
+    STORE_FAILURES,
+    STORE_SITES,
+    STORE_UNITS,
+    STORE_HISTOGRAMS,
+    STORE_EXAMPLES,
+    STORE_UNIT_LABELS,
+    STORE_UNIT_MEDIA,
+    STORE_UNIT_LABEL_MEDIA,
+    STORE_WORDS,
+    STORE_UNIT_WORDS,
+    STORE_TABLES
+} store_table;
+
+typedef struct store store;
+
+/* path must not exist. */
+cn_status store_open(store **out, const char *path, cn_error *err);
+/* One row, all columns in the order of schema.h. format, a letter a column: i int64_t, d double (NaN:
+ * NULL), t text (NULL: NULL), r int64_t that is NULL when negative, b const void * and size_t. */
+cn_status store_add(store *s, store_table table, cn_error *err, const char *format, ...);
+/* Indexes, statistics for the query planner, commit. Frees s in any case. */
+cn_status store_finish(store *s, cn_error *err);
+/* Closes without finishing. Accepts NULL. */
+void store_close(store *s);
+
+#endif

@@ -1,0 +1,412 @@
+/* study/units.c -- a study's answers about units: rows, examples, histograms, groups, words. */
+#include "study/reader.h"
+
+#include "base/memory.h"
+#include "study/finebins.h"
+#include "study/float16.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#define POINTER(type, member) offsetof(type, member)
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+
+static cn_status out_of_memory(const cn_study *s, cn_error *err)
+{
+    return cn_fail(err, CN_ENOMEM, "%s: out of memory for rows", s->path);
+}
+
+/* ---- units ---- */
+
+#define UNIT_SELECT                                                                                             \
+    "SELECT u.unit, u.count, u.mean, u.sd, u.rms, u.min, u.max, u.positive, u.kurtosis, u.dead, l.name,"       \
+    " u.label_hits, l.images, u.purity, u.surprise, u.label_z, u.media, u.media_count, u.reads, u.score,"      \
+    " w.word, uw.score FROM units u LEFT JOIN labels l ON l.id = u.label"                                      \
+    " LEFT JOIN unit_words uw ON uw.site = u.site AND uw.unit = u.unit AND uw.rank = 0"                        \
+    " LEFT JOIN words w ON w.id = uw.word"
+
+static const char *order_sql(cn_unit_order order)
+{
+    switch (order) {
+    case CN_ORDER_UNIT:
+        return UNIT_SELECT " WHERE u.site = ? ORDER BY u.unit LIMIT ?";
+    case CN_ORDER_PEAK:
+        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.max / u.rms DESC, u.unit LIMIT ?";
+    case CN_ORDER_PURITY:
+        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.purity DESC, u.label_z DESC, u.unit LIMIT ?";
+    case CN_ORDER_KURTOSIS:
+        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.kurtosis DESC, u.unit LIMIT ?";
+    case CN_ORDER_SHARE:
+        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.positive, u.unit LIMIT ?";
+    case CN_ORDER_LABEL:
+        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY l.name IS NULL, l.name, u.purity DESC, u.unit LIMIT ?";
+    case CN_ORDER_INTERESTING:
+    default:
+        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.score DESC, u.unit LIMIT ?";
+    }
+}
+
+static cn_status read_units(cn_study *s, sqlite3_stmt *q, size_t site, cn_unit_row **out, size_t *n, cn_error *err)
+{
+    static const size_t pointers[] = {POINTER(cn_unit_row, label), POINTER(cn_unit_row, media),
+                                      POINTER(cn_unit_row, word)};
+    cn_status st = CN_OK;
+    results list = {0};
+    bool more, ok = true;
+    void *block;
+    for (;;) {
+        CN_TRY(reader_step(s, q, &more, err));
+        if (!more)
+            break;
+        cn_unit_row *r = results_add(&list, sizeof *r);
+        CN_CHECK(r, CN_ENOMEM, "%s: out of memory for rows", s->path);
+        r->ref = (cn_unit_ref){site, sqlite3_column_int64(q, 0)};
+        r->count = sqlite3_column_int64(q, 1);
+        r->mean = sqlite3_column_double(q, 2);
+        r->sd = sqlite3_column_double(q, 3);
+        r->rms = sqlite3_column_double(q, 4);
+        r->min = sqlite3_column_double(q, 5);
+        r->max = sqlite3_column_double(q, 6);
+        r->share_positive = r->count > 0 ? sqlite3_column_double(q, 7) / (double)r->count : 0;
+        r->kurtosis = sqlite3_column_double(q, 8);
+        r->dead = sqlite3_column_int(q, 9) != 0;
+        r->peak_sd = r->rms > 0 ? r->max / r->rms : 0;
+        r->label = results_text(&list, q, 10, &ok);
+        r->label_hits = sqlite3_column_int64(q, 11);
+        r->label_images = sqlite3_column_int64(q, 12);
+        r->purity = sqlite3_column_double(q, 13);
+        r->surprise = sqlite3_column_double(q, 14);
+        r->label_z = sqlite3_column_double(q, 15);
+        r->media = results_text(&list, q, 16, &ok);
+        r->media_count = sqlite3_column_int(q, 17);
+        r->reads = sqlite3_column_int(q, 18) != 0;
+        r->score = sqlite3_column_double(q, 19);
+        r->word = results_text(&list, q, 20, &ok);
+        r->word_score = sqlite3_column_double(q, 21);
+        if (!ok) {
+            st = out_of_memory(s, err);
+            goto done;
+        }
+    }
+    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    *out = block;
+done:
+    results_discard(&list);
+    return st;
+}
+
+cn_status cn_study_units(cn_study *s, size_t site, cn_unit_order order, size_t limit, cn_unit_row **out, size_t *n,
+                         cn_error *err)
+{
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    *out = NULL;
+    *n = 0;
+    CN_TRY(reader_check_unit(s, (cn_unit_ref){site, 0}, err));
+    int64_t most = limit && limit < INT64_MAX ? (int64_t)limit : -1;
+    CN_TRY(reader_query(s, &q, err, order_sql(order), "ii", (int64_t)site, most));
+    CN_TRY(read_units(s, q, site, out, n, err));
+done:
+    sqlite3_finalize(q);
+    return st;
+}
+
+cn_status cn_study_unit(cn_study *s, cn_unit_ref ref, cn_unit_row **out, cn_error *err)
+{
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    size_t n = 0;
+    *out = NULL;
+    CN_TRY(reader_check_unit(s, ref, err));
+    CN_TRY(reader_query(s, &q, err, UNIT_SELECT " WHERE u.site = ? AND u.unit = ?", "ii", (int64_t)ref.site, ref.unit));
+    CN_TRY(read_units(s, q, ref.site, out, &n, err));
+    CN_CHECK(n == 1, CN_EFORMAT, "%s: the study is damaged: unit %lld is missing", s->path, (long long)ref.unit);
+done:
+    sqlite3_finalize(q);
+    if (st != CN_OK) {
+        cn_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+void cn_unit_rows_free(cn_unit_row *r)
+{
+    cn_free(r);
+}
+
+static cn_status read_rms(cn_study *s, cn_unit_ref ref, double *rms, cn_error *err)
+{
+    cn_unit_row *row = NULL;
+    cn_status st = cn_study_unit(s, ref, &row, err);
+    if (st == CN_OK)
+        *rms = row->rms;
+    cn_free(row);
+    return st;
+}
+
+/* ---- examples ---- */
+
+/* The blob of half floats as floats; NULL when it has not the size of the site's map. */
+static const float *keep_map(results *list, const cn_study_site *site, sqlite3_stmt *q, int column, bool *ok)
+{
+    size_t count = (size_t)site->height * (size_t)site->width;
+    const void *blob = sqlite3_column_blob(q, column);
+    if (!blob || !count || (size_t)sqlite3_column_bytes(q, column) != count * sizeof(uint16_t))
+        return NULL;
+    float *map = cn_reallocarray(NULL, count, sizeof *map);
+    if (!map) {
+        *ok = false;
+        return NULL;
+    }
+    const unsigned char *b = blob;
+    for (size_t i = 0; i < count; i++)
+        map[i] = float16_to((uint16_t)(b[2 * i] | b[2 * i + 1] << 8));
+    const float *kept = results_keep(list, map, count * sizeof *map, ok);
+    cn_free(map);
+    return kept;
+}
+
+static const char *type_name(sqlite3_stmt *q, int column)
+{
+    const char *type = (const char *)sqlite3_column_text(q, column);
+    if (type && strcmp(type, "image/jpeg") == 0)
+        return "image/jpeg";
+    return type && strcmp(type, "image/png") == 0 ? "image/png" : "";
+}
+
+cn_status cn_study_examples(cn_study *s, cn_unit_ref ref, cn_example_kind kind, cn_example **out, size_t *n,
+                            cn_error *err)
+{
+    static const size_t pointers[] = {POINTER(cn_example, path),    POINTER(cn_example, label),
+                                      POINTER(cn_example, medium),  POINTER(cn_example, caption),
+                                      POINTER(cn_example, map), POINTER(cn_example, thumbnail)};
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    results list = {0};
+    bool more, ok = true;
+    double rms = 0;
+    void *block;
+    *out = NULL;
+    *n = 0;
+    CN_TRY(read_rms(s, ref, &rms, err));
+    const cn_study_site *site = &s->sites[ref.site];
+    CN_TRY(reader_query(s, &q, err,
+                        "SELECT e.image, i.path, l.name, m.name, i.caption, e.bucket, e.value, e.peak, e.y, e.x, e.map,"
+                        " t.type, t.data FROM examples e JOIN images i ON i.id = e.image"
+                        " LEFT JOIN labels l ON l.id = i.label LEFT JOIN media m ON m.id = i.medium"
+                        " LEFT JOIN thumbnails t ON t.image = e.image"
+                        " WHERE e.site = ? AND e.unit = ? AND e.kind = ? ORDER BY e.rank LIMIT 1024",
+                        "iii", (int64_t)ref.site, ref.unit, (int64_t)kind));
+    for (;;) {
+        CN_TRY(reader_step(s, q, &more, err));
+        if (!more)
+            break;
+        cn_example *e = results_add(&list, sizeof *e);
+        CN_CHECK(e, CN_ENOMEM, "%s: out of memory for rows", s->path);
+        e->image = sqlite3_column_int64(q, 0);
+        e->path = results_text(&list, q, 1, &ok);
+        e->label = results_text(&list, q, 2, &ok);
+        e->medium = results_text(&list, q, 3, &ok);
+        e->caption = results_text(&list, q, 4, &ok);
+        e->bucket = sqlite3_column_type(q, 5) == SQLITE_NULL ? -1 : sqlite3_column_int(q, 5);
+        e->value = sqlite3_column_double(q, 6);
+        e->sd = rms > 0 ? e->value / rms : 0;
+        e->peak = sqlite3_column_double(q, 7);
+        bool placed = sqlite3_column_type(q, 8) != SQLITE_NULL && sqlite3_column_type(q, 9) != SQLITE_NULL;
+        e->row = placed ? sqlite3_column_int(q, 8) : -1;
+        e->column = placed ? sqlite3_column_int(q, 9) : -1;
+        CN_CHECK(e->row < site->height && e->column < site->width && e->row >= -1 && e->column >= -1 &&
+                     e->bucket < s->info.buckets && e->bucket >= -1,
+                 CN_EFORMAT, "%s: the study is damaged: an example of unit %lld", s->path, (long long)ref.unit);
+        e->map = keep_map(&list, site, q, 10, &ok);
+        e->thumbnail_type = type_name(q, 11);
+        const void *data = sqlite3_column_blob(q, 12);
+        e->thumbnail_size = data ? (size_t)sqlite3_column_bytes(q, 12) : 0;
+        e->thumbnail = data ? results_keep(&list, data, e->thumbnail_size, &ok) : NULL;
+        if (!ok) {
+            st = out_of_memory(s, err);
+            goto done;
+        }
+    }
+    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    *out = block;
+done:
+    sqlite3_finalize(q);
+    results_discard(&list);
+    return st;
+}
+
+void cn_examples_free(cn_example *e)
+{
+    cn_free(e);
+}
+
+/* ---- histogram ---- */
+
+cn_status cn_study_histogram(cn_study *s, cn_unit_ref ref, double low, double high, size_t bins, int64_t *counts,
+                             cn_error *err)
+{
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    bool more;
+    double rms = 0;
+    CN_CHECK(bins > 0 && low < high && isfinite(low) && isfinite(high), CN_EINVAL,
+             "a histogram needs bins and a rising range");
+    memset(counts, 0, bins * sizeof *counts);
+    CN_TRY(read_rms(s, ref, &rms, err));
+    CN_TRY(reader_query(s, &q, err, "SELECT bins FROM histograms WHERE site = ? AND unit = ?", "ii", (int64_t)ref.site,
+                        ref.unit));
+    CN_TRY(reader_step(s, q, &more, err));
+    if (!more || !(rms > 0)) /* a dead unit has none */
+        goto done;
+    const unsigned char *b = sqlite3_column_blob(q, 0);
+    int size = sqlite3_column_bytes(q, 0);
+    CN_CHECK(size % 8 == 0 && size / 8 <= FINEBINS, CN_EFORMAT, "%s: the study is damaged: the histogram of unit %lld",
+             s->path, (long long)ref.unit);
+    for (int i = 0; b && i < size; i += 8) {
+        uint32_t bin = 0, count = 0;
+        for (int k = 3; k >= 0; k--) {
+            bin = bin << 8 | b[i + k];
+            count = count << 8 | b[i + 4 + k];
+        }
+        CN_CHECK(bin < FINEBINS, CN_EFORMAT, "%s: the study is damaged: the histogram of unit %lld", s->path,
+                 (long long)ref.unit);
+        finebins_spread(bin, count, low * rms, high * rms, bins, counts);
+    }
+done:
+    sqlite3_finalize(q);
+    return st;
+}
+
+/* ---- groups ---- */
+
+cn_status cn_study_groups(cn_study *s, cn_unit_ref ref, cn_group_kind kind, cn_group **out, size_t *n, cn_error *err)
+{
+    static const size_t pointers[] = {POINTER(cn_group, name)};
+    static const char *const sql[] = {
+        [CN_GROUP_LABEL] = "SELECT l.name, l.images, g.mean, NULL, g.z FROM unit_labels g JOIN labels l ON l.id = g.label"
+                           " WHERE g.site = ? AND g.unit = ? ORDER BY g.rank",
+        [CN_GROUP_MEDIUM] = "SELECT m.name, m.images, g.mean, g.positive, g.z FROM unit_media g JOIN media m"
+                            " ON m.id = g.medium WHERE g.site = ? AND g.unit = ? ORDER BY m.name",
+        [CN_GROUP_LABEL_MEDIUM] = "SELECT m.name, g.images, g.mean, g.positive, g.z FROM unit_label_media g JOIN media m"
+                                  " ON m.id = g.medium WHERE g.site = ? AND g.unit = ? ORDER BY m.name",
+    };
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    results list = {0};
+    bool more, ok = true;
+    double rms = 0;
+    void *block;
+    *out = NULL;
+    *n = 0;
+    CN_CHECK((size_t)kind < COUNT(sql), CN_EINVAL, "no such kind of group");
+    CN_TRY(read_rms(s, ref, &rms, err));
+    CN_TRY(reader_query(s, &q, err, sql[kind], "ii", (int64_t)ref.site, ref.unit));
+    for (;;) {
+        CN_TRY(reader_step(s, q, &more, err));
+        if (!more)
+            break;
+        cn_group *g = results_add(&list, sizeof *g);
+        CN_CHECK(g, CN_ENOMEM, "%s: out of memory for rows", s->path);
+        g->name = results_text(&list, q, 0, &ok);
+        g->images = sqlite3_column_int64(q, 1);
+        g->mean = sqlite3_column_double(q, 2);
+        g->mean_sd = rms > 0 ? g->mean / rms : 0;
+        g->share_positive = sqlite3_column_type(q, 3) == SQLITE_NULL || g->images <= 0
+                                ? -1
+                                : sqlite3_column_double(q, 3) / (double)g->images;
+        g->z = sqlite3_column_double(q, 4);
+        if (!ok) {
+            st = out_of_memory(s, err);
+            goto done;
+        }
+    }
+    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    *out = block;
+done:
+    sqlite3_finalize(q);
+    results_discard(&list);
+    return st;
+}
+
+void cn_groups_free(cn_group *g)
+{
+    cn_free(g);
+}
+
+/* ---- words, failures ---- */
+
+cn_status cn_study_words(cn_study *s, cn_unit_ref ref, cn_word **out, size_t *n, cn_error *err)
+{
+    static const size_t pointers[] = {POINTER(cn_word, word)};
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    results list = {0};
+    bool more, ok = true;
+    void *block;
+    *out = NULL;
+    *n = 0;
+    CN_TRY(reader_check_unit(s, ref, err));
+    CN_TRY(reader_query(s, &q, err,
+                        "SELECT w.word, u.score, u.z, u.significant FROM unit_words u JOIN words w ON w.id = u.word"
+                        " WHERE u.site = ? AND u.unit = ? ORDER BY u.rank", "ii", (int64_t)ref.site, ref.unit));
+    for (;;) {
+        CN_TRY(reader_step(s, q, &more, err));
+        if (!more)
+            break;
+        cn_word *w = results_add(&list, sizeof *w);
+        CN_CHECK(w, CN_ENOMEM, "%s: out of memory for rows", s->path);
+        w->word = results_text(&list, q, 0, &ok);
+        w->score = sqlite3_column_double(q, 1);
+        w->z = sqlite3_column_double(q, 2);
+        w->significant = sqlite3_column_int(q, 3) != 0;
+        CN_CHECK(ok, CN_ENOMEM, "%s: out of memory for rows", s->path);
+    }
+    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    *out = block;
+done:
+    sqlite3_finalize(q);
+    results_discard(&list);
+    return st;
+}
+
+void cn_words_free(cn_word *w)
+{
+    cn_free(w);
+}
+
+cn_status cn_study_failures(cn_study *s, cn_failure **out, size_t *n, cn_error *err)
+{
+    static const size_t pointers[] = {POINTER(cn_failure, path), POINTER(cn_failure, reason)};
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    results list = {0};
+    bool more, ok = true;
+    void *block;
+    *out = NULL;
+    *n = 0;
+    CN_TRY(reader_query(s, &q, err, "SELECT path, reason FROM failures ORDER BY path", ""));
+    for (;;) {
+        CN_TRY(reader_step(s, q, &more, err));
+        if (!more)
+            break;
+        cn_failure *f = results_add(&list, sizeof *f);
+        CN_CHECK(f, CN_ENOMEM, "%s: out of memory for rows", s->path);
+        f->path = results_text(&list, q, 0, &ok);
+        f->reason = results_text(&list, q, 1, &ok);
+        CN_CHECK(ok, CN_ENOMEM, "%s: out of memory for rows", s->path);
+    }
+    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    *out = block;
+done:
+    sqlite3_finalize(q);
+    results_discard(&list);
+    return st;
+}
+
+void cn_failures_free(cn_failure *f)
+{
+    cn_free(f);
+}

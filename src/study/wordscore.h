@@ -1,0 +1,30 @@
+/* study/wordscore.h -- which words a unit goes with: correlation, over pictures, of the unit's activation
+ * with the similarity of picture and word. Pure arithmetic. */
+#ifndef STUDY_WORDSCORE_H
+#define STUDY_WORDSCORE_H
+
+#include "base/check.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WORDS_KEPT 8            /* a unit */
+#define WORDS_CENTRED_FROM 16   /* words */
+
+typedef struct word_match {
+    int32_t word; /* -1 behind the last */
+    float score;  /* correlation */
+    float z;      /* atanh(score) * sqrt(n - 3) */
+    bool significant;
+} word_match;
+
+/* values: rows of activations (units) by picture number, embeddings: rows (width) by picture number;
+ * picked: the n pictures to look at; texts: (words, width). Words whose known[] is false are left out.
+ * Similarity is the cosine, less (from WORDS_CENTRED_FROM known words on) the mean of the picture's
+ * cosines with all known words: some pictures are near to every word.
+ * best: (units, WORDS_KEPT), best first; equal scores in the order of the words. Only positive scores. */
+cn_status wordscore(const float *values, int64_t units, const float *embeddings, int64_t width, const int32_t *picked,
+                    int64_t n, const float *texts, const bool *known, int64_t words, word_match *best, cn_error *err);
+
+#endif
