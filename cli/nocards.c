@@ -1,0 +1,11 @@
+/* cli/nocards.c -- stands in until the study has its cards. */
+#include <clipneuron/card.h>
+#define STUB(name)                                                                                                     \
+    cn_status name(cn_study *s, const cn_unit_ref *u, size_t n, const cn_card_options *o, const char *p, cn_error *e)   \
+    {                                                                                                                  \
+        (void)s, (void)u, (void)n, (void)o, (void)p, (void)e;                                                          \
+        return CN_EUNSUPPORTED;                                                                                        \
+    }
+STUB(cn_card_write_html)
+STUB(cn_card_write_png)
+STUB(cn_card_write_pngs)
