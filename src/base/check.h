@@ -24,11 +24,12 @@ CN_PRINTF(3, 4) cn_status cn_fail(cn_error *err, cn_status status, const char *f
             goto done;                                                                             \
     } while (0)
 
-/* Unless cond holds, report and leave. */
+/* Unless cond holds, report and leave. `st` is set first, so that the compiler sees that it is no CN_OK. */
 #define CN_CHECK(cond, status, ...)                                                                \
     do {                                                                                           \
         if (!(cond)) {                                                                             \
-            st = cn_fail(err, (status), __VA_ARGS__);                                              \
+            st = (status);                                                                         \
+            (void)cn_fail(err, st, __VA_ARGS__);                                                   \
             goto done;                                                                             \
         }                                                                                          \
     } while (0)

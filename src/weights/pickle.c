@@ -328,7 +328,7 @@ static cn_status push_items(pickle *p, pickle_kind kind, pickle_value **items, s
 static cn_status push_marked(pickle *p, pickle_kind kind, cn_error *err)
 {
     cn_status st = CN_OK;
-    pickle_value **items;
+    pickle_value **items = NULL;
     size_t count;
     CN_TRY(pop_mark(p, &items, &count, err));
     if (kind == PICKLE_DICT && count % 2)
@@ -368,7 +368,7 @@ done:
 static cn_status extend_marked(pickle *p, pickle_kind kind, cn_error *err)
 {
     cn_status st = CN_OK;
-    pickle_value **items;
+    pickle_value **items = NULL;
     size_t count;
     CN_TRY(pop_mark(p, &items, &count, err));
     CN_TRY(extend(p, kind, items, count, err)); /* pushes nothing: items stay where they are */
