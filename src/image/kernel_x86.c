@@ -59,14 +59,33 @@ TARGET_VNNI static inline __m512i vnni_sum(__m512i high, __m512i middle, __m512i
     return _mm512_max_epi32(sum, _mm512_setzero_si512());
 }
 
+/* The output pixels, with `most` known to the compiler for the usual lengths. */
+TARGET_VNNI static inline __attribute__((always_inline)) void vnni_pixels(const quad_axis *x, const int most,
+                                                                          const uint8_t *scratch, uint8_t *out)
+{
+    /* bytes (row, channel) -> (channel, row) */
+    const __m128i by_row = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i half = _mm512_set1_epi32(WEIGHT_HALF);
+    const int32_t *words = x->words;
+    for (int i = 0; i < x->count; i++, out += 12) {
+        const uint8_t *from = scratch + (size_t)(x->first[i] - x->lowest) * 64;
+        __m512i high = _mm512_setzero_si512(), middle = high, low = half;
+        for (int q = 0; q < most; q++, from += 64, words += 3) {
+            const __m512i v = _mm512_loadu_si512(from);
+            high = _mm512_dpbusd_epi32(high, v, _mm512_set1_epi32(words[0]));
+            middle = _mm512_dpbusd_epi32(middle, v, _mm512_set1_epi32(words[1]));
+            low = _mm512_dpbusd_epi32(low, v, _mm512_set1_epi32(words[2]));
+        }
+        const __m128i bytes = _mm512_cvtusepi32_epi8(vnni_sum(high, middle, low));
+        _mm_storeu_si128((__m128i *)out, _mm_shuffle_epi8(bytes, by_row));
+    }
+}
+
 TARGET_VNNI static void vnni_rows(const uint8_t *const row[4], int width, const quad_axis *x, uint8_t *scratch,
                                   uint8_t *out)
 {
     /* RGBRGBRGBRGB -> RRRR GGGG BBBB 0000 */
     const __m512i by_channel = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
-    /* bytes (row, channel) -> (channel, row) */
-    const __m128i by_row = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i half = _mm512_set1_epi32(WEIGHT_HALF);
     const int safe = (width * 3 - 16) / 12; /* quads up to here may be loaded in place */
     uint8_t *quad = scratch;
     for (int q = x->lowest; q <= x->highest; q++, quad += 64) {
@@ -81,18 +100,13 @@ TARGET_VNNI static void vnni_rows(const uint8_t *const row[4], int width, const 
         v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)from[3]), 3);
         _mm512_storeu_si512(quad, _mm512_shuffle_epi8(v, by_channel));
     }
-    for (int i = 0; i < x->count; i++, out += 12) {
-        const uint8_t *from = scratch + (size_t)(x->first[i] - x->lowest) * 64;
-        const int32_t *words = x->words + x->offset[i];
-        __m512i high = _mm512_setzero_si512(), middle = high, low = half;
-        for (int q = 0; q < x->quads[i]; q++, from += 64, words += 3) {
-            const __m512i v = _mm512_loadu_si512(from);
-            high = _mm512_dpbusd_epi32(high, v, _mm512_set1_epi32(words[0]));
-            middle = _mm512_dpbusd_epi32(middle, v, _mm512_set1_epi32(words[1]));
-            low = _mm512_dpbusd_epi32(low, v, _mm512_set1_epi32(words[2]));
-        }
-        const __m128i bytes = _mm512_cvtusepi32_epi8(vnni_sum(high, middle, low));
-        _mm_storeu_si128((__m128i *)out, _mm_shuffle_epi8(bytes, by_row));
+    switch (x->most) {
+    case 1: vnni_pixels(x, 1, scratch, out); break;
+    case 2: vnni_pixels(x, 2, scratch, out); break;
+    case 3: vnni_pixels(x, 3, scratch, out); break;
+    case 4: vnni_pixels(x, 4, scratch, out); break;
+    case 5: vnni_pixels(x, 5, scratch, out); break;
+    default: vnni_pixels(x, x->most, scratch, out);
     }
 }
 
@@ -180,13 +194,32 @@ TARGET_AVX2 static inline __m256i avx2_sum(__m256i low, __m256i high)
     return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(high, 12), low), WEIGHT_BITS);
 }
 
+TARGET_AVX2 static inline __attribute__((always_inline)) void avx2_pixels(const quad_axis *x, const int most,
+                                                                          const uint8_t *scratch, uint8_t *out)
+{
+    /* bytes of rows 0 2 1 3 (what packing leaves) -> (channel, row) */
+    const __m128i by_row = _mm_setr_epi8(0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6, 14, 3, 11, 7, 15);
+    const __m256i half = _mm256_set1_epi32(WEIGHT_HALF);
+    const int32_t *words = x->words;
+    for (int i = 0; i < x->count; i++, out += 12) {
+        const uint8_t *from = scratch + (size_t)(x->first[i] - x->lowest) * 64;
+        __m256i low01 = half, low23 = half, high01 = _mm256_setzero_si256(), high23 = high01;
+        for (int q = 0; q < most; q++, from += 64, words += 4) {
+            const avx2_weights w = avx2_load_weights(words);
+            avx2_add(&low01, &high01, from, &w);
+            avx2_add(&low23, &high23, from + 32, &w);
+        }
+        const __m256i words16 = _mm256_packus_epi32(avx2_sum(low01, high01), avx2_sum(low23, high23));
+        const __m256i bytes = _mm256_packus_epi16(words16, words16);
+        const __m128i rows0213 = _mm_unpacklo_epi64(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+        _mm_storeu_si128((__m128i *)out, _mm_shuffle_epi8(rows0213, by_row));
+    }
+}
+
 TARGET_AVX2 static void avx2_rows(const uint8_t *const row[4], int width, const quad_axis *x, uint8_t *scratch,
                                   uint8_t *out)
 {
     const __m128i by_channel = _mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1);
-    /* bytes of rows 0 2 1 3 (what packing leaves) -> (channel, row) */
-    const __m128i by_row = _mm_setr_epi8(0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6, 14, 3, 11, 7, 15);
-    const __m256i half = _mm256_set1_epi32(WEIGHT_HALF);
     const int safe = (width * 3 - 16) / 12;
     uint8_t *quad = scratch;
     for (int q = x->lowest; q <= x->highest; q++)
@@ -196,19 +229,13 @@ TARGET_AVX2 static void avx2_rows(const uint8_t *const row[4], int width, const 
                 width >= 6 && q <= safe ? row[r] + (size_t)q * 12 : safe_quad(row[r], width, q, copy);
             _mm_storeu_si128((__m128i *)quad, _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)from), by_channel));
         }
-    for (int i = 0; i < x->count; i++, out += 12) {
-        const uint8_t *from = scratch + (size_t)(x->first[i] - x->lowest) * 64;
-        const int32_t *words = x->words + x->offset[i];
-        __m256i low01 = half, low23 = half, high01 = _mm256_setzero_si256(), high23 = high01;
-        for (int q = 0; q < x->quads[i]; q++, from += 64, words += 4) {
-            const avx2_weights w = avx2_load_weights(words);
-            avx2_add(&low01, &high01, from, &w);
-            avx2_add(&low23, &high23, from + 32, &w);
-        }
-        const __m256i words16 = _mm256_packus_epi32(avx2_sum(low01, high01), avx2_sum(low23, high23));
-        const __m256i bytes = _mm256_packus_epi16(words16, words16);
-        const __m128i rows0213 = _mm_unpacklo_epi64(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
-        _mm_storeu_si128((__m128i *)out, _mm_shuffle_epi8(rows0213, by_row));
+    switch (x->most) {
+    case 1: avx2_pixels(x, 1, scratch, out); break;
+    case 2: avx2_pixels(x, 2, scratch, out); break;
+    case 3: avx2_pixels(x, 3, scratch, out); break;
+    case 4: avx2_pixels(x, 4, scratch, out); break;
+    case 5: avx2_pixels(x, 5, scratch, out); break;
+    default: avx2_pixels(x, x->most, scratch, out);
     }
 }
 

@@ -27,7 +27,7 @@ cn_status picture_new(cn_image **out, const picture_source *src, int64_t width, 
     image->width = image->source_width = (int)width;
     image->height = image->source_height = (int)height;
     image->format = format;
-    image->rgb = cn_calloc((size_t)(width * height), 3);
+    image->rgb = cn_malloc((size_t)(width * height) * 3);
     CN_CHECK(image->rgb, CN_ENOMEM, "%s: out of memory for %lld x %lld px", src->name, (long long)width,
              (long long)height);
     *out = image, image = NULL;

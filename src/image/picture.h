@@ -12,7 +12,7 @@ typedef struct picture_source {
     cn_image_options options;
 } picture_source;
 
-/* A zeroed (black) picture; CN_ELIMIT when its size is outside the limits, CN_EFORMAT when it is empty. */
+/* A picture whose pixels the decoder fills; CN_ELIMIT when its size is outside the limits, CN_EFORMAT when it is empty. */
 cn_status picture_new(cn_image **out, const picture_source *src, int64_t width, int64_t height,
                       cn_image_format format, cn_error *err);
 

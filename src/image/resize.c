@@ -38,7 +38,9 @@ cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t t
     const double support = CUBIC_SUPPORT * stretch, shrink = 1.0 / stretch;
     double *exact = NULL;
     size_t weights = 0;
-    *axis = (resize_axis){.count = count, .taps = (int)ceil(support) * 2 + 1};
+    *axis = (resize_axis){.count = count, .taps = (int)ceil(support) * 2 + 1, .copied_from = -1};
+    if (in1 - in0 == (float)total && in0 == floorf(in0))
+        axis->copied_from = (int)in0 + (int)first;
     if (axis->taps > size) /* no window is longer than the picture */
         axis->taps = size;
     axis->start = cn_reallocarray(NULL, (size_t)count, sizeof(int));
@@ -78,7 +80,10 @@ static void quads_free(quad_axis *quads)
     cn_free(quads->words);
 }
 
-static cn_status quads_make(quad_axis *quads, const resize_axis *axis, const resize_kernel *kernel, cn_error *err)
+/* uniform: give all outputs as many quads, with weight 0 where they have no use for one, so that the inner loop
+ * along x has one length; a length that changes from pixel to pixel costs more in mispredicted branches. */
+static cn_status quads_make(quad_axis *quads, const resize_axis *axis, bool uniform, const resize_kernel *kernel,
+                            cn_error *err)
 {
     cn_status st = CN_OK;
     const size_t count = (size_t)axis->count;
@@ -92,11 +97,18 @@ static cn_status quads_make(quad_axis *quads, const resize_axis *axis, const res
         const int last = (axis->start[i] + axis->length[i] - 1) / 4;
         quads->first[i] = axis->start[i] / 4;
         quads->quads[i] = last - quads->first[i] + 1;
-        quads->offset[i] = total;
-        total += (size_t)quads->quads[i] * (size_t)kernel->words_per_quad;
         quads->lowest = quads->first[i] < quads->lowest ? quads->first[i] : quads->lowest;
         quads->highest = last > quads->highest ? last : quads->highest;
         quads->most = quads->quads[i] > quads->most ? quads->quads[i] : quads->most;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (uniform) {
+            quads->quads[i] = quads->most;
+            if (quads->first[i] + quads->most > quads->highest + 1)
+                quads->first[i] = quads->highest + 1 - quads->most;
+        }
+        quads->offset[i] = total;
+        total += (size_t)quads->quads[i] * (size_t)kernel->words_per_quad;
     }
     quads->words = cn_reallocarray(NULL, total, sizeof(int32_t));
     CN_CHECK(quads->words, CN_ENOMEM, "out of memory for the resize weights");
@@ -124,8 +136,8 @@ static cn_status resample_quads(const uint8_t *rgb, int width, int height, const
     uint8_t *scratch = NULL, *ring = NULL;
     const uint8_t **blocks = NULL;
     const size_t columns = (size_t)x->count * 3, block_bytes = columns * 4 + 64;
-    CN_TRY(quads_make(&qx, x, kernel, err));
-    CN_TRY(quads_make(&qy, y, kernel, err));
+    CN_TRY(quads_make(&qx, x, true, kernel, err));
+    CN_TRY(quads_make(&qy, y, false, kernel, err));
     scratch = cn_reallocarray(NULL, (size_t)(qx.highest - qx.lowest + 1), 64);
     ring = cn_calloc((size_t)qy.most, block_bytes); /* zeroed: kernels read a little past what is written */
     blocks = cn_reallocarray(NULL, (size_t)qy.most, sizeof *blocks);
@@ -157,6 +169,13 @@ done:
 cn_status resample(const uint8_t *rgb, int width, int height, const resize_axis *x, const resize_axis *y, uint8_t *out,
                    const resize_kernel *kernel, cn_error *err)
 {
+    if (!kernel && x->copied_from >= 0 && y->copied_from >= 0) { /* what the weights 0 1 0 0 would give */
+        const size_t columns = (size_t)x->count * 3;
+        for (int i = 0; i < y->count; i++)
+            memcpy(out + (size_t)i * columns,
+                   rgb + ((size_t)(y->copied_from + i) * (size_t)width + (size_t)x->copied_from) * 3, columns);
+        return CN_OK;
+    }
     for (size_t i = 0; !kernel; i++)
         if (resize_kernels[i]->supported())
             kernel = resize_kernels[i];

@@ -13,6 +13,7 @@
  * Output i = sum over t < length[i] of weight[i*taps + t] * source[start[i] + t]. */
 typedef struct resize_axis {
     int count, taps;
+    int copied_from; /* at scale 1: output i is source copied_from + i; else -1 */
     int *start, *length;
     int32_t *weight;
 } resize_axis;
@@ -39,7 +40,7 @@ typedef struct resize_kernel {
     /* The plain kernel does it all at once and has the members below NULL. */
     int words_per_quad;
     void (*pack_weights)(const int32_t weight[4], int32_t *words);
-    /* Filters 4 rows along x. scratch: 64 bytes a quad in use.
+    /* Filters 4 rows along x, where all outputs have x->most quads. scratch: 64 bytes a quad in use.
      * out: for each output x and channel the bytes of the 4 rows side by side; 16 bytes of slack behind. */
     void (*rows)(const uint8_t *const row[4], int width, const quad_axis *x, uint8_t *scratch, uint8_t *out);
     /* Filters along y: quads[b][i] are 4 rows' bytes of column i; n columns to n bytes. Reads up to 63 bytes more. */

@@ -82,6 +82,8 @@ cn_status webp_decode(cn_image **out, const picture_source *src, cn_error *err)
                         (frame.has_alpha || frame.width < image->width || frame.height < image->height);
     if (!blends) {
         const size_t stride = (size_t)image->width * 3;
+        if (frame.width < image->width || frame.height < image->height)
+            memset(image->rgb, 0, stride * height);
         uint8_t *to = image->rgb + (size_t)frame.y_offset * stride + (size_t)frame.x_offset * 3;
         CN_TRY(decode_frame(&frame, MODE_RGB, to, stride, src, err));
     } else {
