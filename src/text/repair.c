@@ -127,7 +127,7 @@ static cn_status repair_segment(runes *segment, runes *work, bool unescape, cn_e
             segment->count = 0;
             CN_TRY(entities_unescape_ftfy(segment, before.at, before.count, err));
         }
-        CN_TRY(mojibake_repair(segment, work, err));
+        CN_TRY(mojibake_repair(segment, err));
         work->count = 0;
         for (size_t i = 0; i < segment->count; i++) {
             CN_TRY(runes_reserve(work, 18, err));
