@@ -117,6 +117,7 @@ static bool hugging_face_name(const char *name, char *out)
         {"", ""},
         {"layer.norm1", ".ln_1"},
         {"self.attn", ".attn"},
+        {"self.attn.out.proj", ".attn"},
         {"layer.norm2", ".ln_2"},
         {"mlp", ".mlp"},
         {"mlp.fc1", ".mlp.c_fc"},
@@ -129,10 +130,12 @@ static bool hugging_face_name(const char *name, char *out)
         {"vision.model.pre.layernorm", "visual.ln_pre"},
         {"vision.model.post.layernorm", "visual.ln_post"},
         {"vision.model.encoder", "visual.transformer"},
+        {"vision.model.encoder.layers", "visual.transformer.resblocks"},
         {"visual.projection", "visual"},
         {"text.model.embeddings.token.embedding", "token_embedding"},
         {"text.model.final.layer.norm", "ln_final"},
         {"text.model.encoder", "transformer"},
+        {"text.model.encoder.layers", "transformer.resblocks"},
     };
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
         if (!strcmp(name, whole[i][0]))
@@ -165,8 +168,20 @@ static void rename_activations(char *name)
         snprintf(last, room, "relu%c", last[3]);
 }
 
-/* layer4.-1 counts from the last block; layer4.add means the last block's. The prefix of out is a name
- * that begins with "visual.layerN" or ends in "transformer.resblocks". */
+/* Module paths whose output is that of the module around them. */
+static void rename_inner_modules(char *name)
+{
+    static const char *const inner[][2] = {{"attn.out.proj", "attn"}, {"attnpool.c.proj", "attnpool"}};
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++) {
+        size_t k = strlen(inner[i][0]);
+        if (n >= k && !strcmp(name + n - k, inner[i][0]) && (n == k || name[n - k - 1] == '.'))
+            name[n - k + strlen(inner[i][1])] = '\0';
+    }
+}
+
+/* layer4.-1 counts from the last block; layer4.add means the last block's, and the module `resblocks` gives
+ * what its last block gives. */
 static bool last_block_rule(const site_set *s, const char *name, char *out)
 {
     char prefix[NAME_ROOM];
@@ -179,7 +194,7 @@ static bool last_block_rule(const site_set *s, const char *name, char *out)
         snprintf(prefix, sizeof prefix, "visual.transformer.resblocks"), rest = behind(name, prefix);
     if (!rest)
         snprintf(prefix, sizeof prefix, "transformer.resblocks"), rest = behind(name, prefix);
-    if (!rest || !*rest)
+    if (!rest)
         return false;
     int number, last = last_block(s, prefix);
     const char *tail = component_number(rest, &number);
@@ -260,6 +275,7 @@ static size_t search(const site_set *s, const char *wanted)
     if (paper_name(name, other) || hugging_face_name(name, other))
         return try_prefixes(s, other);
     rename_activations(name);
+    rename_inner_modules(name);
 
     const char *rest = behind(name, "image");
     if (!rest)

@@ -170,6 +170,8 @@ static void blocks_count_from_the_end_and_stages_stand_for_their_last_block(void
     means(&resnet, "layer4.relu3", "visual.layer4.5.relu3");
     means(&vit, "resblocks.-1.mlp.gelu", "visual.transformer.resblocks.11.mlp.gelu");
     means(&vit, "transformer.resblocks.-2", "transformer.resblocks.10");
+    means(&vit, "transformer.resblocks", "transformer.resblocks.11"); /* a module path of the original, too */
+    means(&vit, "visual.transformer.resblocks", "visual.transformer.resblocks.11");
     means(&resnet, "layer4.0.downsample.-1", "visual.layer4.0.downsample.-1"); /* a name of its own */
     means_nothing(&resnet, "layer4.-7");
     means_nothing(&resnet, "layer4.6");
@@ -228,6 +230,17 @@ static void hugging_face_and_open_clip_names_are_understood(void **state)
     means(&resnet, "visual.layer4.5.act3", "visual.layer4.5.relu3");
     means(&resnet, "act1", "visual.relu1");
     means(&resnet, "visual.layer4.5.relu", "visual.layer4.5.relu3");
+}
+
+static void inner_module_paths_stand_for_the_module_around_them(void **state)
+{
+    (void)state;
+    means(&vit, "visual.transformer.resblocks.3.attn.out_proj", "visual.transformer.resblocks.3.attn");
+    means(&vit, "vision_model.encoder.layers.3.self_attn.out_proj", "visual.transformer.resblocks.3.attn");
+    means(&vit, "text_model.encoder.layers", "transformer.resblocks.11");
+    means(&resnet, "visual.attnpool.c_proj", "visual.attnpool");
+    means_nothing(&resnet, "visual.attnpool.q_proj"); /* the original code never runs it as a module */
+    means_nothing(&resnet, "visual.my_attnpool.c_proj");
 }
 
 static void a_wrong_name_lists_the_nearest(void **state)
@@ -339,6 +352,7 @@ int main(void)
         cmocka_unit_test(pre_means_what_goes_into_the_activation),
         cmocka_unit_test(the_paper_names_are_understood),
         cmocka_unit_test(hugging_face_and_open_clip_names_are_understood),
+        cmocka_unit_test(inner_module_paths_stand_for_the_module_around_them),
         cmocka_unit_test(a_wrong_name_lists_the_nearest),
         cmocka_unit_test(hostile_names_end_in_one_short_line),
         cmocka_unit_test(an_empty_model_has_no_sites),
