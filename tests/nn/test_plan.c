@@ -1,0 +1,123 @@
+/* Memory planning and fusion: buffers that live together never overlap, and nothing deeper than the
+ * taps is computed. */
+#include "synthetic.h"
+
+#include "nn/fuse.h"
+#include "nn/plan.h"
+
+static void buffers_that_live_together_do_not_overlap(void **state)
+{
+    (void)state;
+    for (uint64_t round = 0; round < 200; round++) {
+        enum { COUNT = 60 };
+        nn_buffer b[COUNT];
+        size_t total = 0, live_peak = 0;
+        cn_error err = {0};
+        for (int i = 0; i < COUNT; i++) {
+            const int first = (int)((noise(round, (uint64_t)i) + 1) * 20);
+            b[i] = (nn_buffer){(size_t)((noise(round + 1000, (uint64_t)i) + 1) * 5000), first,
+                               first + (int)((noise(round + 2000, (uint64_t)i) + 1) * 6), 0};
+        }
+        assert_int_equal(nn_plan(b, COUNT, &total, &err), CN_OK);
+        for (int i = 0; i < COUNT; i++) {
+            assert_int_equal(b[i].offset % 64, 0);
+            assert_true(b[i].offset + b[i].bytes <= total);
+            for (int j = 0; j < i; j++)
+                if (b[i].first <= b[j].last && b[j].first <= b[i].last)
+                    assert_true(b[i].offset + b[i].bytes <= b[j].offset || b[j].offset + b[j].bytes <= b[i].offset);
+        }
+        for (int step = 0; step < 60; step++) {
+            size_t live = 0;
+            for (int i = 0; i < COUNT; i++)
+                if (b[i].first <= step && step <= b[i].last)
+                    live += (b[i].bytes + 63) / 64 * 64;
+            live_peak = live > live_peak ? live : live_peak;
+        }
+        assert_true(total >= live_peak);
+        assert_true((double)total <= 1.4 * (double)live_peak); /* greedy, not optimal */
+    }
+}
+
+static nn_graph *small_block(int nodes[5])
+{
+    nn_graph *g = nn_graph_new();
+    nodes[0] = nn_add_relu(g, nn_add_conv(g, nn_add_pixels(g, 8), 16, 1, 1, 0, "stem"));
+    const int inner = nn_add_relu(g, nn_add_conv(g, nodes[0], 16, 1, 1, 0, "conv0"));
+    const int x = nn_add_conv(g, inner, 16, 3, 1, 1, "conv1");
+    nodes[1] = nn_add_batchnorm(g, x, "bn1");
+    nodes[2] = nn_add_sum(g, nodes[1], nodes[0]);
+    nodes[3] = nn_add_relu(g, nodes[2]);
+    nodes[4] = nn_add_conv(g, nodes[3], 4, 1, 1, 0, "conv2");
+    g->output = nodes[4];
+    return g;
+}
+
+static void a_block_becomes_one_step(void **state)
+{
+    (void)state;
+    int n[5];
+    nn_graph *g = small_block(n);
+    bool tapped[32] = {0};
+    nn_steps s;
+    cn_error err = {0};
+    tapped[n[3]] = true;
+    assert_int_equal(nn_fuse(&s, g, tapped, &err), CN_OK);
+    assert_int_equal(s.count, 4); /* input, stem + ReLU, conv0 + ReLU, conv1 + norm + sum + ReLU; conv2 is deeper */
+    assert_int_equal(s.step[3].norm, n[1]);
+    assert_int_equal(s.step[3].residual, n[0]);
+    assert_int_equal(s.step[3].act, n[3]);
+    assert_int_equal(s.step[3].out, n[3]);
+    assert_int_equal(s.last_use[n[0]], 3);
+    nn_steps_clear(&s);
+
+    tapped[n[2]] = true; /* the sum before the ReLU must exist on its own now */
+    assert_int_equal(nn_fuse(&s, g, tapped, &err), CN_OK);
+    assert_int_equal(s.count, 5);
+    assert_int_equal(s.step[3].out, n[2]);
+    assert_int_equal(s.step[3].act, -1);
+    nn_steps_clear(&s);
+    nn_graph_free(g);
+}
+
+/* A kernel cannot add onto the very value that it reads. */
+static void a_sum_with_the_input_of_the_same_step_stays_its_own_step(void **state)
+{
+    (void)state;
+    nn_graph *g = nn_graph_new();
+    const int x = nn_add_relu(g, nn_add_conv(g, nn_add_pixels(g, 8), 16, 1, 1, 0, "stem"));
+    const int sum = nn_add_sum(g, nn_add_conv(g, x, 16, 3, 1, 1, "conv1"), x);
+    bool tapped[8] = {0};
+    nn_steps s;
+    cn_error err = {0};
+    tapped[sum] = true;
+    assert_int_equal(nn_fuse(&s, g, tapped, &err), CN_OK);
+    assert_int_equal(s.count, 4);
+    assert_int_equal(s.step[2].residual, -1);
+    nn_steps_clear(&s);
+    nn_graph_free(g);
+}
+
+static void nothing_deeper_than_the_taps_has_weights(void **state)
+{
+    (void)state;
+    int n[5];
+    nn_graph *g = small_block(n);
+    const setup shallow = {g, 1, 1, 1, false, &n[0], 1, 0}, deep = {g, 1, 1, 1, false, &n[4], 1, 0};
+    nn_program *a = run_backend(&nn_backend_onednn, &shallow), *b = run_backend(&nn_backend_onednn, &deep);
+    assert_true(nn_backend_onednn.memory(a).weight_bytes < 2048);
+    assert_true(nn_backend_onednn.memory(b).weight_bytes > 16 * 16 * 9 * 4);
+    nn_backend_onednn.free(a);
+    nn_backend_onednn.free(b);
+    nn_graph_free(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(buffers_that_live_together_do_not_overlap),
+        cmocka_unit_test(a_block_becomes_one_step),
+        cmocka_unit_test(a_sum_with_the_input_of_the_same_step_stays_its_own_step),
+        cmocka_unit_test(nothing_deeper_than_the_taps_has_weights),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
