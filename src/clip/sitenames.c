@@ -194,7 +194,7 @@ static bool last_block_rule(const site_set *s, const char *name, char *out)
         snprintf(prefix, sizeof prefix, "visual.transformer.resblocks"), rest = behind(name, prefix);
     if (!rest)
         snprintf(prefix, sizeof prefix, "transformer.resblocks"), rest = behind(name, prefix);
-    if (!rest)
+    if (!rest || !*rest)
         return false;
     int number, last = last_block(s, prefix);
     const char *tail = component_number(rest, &number);
