@@ -186,7 +186,7 @@ typedef struct cn_unit_row {
 } cn_unit_row;
 
 typedef enum cn_unit_order {
-    CN_ORDER_INTERESTING, /* multimodal first; docs/study.md */
+    CN_ORDER_INTERESTING, /* multimodal first, without units that are never above zero; docs/study.md */
     CN_ORDER_UNIT,
     CN_ORDER_PEAK,        /* peak_sd, falling */
     CN_ORDER_PURITY,      /* falling, then label_z */
@@ -254,7 +254,7 @@ CN_API void cn_groups_free(cn_group *groups);
 
 typedef struct cn_word {
     const char *word;
-    double score;         /* correlation over images of activation with the word's (centred) cosine */
+    double score;         /* correlation, over images, of activation with the share that the image gives the word */
     double z;             /* Fisher's, of the score */
     bool significant;     /* at 5% after Bonferroni over the words */
 } cn_word;

@@ -47,6 +47,17 @@ static bool words_go_on(void *user, size_t done, size_t total)
     return scan_report(user, CN_SCAN_WORDS, (int64_t)done, (int64_t)total, done == total);
 }
 
+/* The words' embeddings, rows by words.id, zero for unknown ones: for asking the study later. */
+static cn_status write_texts(const words *w, const scan *s, cn_error *err)
+{
+    int64_t shape[2] = {(int64_t)w->list.count, s->source->embedding};
+    char *path = folder_path(&s->folder, "words.npy");
+    cn_status st = path ? cn_npy_write(path, CN_DTYPE_F32, 2, shape, w->texts, err)
+                        : cn_fail(err, CN_ENOMEM, "out of memory for a path");
+    cn_free(path);
+    return st;
+}
+
 static cn_status words_prepare(words *w, scan *s, const uint64_t *keys, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -75,6 +86,8 @@ static cn_status words_prepare(words *w, scan *s, const uint64_t *keys, cn_error
     }
     s->words = (int64_t)n;
     s->has_words = true;
+    if (!o->no_matrices)
+        CN_TRY(write_texts(w, s, err));
     sample_images(keys, s->images, WORD_IMAGES, w->picked, &w->n_picked);
 done:
     return st;
@@ -251,17 +264,16 @@ static void media_names(const scan *s, const rank_facts *r, char *text, size_t r
             at += (size_t)snprintf(text + at, room - at, "%s%s", at ? " " : "", s->list.media[m]);
 }
 
-static cn_status write_unit(scan *s, size_t site, int64_t unit, const int32_t *chosen, uint8_t *bins,
-                            ranked_label *labels, cn_error *err)
+static cn_status write_unit(scan *s, size_t site, int64_t unit, const rank_facts *facts, const int32_t *chosen,
+                            uint8_t *bins, ranked_label *labels, cn_error *err)
 {
     cn_status st = CN_OK;
     const unitstats *stats = &s->sites[site].stats;
     unit_summary sum = unitstats_summary(stats, unit);
-    rank_facts r = {.label = -1};
+    rank_facts r = *facts;
     double label_z = 0;
     char media[512] = "";
     if (!sum.dead) {
-        r = rank(s, site, unit, &sum);
         media_names(s, &r, media, sizeof media);
         CN_TRY(write_histogram(s, site, unit, bins, err));
         CN_TRY(write_examples(s, site, unit, chosen, err));
@@ -295,16 +307,25 @@ static cn_status write_site_units(scan *s, size_t site, const uint64_t *keys, cn
     int32_t *chosen = cn_calloc((size_t)units, per_unit * sizeof *chosen);
     uint8_t *bins = cn_calloc(FINEBINS, 8);
     ranked_label *labels = cn_calloc(s->list.n_labels, sizeof *labels);
-    CN_CHECK(chosen && bins && labels, CN_ENOMEM, "out of memory for the examples of %lld units", (long long)units);
+    rank_facts *facts = cn_calloc((size_t)units, sizeof *facts);
+    CN_CHECK(chosen && bins && labels && facts, CN_ENOMEM, "out of memory for the examples of %lld units", (long long)units);
     sample_buckets(values->data, s->images, units, keys, w->stats.min, w->stats.max, o->buckets, o->per_bucket, chosen);
     for (int64_t u = 0; u < units; u++) {
-        CN_TRY(write_unit(s, site, u, chosen, bins, labels, err));
+        unit_summary sum = unitstats_summary(&w->stats, u);
+        facts[u] = (rank_facts){.label = -1};
+        if (!sum.dead)
+            facts[u] = rank(s, site, u, &sum);
+    }
+    rank_spread(facts, units);
+    for (int64_t u = 0; u < units; u++) {
+        CN_TRY(write_unit(s, site, u, &facts[u], chosen, bins, labels, err));
         CN_CHECK(scan_report(s, CN_SCAN_WRITING, u + 1, units, u + 1 == units), CN_ECANCELED, "the scan was cancelled");
     }
 done:
     cn_free(chosen);
     cn_free(bins);
     cn_free(labels);
+    cn_free(facts);
     return st;
 }
 

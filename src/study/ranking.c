@@ -75,3 +75,16 @@ rank_facts rank_unit(const int64_t *labels, const int64_t *media, int n, const i
     r.score = trust * (r.purity + multimodal * (0.5 + 0.5 * span)) + 0.25 * strength;
     return r;
 }
+
+void rank_spread(rank_facts *ranks, int64_t units)
+{
+    for (int64_t u = 0; u < units; u++)
+        ranks[u].spread = ranks[u].score;
+    for (int64_t u = 0; u < units; u++)
+        for (int64_t k = 0; k < units && ranks[u].label >= 0; k++)
+            if (ranks[k].label == ranks[u].label &&
+                (ranks[k].score > ranks[u].score || (ranks[k].score == ranks[u].score && k < u)))
+                ranks[u].spread *= 0.8;
+    for (int64_t u = 0; u < units; u++)
+        ranks[u].score = ranks[u].spread;
+}

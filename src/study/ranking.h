@@ -20,11 +20,16 @@ typedef struct rank_facts {
     int media_count;
     bool reads;
     double score;
+    double spread; /* scratch of rank_spread */
 } rank_facts;
 
 /* labels, media: ids of the strongest pictures, -1 for none, n of them (at most CN_STUDY_PURITY_TOP);
  * label_images: pictures of each label in the collection; written: per medium. */
 rank_facts rank_unit(const int64_t *labels, const int64_t *media, int n, const int64_t *label_images, int64_t all,
                      const bool *written, int64_t n_media, double peak_sd);
+
+/* Lowers the score of units whose label a better unit has already: the second by a fifth, the third by a fifth of
+ * what is left... so that a table of the best shows many concepts. Equal scores: the lower unit is better. */
+void rank_spread(rank_facts *ranks, int64_t units);
 
 #endif

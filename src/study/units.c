@@ -43,7 +43,7 @@ static const char *order_sql(cn_unit_order order)
         return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY l.name IS NULL, l.name, u.purity DESC, u.unit LIMIT ?";
     case CN_ORDER_INTERESTING:
     default:
-        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.score DESC, u.unit LIMIT ?";
+        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead AND u.max > 0 ORDER BY u.score DESC, u.unit LIMIT ?";
     }
 }
 

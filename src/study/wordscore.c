@@ -51,35 +51,55 @@ static void standardise(float *m, int64_t n, int64_t columns, double *mean, doub
             m[i * columns + c] = (float)((m[i * columns + c] - mean[c]) * power[c]);
 }
 
-/* out (n, words) of cosines, centred by row. unit_texts are normalised. */
-static cn_status similarities(const float *embeddings, int64_t width, const int32_t *picked, int64_t n,
-                              const float *unit_texts, const bool *known, int64_t words, float *out, cn_error *err)
+static float dot(const float *a, const float *b, int64_t width)
 {
-    int64_t count = 0;
+    float lanes[8] = {0};
+    int64_t k = 0;
+    for (; k + 8 <= width; k += 8)
+        for (int j = 0; j < 8; j++)
+            lanes[j] += a[k + j] * b[k + j];
+    for (; k < width; k++)
+        lanes[0] += a[k] * b[k];
+    return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+}
+
+/* Cosines of one picture with all words -> shares: softmax of WORDS_SHARPNESS times their z-score among
+ * the known words. Unknown words get 0. */
+static void sharpen(float *row, const bool *known, int64_t words, int64_t count)
+{
+    double sum = 0, power = 0, total = 0, top = -INFINITY;
     for (int64_t w = 0; w < words; w++)
-        count += known[w];
+        sum += known[w] ? row[w] : 0;
+    double mean = sum / (double)count;
+    for (int64_t w = 0; w < words; w++)
+        if (known[w]) {
+            power += (row[w] - mean) * (row[w] - mean);
+            top = row[w] > top ? row[w] : top;
+        }
+    double factor = power > 0 ? WORDS_SHARPNESS / sqrt(power / (double)count) : 0;
+    for (int64_t w = 0; w < words; w++) {
+        row[w] = known[w] ? (float)exp((row[w] - top) * factor) : 0;
+        total += row[w];
+    }
+    for (int64_t w = 0; w < words; w++)
+        row[w] = (float)(row[w] / total); /* total >= 1: the nearest word gave exp(0) */
+}
+
+/* out (n, words): how near each picture is to each word. unit_texts are normalised. */
+static cn_status similarities(const float *embeddings, int64_t width, const int32_t *picked, int64_t n,
+                              const float *unit_texts, const bool *known, int64_t words, int64_t count, float *out,
+                              cn_error *err)
+{
     float *image = floats(width, 1);
     if (!image)
         return cn_fail(err, CN_ENOMEM, "out of memory for an embedding");
     for (int64_t i = 0; i < n; i++) {
         float *row = out + i * words;
-        double sum = 0;
         normalise(embeddings + picked[i] * width, image, width);
-        for (int64_t w = 0; w < words; w++) {
-            const float *text = unit_texts + w * width;
-            float lanes[8] = {0};
-            int64_t k = 0;
-            for (; k + 8 <= width; k += 8)
-                for (int j = 0; j < 8; j++)
-                    lanes[j] += image[k + j] * text[k + j];
-            for (; k < width; k++)
-                lanes[0] += image[k] * text[k];
-            row[w] = ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
-            sum += known[w] ? row[w] : 0;
-        }
-        if (count >= WORDS_CENTRED_FROM)
-            for (int64_t w = 0; w < words; w++)
-                row[w] -= (float)(sum / (double)count);
+        for (int64_t w = 0; w < words; w++)
+            row[w] = known[w] ? dot(image, unit_texts + w * width, width) : 0;
+        if (count >= WORDS_SHARPENED_FROM)
+            sharpen(row, known, words, count);
     }
     cn_free(image);
     return CN_OK;
@@ -131,7 +151,7 @@ cn_status wordscore(const float *values, int64_t units, const float *embeddings,
              "out of memory for scoring %lld words over %lld pictures", (long long)words, (long long)n);
     for (int64_t w = 0; w < words; w++)
         normalise(texts + w * width, unit_texts + w * width, width);
-    CN_TRY(similarities(embeddings, width, picked, n, unit_texts, known, words, c, err));
+    CN_TRY(similarities(embeddings, width, picked, n, unit_texts, known, words, count, c, err));
     for (int64_t i = 0; i < n; i++)
         memcpy(a + i * units, values + picked[i] * units, (size_t)units * sizeof *a);
     standardise(c, n, words, scratch, scratch + most);

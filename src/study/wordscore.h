@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #define WORDS_KEPT 8            /* a unit */
-#define WORDS_CENTRED_FROM 16   /* words */
+#define WORDS_SHARPNESS 3.0
+#define WORDS_SHARPENED_FROM 16 /* words */
 
 typedef struct word_match {
     int32_t word; /* -1 behind the last */
@@ -21,8 +22,10 @@ typedef struct word_match {
 
 /* values: rows of activations (units) by picture number, embeddings: rows (width) by picture number;
  * picked: the n pictures to look at; texts: (words, width). Words whose known[] is false are left out.
- * Similarity is the cosine, less (from WORDS_CENTRED_FROM known words on) the mean of the picture's
- * cosines with all known words: some pictures are near to every word.
+ * Similarity is the share that the picture gives the word: the softmax, over the known words, of
+ * WORDS_SHARPNESS times the z-score of the cosine among them. (Plain cosines mostly tell what kind of
+ * picture it is; shares tell which word wins. 3 is what CLIP's own scale, 100, makes of the usual
+ * spread of its cosines, 0.03.) Fewer than WORDS_SHARPENED_FROM known words: the cosine itself.
  * best: (units, WORDS_KEPT), best first; equal scores in the order of the words. Only positive scores. */
 cn_status wordscore(const float *values, int64_t units, const float *embeddings, int64_t width, const int32_t *picked,
                     int64_t n, const float *texts, const bool *known, int64_t words, word_match *best, cn_error *err);
