@@ -56,7 +56,7 @@ npm_ci() { # FOLDER
     [ -f "$1/package-lock.json" ] || return 0
     [ ! "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] || return 0
     echo "setup: npm ci in $1"
-    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error </dev/null)
+    (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null)
 }
 npm_ci .
 for section; do

@@ -37,7 +37,7 @@ function note(text) { failures = failures "  " text "\n" }
     ok += gsub(/\[       OK \]/, "&")
     skip += gsub(/\[  SKIPPED \] [a-z_A-Z]/, "&")
 }
-/^Test Passed\.$/ { ok_program = 1 }
+/^Test (Passed\.$|Pass Reason:)/ { ok_program = 1 }
 /^Test (Not Run|Skipped)|^Test Skip/ { skipped_program = 1 }
 END {
     close_program()
