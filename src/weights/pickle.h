@@ -15,7 +15,7 @@
 #define PICKLE_MAX_OBJECTS ((size_t)4 << 20)  /* values */
 #define PICKLE_MAX_STACK ((size_t)1 << 20)    /* values and marks */
 #define PICKLE_MAX_MEMO ((size_t)1 << 20)     /* entries, and the highest index */
-#define PICKLE_MAX_MEMORY ((size_t)512 << 20) /* bytes for all values */
+#define PICKLE_MAX_MEMORY ((size_t)256 << 20) /* bytes for all values */
 
 typedef struct pickle_value pickle_value;
 

@@ -128,6 +128,8 @@ cn_status weights_read_file(cn_weights *w, const char *path, cn_error *err)
     cn_status st = CN_OK;
     const filemap *map;
     CN_TRY(weights_map(w, &map, path, err));
+    CN_CHECK(!starts_with(map, "version https://git-lfs"), CN_EUNSUPPORTED,
+             "%s: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`", path);
     if (zip_probe(map->data, map->size))
         CN_TRY(torchzip_read(w, map, path, err));
     else if (map->size >= 2 && map->data[0] == 0x80 && map->data[1] >= 2 && map->data[1] <= 5 &&
@@ -135,8 +137,6 @@ cn_status weights_read_file(cn_weights *w, const char *path, cn_error *err)
         CN_TRY(torchlegacy_read(w, map, path, err));
     else if ((map->size > 8 && map->data[8] == '{') || ends_with(path, ".safetensors"))
         CN_TRY(safetensors_read(w, map, path, err));
-    else if (starts_with(map, "version https://git-lfs"))
-        CN_CHECK(false, CN_EUNSUPPORTED, "%s: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`", path);
     else if (map->size > 262 && memcmp(map->data + 257, "ustar", 5) == 0)
         CN_CHECK(false, CN_EUNSUPPORTED,
                  "%s: a tar file (PyTorch before 0.2?); load it with a PyTorch of that time and torch.save it again", path);
