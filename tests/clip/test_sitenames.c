@@ -170,8 +170,6 @@ static void blocks_count_from_the_end_and_stages_stand_for_their_last_block(void
     means(&resnet, "layer4.relu3", "visual.layer4.5.relu3");
     means(&vit, "resblocks.-1.mlp.gelu", "visual.transformer.resblocks.11.mlp.gelu");
     means(&vit, "transformer.resblocks.-2", "transformer.resblocks.10");
-    means(&vit, "transformer.resblocks", "transformer.resblocks.11"); /* a module path of the original, too */
-    means(&vit, "visual.transformer.resblocks", "visual.transformer.resblocks.11");
     means(&resnet, "layer4.0.downsample.-1", "visual.layer4.0.downsample.-1"); /* a name of its own */
     means_nothing(&resnet, "layer4.-7");
     means_nothing(&resnet, "layer4.6");
