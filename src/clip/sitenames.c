@@ -130,12 +130,12 @@ static bool hugging_face_name(const char *name, char *out)
         {"vision.model.pre.layernorm", "visual.ln_pre"},
         {"vision.model.post.layernorm", "visual.ln_post"},
         {"vision.model.encoder", "visual.transformer"},
-        {"vision.model.encoder.layers", "visual.transformer.resblocks"},
+        {"vision.model.encoder.layers", "visual.transformer"},
         {"visual.projection", "visual"},
         {"text.model.embeddings.token.embedding", "token_embedding"},
         {"text.model.final.layer.norm", "ln_final"},
         {"text.model.encoder", "transformer"},
-        {"text.model.encoder.layers", "transformer.resblocks"},
+        {"text.model.encoder.layers", "transformer"},
     };
     for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
         if (!strcmp(name, whole[i][0]))
@@ -171,7 +171,8 @@ static void rename_activations(char *name)
 /* Module paths whose output is that of the module around them. */
 static void rename_inner_modules(char *name)
 {
-    static const char *const inner[][2] = {{"attn.out.proj", "attn"}, {"attnpool.c.proj", "attnpool"}};
+    static const char *const inner[][2] = {
+        {"transformer.resblocks", "transformer"}, {"attn.out.proj", "attn"}, {"attnpool.c.proj", "attnpool"}};
     size_t n = strlen(name);
     for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++) {
         size_t k = strlen(inner[i][0]);
@@ -180,8 +181,7 @@ static void rename_inner_modules(char *name)
     }
 }
 
-/* layer4.-1 counts from the last block; layer4.add means the last block's, and the module `resblocks` gives
- * what its last block gives. */
+/* layer4.-1 counts from the last block; layer4.add means the last block's. */
 static bool last_block_rule(const site_set *s, const char *name, char *out)
 {
     char prefix[NAME_ROOM];

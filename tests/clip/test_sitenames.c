@@ -235,7 +235,9 @@ static void inner_module_paths_stand_for_the_module_around_them(void **state)
     (void)state;
     means(&vit, "visual.transformer.resblocks.3.attn.out_proj", "visual.transformer.resblocks.3.attn");
     means(&vit, "vision_model.encoder.layers.3.self_attn.out_proj", "visual.transformer.resblocks.3.attn");
-    means(&vit, "text_model.encoder.layers", "transformer.resblocks.11");
+    means(&vit, "visual.transformer.resblocks", "visual.transformer");
+    means(&vit, "transformer.resblocks", "transformer");
+    means(&vit, "text_model.encoder.layers", "transformer");
     means(&resnet, "visual.attnpool.c_proj", "visual.attnpool");
     means_nothing(&resnet, "visual.attnpool.q_proj"); /* the original code never runs it as a module */
     means_nothing(&resnet, "visual.my_attnpool.c_proj");
