@@ -37,6 +37,7 @@ sessions_in_the_manual_are_true() {
     local scratch
     scratch=$(mktemp -d) || return
     cp models/pictures/butterfly/colour-0.png "$scratch/butterfly.png"
+    ln -s "$PWD/models/icons-small.safetensors" "$scratch/icons.safetensors"
     awk -v root="$scratch" '
         /^```console$/ { on = 1; next }
         /^```$/ { if (on) flush(); on = 0; next }
@@ -52,7 +53,7 @@ sessions_in_the_manual_are_true() {
     ls "$scratch"/session-001.command >/dev/null || echo "docs/errors.md has no sessions"
     local step got rc
     for step in "$scratch"/session-*.command; do
-        got=$(cd "$scratch" && PATH=$CN_BINARY_DIR:$PATH CLIPNEURON_MODELS=$CN_SOURCE_DIR/models COLUMNS=80 LC_ALL=C.UTF-8 \
+        got=$(cd "$scratch" && PATH=$CN_BINARY_DIR:$PATH COLUMNS=80 LC_ALL=C.UTF-8 \
             bash "$step" 2>&1 </dev/null; rc=$?; [ $rc = 0 ] || echo "[exit $rc]")
         if [ "$got" != "$(cat "${step%.command}.want")" ]; then
             echo "docs/errors.md: \$ $(cat "$step")"
