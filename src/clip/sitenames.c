@@ -281,8 +281,8 @@ static size_t search(const site_set *s, const char *wanted)
     if (!rest)
         rest = behind(name, "vision");
     if (rest) {
-        snprintf(other, sizeof other, "visual%s%s", *rest ? "." : "", rest);
-        return try_prefixes(s, other);
+        int length = snprintf(other, sizeof other, "visual%s%s", *rest ? "." : "", rest);
+        return length < NAME_ROOM ? try_prefixes(s, other) : NOT_FOUND;
     }
     rest = behind(name, "text");
     return try_prefixes(s, rest && *rest ? rest : name);
