@@ -80,7 +80,8 @@ static cn_status run_once(work *w)
         return cn_image_preprocess(w->image, c->out_w, w->out, NULL);
     cn_image_free(w->image);
     cn_status st = cn_image_load(&w->image, w->path, NULL, NULL);
-    return st == CN_OK && strcmp(c->kind, "file") == 0 ? cn_image_preprocess(w->image, c->out_w, w->out, NULL) : st;
+    return st == CN_OK && strcmp(c->kind, "file") == 0 ? cn_image_preprocess(w->image, c->out_w, w->out, NULL)
+                                                       : st;
 }
 
 static int prepare(work *w, const bench_case *c, const char *source)
@@ -137,7 +138,8 @@ static int run_case(const bench_case *c, peer *p, const char *source, FILE *json
     const uint32_t crc = decode ? crc32_of(w.image->rgb, (size_t)w.image->width * (size_t)w.image->height * 3)
                                 : crc32_of(w.out, w.out_size);
     if (c->path)
-        snprintf(label, sizeof label, decode ? "%s %s" : "%s %s -> %d", c->kind, strrchr(c->path, '/') + 1, c->out_w);
+        snprintf(label, sizeof label, decode ? "%s %s" : "%s %s -> %d", c->kind, strrchr(c->path, '/') + 1,
+                 c->out_w);
     else if (strcmp(c->kind, "fit") == 0)
         snprintf(label, sizeof label, "resize and crop %dx%d -> %d", c->w, c->h, c->out_w);
     else
@@ -168,8 +170,10 @@ static int run_case(const bench_case *c, peer *p, const char *source, FILE *json
     printf("%-40s %10.1f %10.1f %8.2f\n", label, ours[ROUNDS / 2], theirs[ROUNDS / 2], ratio[ROUNDS / 2]);
     fflush(stdout);
     if (json)
-        fprintf(json, "{\"bench\":\"image\",\"case\":\"%s\",\"us\":%.1f,\"pillow_us\":%.1f,\"ratio\":%.3f,\"threads\":1}\n", label,
-                ours[ROUNDS / 2], theirs[ROUNDS / 2], ratio[ROUNDS / 2]);
+        fprintf(json,
+                "{\"bench\":\"image\",\"case\":\"%s\",\"us\":%.1f,\"pillow_us\":%.1f,\"ratio\":%.3f,"
+                "\"threads\":1}\n",
+                label, ours[ROUNDS / 2], theirs[ROUNDS / 2], ratio[ROUNDS / 2]);
     if (!c->path)
         free(w.image->rgb), free(w.image);
     else
@@ -205,14 +209,19 @@ int main(int argc, char **argv)
         return 2;
     }
     snprintf(script, sizeof script, "%s/bench/pillow_resize.py", argv[1]);
-    if (start_peer(&p, argc > 2 ? argv[2] : access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3", script) ||
+    if (start_peer(&p,
+                   argc > 2                                ? argv[2]
+                   : access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3"
+                                                           : "python3",
+                   script) ||
         !fgets(line, sizeof line, p.from)) {
         fprintf(stderr, "bench_image: python3 with Pillow and numpy does not start\n");
         return 1;
     }
     line[strcspn(line, "\n")] = '\0';
     FILE *json = fopen("bench_image.jsonl", "w");
-    printf("Peer: %s. Microseconds, median of %d rounds of best runs; results equal byte for byte.\n", line, ROUNDS);
+    printf("Peer: %s. Microseconds, median of %d rounds of best runs; results equal byte for byte.\n", line,
+           ROUNDS);
     printf("%-40s %10s %10s %8s\n", "", "clipneuron", "Pillow", "ratio");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0] && !failed; i++)
         failed = run_case(&cases[i], &p, argv[1], json);

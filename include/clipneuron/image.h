@@ -36,7 +36,8 @@ typedef struct cn_image_options {
 /** Decodes a file to RGB the way Pillow's Image.open(...).convert("RGB") does.
  * @param options NULL for the original's behaviour
  * @param[out] out owned by the caller, cn_image_free; NULL on failure
- * @return CN_OK; CN_EIO, CN_EFORMAT (damaged), CN_EUNSUPPORTED (not one of the formats), CN_ELIMIT, CN_ENOMEM */
+ * @return CN_OK; CN_ENOTFOUND (no such file), CN_EIO, CN_EFORMAT (damaged), CN_EUNSUPPORTED (not one of the formats),
+ *         CN_ELIMIT, CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_image_load(cn_image **out, const char *path, const cn_image_options *options,
                                              cn_error *err);
 /** The same from memory; `name` is used in messages only. */

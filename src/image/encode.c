@@ -68,7 +68,8 @@ static void finish_target(j_compress_ptr info)
     (void)info;
 }
 
-static cn_status write_jpeg(jpeg_writer *w, const uint8_t *rgb, int width, int height, int quality, cn_error *err)
+static cn_status write_jpeg(jpeg_writer *w, const uint8_t *rgb, int width, int height, int quality,
+                            cn_error *err)
 {
     if (setjmp(w->escape)) {
         if (w->info.err->msg_code == JERR_OUT_OF_MEMORY)
@@ -95,8 +96,8 @@ static cn_status write_jpeg(jpeg_writer *w, const uint8_t *rgb, int width, int h
     return CN_OK;
 }
 
-static cn_status encode_jpeg(const uint8_t *rgb, int width, int height, int quality, void **bytes, size_t *size,
-                             cn_error *err)
+static cn_status encode_jpeg(const uint8_t *rgb, int width, int height, int quality, void **bytes,
+                             size_t *size, cn_error *err)
 {
     cn_status st = CN_OK;
     jpeg_writer *w = cn_calloc(1, sizeof *w);
@@ -120,7 +121,8 @@ done:
     return st;
 }
 
-static cn_status encode_png(const uint8_t *rgb, int width, int height, void **bytes, size_t *size, cn_error *err)
+static cn_status encode_png(const uint8_t *rgb, int width, int height, void **bytes, size_t *size,
+                            cn_error *err)
 {
     cn_status st = CN_OK;
     struct spng_alloc alloc = {
@@ -136,17 +138,19 @@ static cn_status encode_png(const uint8_t *rgb, int width, int height, void **by
     if (!code)
         code = spng_set_ihdr(ctx, &header);
     if (!code)
-        code = spng_encode_image(ctx, rgb, (size_t)width * (size_t)height * 3, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+        code = spng_encode_image(ctx, rgb, (size_t)width * (size_t)height * 3, SPNG_FMT_PNG,
+                                 SPNG_ENCODE_FINALIZE);
     if (!code)
         *bytes = spng_get_png_buffer(ctx, size, &code); /* now ours; made by cn_realloc */
-    CN_CHECK(code == 0, code == SPNG_EMEM || code == SPNG_EZLIB_INIT ? CN_ENOMEM : CN_EINVAL, "the PNG encoder refused: %s", spng_strerror(code));
+    CN_CHECK(code == 0, code == SPNG_EMEM || code == SPNG_EZLIB_INIT ? CN_ENOMEM : CN_EINVAL,
+             "the PNG encoder refused: %s", spng_strerror(code));
 done:
     spng_ctx_free(ctx);
     return st;
 }
 
-static cn_status encode_webp(const uint8_t *rgb, int width, int height, int quality, void **bytes, size_t *size,
-                             cn_error *err)
+static cn_status encode_webp(const uint8_t *rgb, int width, int height, int quality, void **bytes,
+                             size_t *size, cn_error *err)
 {
     cn_status st = CN_OK;
     uint8_t *made = NULL;
@@ -164,8 +168,8 @@ done:
     return st;
 }
 
-cn_status cn_image_encode(const uint8_t *rgb, int width, int height, cn_image_format format, int quality, void **bytes,
-                          size_t *size, cn_error *err)
+cn_status cn_image_encode(const uint8_t *rgb, int width, int height, cn_image_format format, int quality,
+                          void **bytes, size_t *size, cn_error *err)
 {
     *bytes = NULL;
     *size = 0;
@@ -175,13 +179,9 @@ cn_status cn_image_encode(const uint8_t *rgb, int width, int height, cn_image_fo
     if (format != CN_IMAGE_PNG && (quality < 1 || quality > 100))
         return cn_fail(err, CN_EINVAL, "quality %d; it goes from 1 to 100", quality);
     switch (format) {
-    case CN_IMAGE_JPEG:
-        return encode_jpeg(rgb, width, height, quality, bytes, size, err);
-    case CN_IMAGE_PNG:
-        return encode_png(rgb, width, height, bytes, size, err);
-    case CN_IMAGE_WEBP:
-        return encode_webp(rgb, width, height, quality, bytes, size, err);
-    default:
-        return cn_fail(err, CN_EUNSUPPORTED, "pictures are written as PNG, JPEG or WebP");
+    case CN_IMAGE_JPEG: return encode_jpeg(rgb, width, height, quality, bytes, size, err);
+    case CN_IMAGE_PNG: return encode_png(rgb, width, height, bytes, size, err);
+    case CN_IMAGE_WEBP: return encode_webp(rgb, width, height, quality, bytes, size, err);
+    default: return cn_fail(err, CN_EUNSUPPORTED, "pictures are written as PNG, JPEG or WebP");
     }
 }

@@ -14,7 +14,8 @@ static unsigned read16(const uint8_t *p, bool big)
 
 static uint32_t read32(const uint8_t *p, bool big)
 {
-    return big ? (uint32_t)read16(p, big) << 16 | read16(p + 2, big) : (uint32_t)read16(p + 2, big) << 16 | read16(p, big);
+    return big ? (uint32_t)read16(p, big) << 16 | read16(p + 2, big)
+               : (uint32_t)read16(p + 2, big) << 16 | read16(p, big);
 }
 
 /* A TIFF header and its first directory. */
@@ -32,7 +33,8 @@ static int orientation_of_tiff(const uint8_t *tiff, size_t size)
         if (at + 12 > size)
             break;
         const uint8_t *entry = tiff + at;
-        if (read16(entry, big) == TAG_ORIENTATION && read16(entry + 2, big) == TYPE_SHORT && read32(entry + 4, big) == 1) {
+        if (read16(entry, big) == TAG_ORIENTATION && read16(entry + 2, big) == TYPE_SHORT &&
+            read32(entry + 4, big) == 1) {
             const unsigned value = read16(entry + 8, big);
             return value >= 1 && value <= 8 ? (int)value : 1;
         }
@@ -100,13 +102,9 @@ static int orientation_of_webp(const uint8_t *bytes, size_t size)
 int exif_orientation(const uint8_t *bytes, size_t size, cn_image_format format)
 {
     switch (format) {
-    case CN_IMAGE_JPEG:
-        return orientation_of_jpeg(bytes, size);
-    case CN_IMAGE_PNG:
-        return orientation_of_png(bytes, size);
-    case CN_IMAGE_WEBP:
-        return orientation_of_webp(bytes, size);
-    default:
-        return 1;
+    case CN_IMAGE_JPEG: return orientation_of_jpeg(bytes, size);
+    case CN_IMAGE_PNG: return orientation_of_png(bytes, size);
+    case CN_IMAGE_WEBP: return orientation_of_webp(bytes, size);
+    default: return 1;
     }
 }

@@ -57,8 +57,8 @@ static bool read_palette(gif_reader *r, int flags, gif_frame *frame)
 }
 
 /* Reads all up to the first image's data. */
-static cn_status read_header(gif_reader *r, gif_frame *frame, int64_t *width, int64_t *height, const picture_source *src,
-                             cn_error *err)
+static cn_status read_header(gif_reader *r, gif_frame *frame, int64_t *width, int64_t *height,
+                             const picture_source *src, cn_error *err)
 {
     cn_status st = CN_OK;
     CN_CHECK(left(r) >= 13, CN_EFORMAT, "%s: truncated GIF", src->name);
@@ -192,10 +192,11 @@ static cn_status read_frame(lzw *z, const gif_frame *frame, uint8_t colours[256]
         if (n == LZW_DAMAGED)
             return cn_fail(err, CN_EFORMAT, "%s: damaged GIF: bad compressed data", src->name);
         if (n < 0)
-            return cn_fail(err, CN_EFORMAT, "%s: truncated GIF: %d of %d rows are missing", src->name, rows_left,
-                           frame->height);
+            return cn_fail(err, CN_EFORMAT, "%s: truncated GIF: %d of %d rows are missing", src->name,
+                           rows_left, frame->height);
         while (n > 0 && rows_left > 0) {
-            uint8_t *to = image->rgb + 3 * ((size_t)(frame->y + y) * (size_t)image->width + (size_t)(frame->x + x));
+            uint8_t *to =
+                image->rgb + 3 * ((size_t)(frame->y + y) * (size_t)image->width + (size_t)(frame->x + x));
             memcpy(to, colours[z->string[--n]], 3);
             if (++x < frame->width)
                 continue;
@@ -226,7 +227,8 @@ cn_status gif_decode(cn_image **out, const picture_source *src, cn_error *err)
     CN_CHECK(z, CN_ENOMEM, "%s: out of memory", src->name);
     z->in = &reader;
     z->min_bits = *reader.at++;
-    CN_CHECK(z->min_bits >= 1 && z->min_bits <= 8, CN_EFORMAT, "%s: damaged GIF: %d bits a pixel", src->name, z->min_bits);
+    CN_CHECK(z->min_bits >= 1 && z->min_bits <= 8, CN_EFORMAT, "%s: damaged GIF: %d bits a pixel", src->name,
+             z->min_bits);
     z->clear = 1 << z->min_bits;
     clear_table(z);
     for (int i = 0; i < 256; i++) {

@@ -22,7 +22,7 @@ typedef struct jpeg_job {
     struct jpeg_source_mgr source;
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
-    bool truncated, too_many_scans;
+    bool truncated, too_many_scans, complete; /* complete: all pixels are there */
     char reason[JMSG_LENGTH_MAX];
     uint8_t *row; /* one row of CMYK */
     cn_image *image;
@@ -103,6 +103,8 @@ static cn_status read_picture(jpeg_job *job, const picture_source *src, cn_error
     if (setjmp(job->escape)) {
         if (job->too_many_scans)
             return cn_fail(err, CN_ELIMIT, "%s: a JPEG with more than %d scans", src->name, MAX_SCANS);
+        if (job->truncated && job->complete)
+            return CN_OK; /* only the end mark is missing, which Pillow does not insist on */
         if (job->truncated)
             return cn_fail(err, CN_EFORMAT, "%s: truncated JPEG (%zu bytes)", src->name, src->size);
         if (info->err->msg_code == JERR_OUT_OF_MEMORY)
@@ -116,8 +118,8 @@ static cn_status read_picture(jpeg_job *job, const picture_source *src, cn_error
     info->src = &job->source;
     info->progress = &job->progress;
     jpeg_read_header(info, TRUE);
-    CN_CHECK(info->num_components == 1 || info->num_components == 3 || info->num_components == 4, CN_EUNSUPPORTED,
-             "%s: a JPEG with %d components", src->name, info->num_components);
+    CN_CHECK(info->num_components == 1 || info->num_components == 3 || info->num_components == 4,
+             CN_EUNSUPPORTED, "%s: a JPEG with %d components", src->name, info->num_components);
     CN_TRY(picture_new(&job->image, src, info->image_width, info->image_height, CN_IMAGE_JPEG, err));
     info->out_color_space = info->num_components == 4 ? JCS_CMYK : JCS_RGB;
     if (info->num_components == 4) {
@@ -132,7 +134,8 @@ static cn_status read_picture(jpeg_job *job, const picture_source *src, cn_error
         if (job->row)
             cmyk_row(to, job->row, (int)info->output_width);
     }
-    /* jpeg_finish_decompress would look for the end mark, which Pillow does not insist on. */
+    job->complete = true;
+    jpeg_finish_decompress(info); /* reads on to the end mark: damage on the way counts, as in Pillow */
 done:
     return st;
 }

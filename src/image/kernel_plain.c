@@ -28,8 +28,8 @@ static void filter_row(const uint8_t *row, const resize_axis *x, uint8_t *out)
     }
 }
 
-cn_status resample_plain(const uint8_t *rgb, int width, int height, const resize_axis *x, const resize_axis *y,
-                         uint8_t *out, cn_error *err)
+cn_status resample_plain(const uint8_t *rgb, int width, int height, const resize_axis *x,
+                         const resize_axis *y, uint8_t *out, cn_error *err)
 {
     cn_status st = CN_OK;
     const size_t columns = (size_t)x->count * 3;

@@ -38,13 +38,19 @@ static bool have_vnni(void)
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
 
+/* The lowest 8 bits, read as a signed number. */
+static int32_t signed_byte(int32_t value)
+{
+    return ((value & 0xff) ^ 0x80) - 0x80;
+}
+
 /* Three words of four signed bytes: the high, middle and low pieces of the four weights. */
 static void vnni_pack(const int32_t weight[4], int32_t *words)
 {
     int8_t pieces[3][4];
     for (int t = 0; t < 4; t++) {
-        const int32_t low = (int8_t)(weight[t] & 0xff), rest = (weight[t] - low) / 256;
-        const int32_t middle = (int8_t)(rest & 0xff);
+        const int32_t low = signed_byte(weight[t]), rest = (weight[t] - low) / 256;
+        const int32_t middle = signed_byte(rest);
         pieces[2][t] = (int8_t)low;
         pieces[1][t] = (int8_t)middle;
         pieces[0][t] = (int8_t)((rest - middle) / 256);
@@ -60,8 +66,8 @@ TARGET_VNNI static inline __m512i vnni_sum(__m512i high, __m512i middle, __m512i
 }
 
 /* The output pixels, with `most` known to the compiler for the usual lengths. */
-TARGET_VNNI static inline __attribute__((always_inline)) void vnni_pixels(const quad_axis *x, const int most,
-                                                                          const uint8_t *scratch, uint8_t *out)
+TARGET_VNNI static inline __attribute__((always_inline)) void
+vnni_pixels(const quad_axis *x, const int most, const uint8_t *scratch, uint8_t *out)
 {
     /* bytes (row, channel) -> (channel, row) */
     const __m128i by_row = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -81,11 +87,12 @@ TARGET_VNNI static inline __attribute__((always_inline)) void vnni_pixels(const 
     }
 }
 
-TARGET_VNNI static void vnni_rows(const uint8_t *const row[4], int width, const quad_axis *x, uint8_t *scratch,
-                                  uint8_t *out)
+TARGET_VNNI static void vnni_rows(const uint8_t *const row[4], int width, const quad_axis *x,
+                                  uint8_t *scratch, uint8_t *out)
 {
     /* RGBRGBRGBRGB -> RRRR GGGG BBBB 0000 */
-    const __m512i by_channel = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
+    const __m512i by_channel =
+        _mm512_broadcast_i32x4(_mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1));
     const int safe = (width * 3 - 16) / 12; /* quads up to here may be loaded in place */
     uint8_t *quad = scratch;
     for (int q = x->lowest; q <= x->highest; q++, quad += 64) {
@@ -110,7 +117,8 @@ TARGET_VNNI static void vnni_rows(const uint8_t *const row[4], int width, const 
     }
 }
 
-TARGET_VNNI static void vnni_column(const uint8_t *const *quads, int count, const int32_t *words, int n, uint8_t *out)
+TARGET_VNNI static void vnni_column(const uint8_t *const *quads, int count, const int32_t *words, int n,
+                                    uint8_t *out)
 {
     const __m512i half = _mm512_set1_epi32(WEIGHT_HALF), zero = _mm512_setzero_si512();
     int i = 0;
@@ -129,7 +137,8 @@ TARGET_VNNI static void vnni_column(const uint8_t *const *quads, int count, cons
             }
         }
         for (int j = 0; j < 4; j++)
-            _mm_storeu_si128((__m128i *)(out + i + 16 * j), _mm512_cvtusepi32_epi8(vnni_sum(high[j], middle[j], low[j])));
+            _mm_storeu_si128((__m128i *)(out + i + 16 * j),
+                             _mm512_cvtusepi32_epi8(vnni_sum(high[j], middle[j], low[j])));
     }
     for (; i < n; i += 16) {
         __m512i high = zero, middle = zero, low = half;
@@ -176,17 +185,19 @@ typedef struct avx2_weights {
 
 TARGET_AVX2 static inline avx2_weights avx2_load_weights(const int32_t *words)
 {
-    return (avx2_weights){_mm256_set1_epi32(words[0]), _mm256_set1_epi32(words[1]), _mm256_set1_epi32(words[2]),
-                          _mm256_set1_epi32(words[3])};
+    return (avx2_weights){_mm256_set1_epi32(words[0]), _mm256_set1_epi32(words[1]),
+                          _mm256_set1_epi32(words[2]), _mm256_set1_epi32(words[3])};
 }
 
-TARGET_AVX2 static inline void avx2_add(__m256i *low, __m256i *high, const uint8_t *from, const avx2_weights *w)
+TARGET_AVX2 static inline void avx2_add(__m256i *low, __m256i *high, const uint8_t *from,
+                                        const avx2_weights *w)
 {
     const __m256i v = _mm256_loadu_si256((const __m256i *)from);
     const __m256i even = _mm256_and_si256(v, _mm256_set1_epi16(0xff)), odd = _mm256_srli_epi16(v, 8);
-    *low = _mm256_add_epi32(*low, _mm256_add_epi32(_mm256_madd_epi16(even, w->low_even), _mm256_madd_epi16(odd, w->low_odd)));
-    *high = _mm256_add_epi32(*high,
-                             _mm256_add_epi32(_mm256_madd_epi16(even, w->high_even), _mm256_madd_epi16(odd, w->high_odd)));
+    *low = _mm256_add_epi32(
+        *low, _mm256_add_epi32(_mm256_madd_epi16(even, w->low_even), _mm256_madd_epi16(odd, w->low_odd)));
+    *high = _mm256_add_epi32(
+        *high, _mm256_add_epi32(_mm256_madd_epi16(even, w->high_even), _mm256_madd_epi16(odd, w->high_odd)));
 }
 
 TARGET_AVX2 static inline __m256i avx2_sum(__m256i low, __m256i high)
@@ -194,8 +205,8 @@ TARGET_AVX2 static inline __m256i avx2_sum(__m256i low, __m256i high)
     return _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(high, 12), low), WEIGHT_BITS);
 }
 
-TARGET_AVX2 static inline __attribute__((always_inline)) void avx2_pixels(const quad_axis *x, const int most,
-                                                                          const uint8_t *scratch, uint8_t *out)
+TARGET_AVX2 static inline __attribute__((always_inline)) void
+avx2_pixels(const quad_axis *x, const int most, const uint8_t *scratch, uint8_t *out)
 {
     /* bytes of rows 0 2 1 3 (what packing leaves) -> (channel, row) */
     const __m128i by_row = _mm_setr_epi8(0, 8, 4, 12, 1, 9, 5, 13, 2, 10, 6, 14, 3, 11, 7, 15);
@@ -211,13 +222,14 @@ TARGET_AVX2 static inline __attribute__((always_inline)) void avx2_pixels(const 
         }
         const __m256i words16 = _mm256_packus_epi32(avx2_sum(low01, high01), avx2_sum(low23, high23));
         const __m256i bytes = _mm256_packus_epi16(words16, words16);
-        const __m128i rows0213 = _mm_unpacklo_epi64(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+        const __m128i rows0213 =
+            _mm_unpacklo_epi64(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
         _mm_storeu_si128((__m128i *)out, _mm_shuffle_epi8(rows0213, by_row));
     }
 }
 
-TARGET_AVX2 static void avx2_rows(const uint8_t *const row[4], int width, const quad_axis *x, uint8_t *scratch,
-                                  uint8_t *out)
+TARGET_AVX2 static void avx2_rows(const uint8_t *const row[4], int width, const quad_axis *x,
+                                  uint8_t *scratch, uint8_t *out)
 {
     const __m128i by_channel = _mm_setr_epi8(0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, -1, -1, -1, -1);
     const int safe = (width * 3 - 16) / 12;
@@ -227,7 +239,8 @@ TARGET_AVX2 static void avx2_rows(const uint8_t *const row[4], int width, const 
             uint8_t copy[16];
             const uint8_t *from =
                 width >= 6 && q <= safe ? row[r] + (size_t)q * 12 : safe_quad(row[r], width, q, copy);
-            _mm_storeu_si128((__m128i *)quad, _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)from), by_channel));
+            _mm_storeu_si128((__m128i *)quad,
+                             _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)from), by_channel));
         }
     switch (x->most) {
     case 1: avx2_pixels(x, 1, scratch, out); break;
@@ -240,7 +253,8 @@ TARGET_AVX2 static void avx2_rows(const uint8_t *const row[4], int width, const 
 }
 
 /* 16 columns from i on. */
-TARGET_AVX2 static inline __m128i avx2_columns(const uint8_t *const *quads, int count, const int32_t *words, int i)
+TARGET_AVX2 static inline __m128i avx2_columns(const uint8_t *const *quads, int count, const int32_t *words,
+                                               int i)
 {
     __m256i low0 = _mm256_set1_epi32(WEIGHT_HALF), low1 = low0, high0 = _mm256_setzero_si256(), high1 = high0;
     for (int b = 0; b < count; b++) {
@@ -254,7 +268,8 @@ TARGET_AVX2 static inline __m128i avx2_columns(const uint8_t *const *quads, int 
     return _mm_packus_epi16(_mm256_castsi256_si128(words16), _mm256_extracti128_si256(words16, 1));
 }
 
-TARGET_AVX2 static void avx2_column(const uint8_t *const *quads, int count, const int32_t *words, int n, uint8_t *out)
+TARGET_AVX2 static void avx2_column(const uint8_t *const *quads, int count, const int32_t *words, int n,
+                                    uint8_t *out)
 {
     int i = 0;
     for (; i + 16 <= n; i += 16)

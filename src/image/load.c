@@ -26,8 +26,8 @@ cn_status cn_image_decode(cn_image **out, const void *bytes, size_t size, const 
         src.options = *options;
     *out = NULL;
     CN_CHECK(size > 0, CN_EFORMAT, "%s: the file is empty", src.name);
-    CN_CHECK(size <= CN_MAX_IMAGE_FILE, CN_ELIMIT, "%s: %zu bytes; a picture file may have %zu", src.name, size,
-             CN_MAX_IMAGE_FILE);
+    CN_CHECK(size <= CN_MAX_IMAGE_FILE, CN_ELIMIT, "%s: %zu bytes; a picture file may have %zu", src.name,
+             size, CN_MAX_IMAGE_FILE);
     if (starts_with(bytes, size, "\xff\xd8\xff", 3))
         CN_TRY(jpeg_decode(&image, &src, err));
     else if (starts_with(bytes, size, "\x89PNG\r\n\x1a\n", 8))
@@ -57,8 +57,8 @@ cn_status cn_image_load(cn_image **out, const char *path, const cn_image_options
     CN_CHECK(fd >= 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path, strerror(errno));
     CN_CHECK(fstat(fd, &info) == 0, CN_EIO, "%s: %s", path, strerror(errno));
     CN_CHECK(S_ISREG(info.st_mode), CN_EIO, "%s: not a regular file", path);
-    CN_CHECK(info.st_size <= (off_t)CN_MAX_IMAGE_FILE, CN_ELIMIT, "%s: %lld bytes; a picture file may have %zu", path,
-             (long long)info.st_size, CN_MAX_IMAGE_FILE);
+    CN_CHECK(info.st_size <= (off_t)CN_MAX_IMAGE_FILE, CN_ELIMIT,
+             "%s: %lld bytes; a picture file may have %zu", path, (long long)info.st_size, CN_MAX_IMAGE_FILE);
     size = (size_t)info.st_size;
     bytes = cn_malloc(size);
     CN_CHECK(bytes, CN_ENOMEM, "%s: out of memory for %zu bytes", path, size);

@@ -51,8 +51,9 @@ cn_status picture_orient(cn_image *image, int orientation, cn_error *err)
     static const struct {
         bool swap, flip_x, flip_y; /* flips of the stored picture's axes, before the swap */
     } turns[9] = {
-        [2] = {false, true, false}, [3] = {false, true, true}, [4] = {false, false, true}, [5] = {true, false, false},
-        [6] = {true, false, true},  [7] = {true, true, true},  [8] = {true, true, false},
+        [2] = {false, true, false}, [3] = {false, true, true}, [4] = {false, false, true},
+        [5] = {true, false, false}, [6] = {true, false, true}, [7] = {true, true, true},
+        [8] = {true, true, false},
     };
     if (orientation < 2 || orientation > 8)
         return CN_OK;
@@ -63,8 +64,10 @@ cn_status picture_orient(cn_image *image, int orientation, cn_error *err)
         return cn_fail(err, CN_ENOMEM, "out of memory for %d x %d px", w, h);
     /* Source step for one target pixel to the right and one target row down, in pixels. */
     ptrdiff_t step_x = turns[orientation].flip_x ? -1 : 1, step_y = turns[orientation].flip_y ? -w : w;
-    ptrdiff_t right = turns[orientation].swap ? step_y : step_x, down = turns[orientation].swap ? step_x : step_y;
-    ptrdiff_t first = (turns[orientation].flip_x ? w - 1 : 0) + (turns[orientation].flip_y ? (ptrdiff_t)(h - 1) * w : 0);
+    ptrdiff_t right = turns[orientation].swap ? step_y : step_x,
+              down = turns[orientation].swap ? step_x : step_y;
+    ptrdiff_t first =
+        (turns[orientation].flip_x ? w - 1 : 0) + (turns[orientation].flip_y ? (ptrdiff_t)(h - 1) * w : 0);
     uint8_t *to = turned;
     for (int y = 0; y < out_h; y++) {
         ptrdiff_t at = first + y * down;

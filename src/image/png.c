@@ -20,7 +20,8 @@ typedef struct png_job {
     bool has_trns;
     bool blend;
     uint8_t background[3];
-    uint8_t colours[256][3]; /* of indices or of grey values under 16 bit, blended already where that is asked */
+    uint8_t colours[256]
+                   [3]; /* of indices or of grey values under 16 bit, blended already where that is asked */
     uint8_t *rows;
     cn_image *image;
 } png_job;
@@ -53,33 +54,24 @@ static void *noted_calloc(size_t count, size_t size)
 static cn_status png_status(int code)
 {
     switch (code) {
-    case SPNG_EMEM:
-        return CN_ENOMEM;
+    case SPNG_EMEM: return CN_ENOMEM;
     case SPNG_EUSER_WIDTH:
     case SPNG_EUSER_HEIGHT:
-    case SPNG_ECHUNK_LIMITS:
-        return CN_ELIMIT;
-    default:
-        return CN_EFORMAT;
+    case SPNG_ECHUNK_LIMITS: return CN_ELIMIT;
+    default: return CN_EFORMAT;
     }
 }
 
 static const char *png_reason(int code)
 {
     switch (code) {
-    case SPNG_IO_EOF:
-        return "truncated PNG";
-    case SPNG_ECHUNK_CRC:
-        return "damaged PNG: wrong checksum of a chunk";
+    case SPNG_IO_EOF: return "truncated PNG";
+    case SPNG_ECHUNK_CRC: return "damaged PNG: wrong checksum of a chunk";
     case SPNG_EZLIB:
-    case SPNG_EIDAT_STREAM:
-        return "damaged PNG: bad compressed data";
-    case SPNG_EIDAT_TOO_SHORT:
-        return "truncated PNG: too few pixels";
-    case SPNG_ENOPLTE:
-        return "damaged PNG: no palette";
-    default:
-        return NULL;
+    case SPNG_EIDAT_STREAM: return "damaged PNG: bad compressed data";
+    case SPNG_EIDAT_TOO_SHORT: return "truncated PNG: too few pixels";
+    case SPNG_ENOPLTE: return "damaged PNG: no palette";
+    default: return NULL;
     }
 }
 
@@ -154,8 +146,9 @@ static void wide_row(const png_job *job, uint8_t *to, const uint8_t *from)
             from += 4 * bytes;
             break;
         default: /* true colour */
-            if (job->has_trns && (wide ? be16(from) == t->red && be16(from + 2) == t->green && be16(from + 4) == t->blue
-                                       : from[0] == t->red && from[1] == t->green && from[2] == t->blue))
+            if (job->has_trns &&
+                (wide ? be16(from) == t->red && be16(from + 2) == t->green && be16(from + 4) == t->blue
+                      : from[0] == t->red && from[1] == t->green && from[2] == t->blue))
                 alpha = 0;
             put(job, to, from[0], from[bytes], from[2 * bytes], alpha);
             from += 3 * bytes;
@@ -238,8 +231,10 @@ done:
 cn_status png_decode(cn_image **out, const picture_source *src, cn_error *err)
 {
     cn_status st = CN_OK;
-    struct spng_alloc alloc = {
-        .malloc_fn = noted_malloc, .realloc_fn = noted_realloc, .calloc_fn = noted_calloc, .free_fn = cn_free};
+    struct spng_alloc alloc = {.malloc_fn = noted_malloc,
+                               .realloc_fn = noted_realloc,
+                               .calloc_fn = noted_calloc,
+                               .free_fn = cn_free};
     int code = 0;
     short_of_memory = false;
     png_job *job = cn_calloc(1, sizeof *job);

@@ -30,8 +30,8 @@ void axis_free(resize_axis *axis)
     *axis = (resize_axis){0};
 }
 
-cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first, int count,
-                    cn_error *err)
+cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first,
+                    int count, cn_error *err)
 {
     cn_status st = CN_OK;
     const double scale = (double)(in1 - in0) / (double)total, stretch = scale < 1.0 ? 1.0 : scale;
@@ -48,7 +48,8 @@ cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t t
     if (cn_mul_size((size_t)count, (size_t)axis->taps, &weights))
         axis->weight = cn_reallocarray(NULL, weights, sizeof(int32_t));
     exact = cn_reallocarray(NULL, (size_t)axis->taps, sizeof(double));
-    CN_CHECK(axis->start && axis->length && axis->weight && exact, CN_ENOMEM, "out of memory for the resize weights");
+    CN_CHECK(axis->start && axis->length && axis->weight && exact, CN_ENOMEM,
+             "out of memory for the resize weights");
     for (int i = 0; i < count; i++) {
         const double center = in0 + ((double)(first + i) + 0.5) * scale;
         int from = (int)(center - support + 0.5), to = (int)(center + support + 0.5);
@@ -82,8 +83,8 @@ static void quads_free(quad_axis *quads)
 
 /* uniform: give all outputs as many quads, with weight 0 where they have no use for one, so that the inner loop
  * along x has one length; a length that changes from pixel to pixel costs more in mispredicted branches. */
-static cn_status quads_make(quad_axis *quads, const resize_axis *axis, bool uniform, const resize_kernel *kernel,
-                            cn_error *err)
+static cn_status quads_make(quad_axis *quads, const resize_axis *axis, bool uniform,
+                            const resize_kernel *kernel, cn_error *err)
 {
     cn_status st = CN_OK;
     const size_t count = (size_t)axis->count;
@@ -92,7 +93,8 @@ static cn_status quads_make(quad_axis *quads, const resize_axis *axis, bool unif
     quads->first = cn_reallocarray(NULL, count, sizeof(int));
     quads->quads = cn_reallocarray(NULL, count, sizeof(int));
     quads->offset = cn_reallocarray(NULL, count, sizeof(size_t));
-    CN_CHECK(quads->first && quads->quads && quads->offset, CN_ENOMEM, "out of memory for the resize weights");
+    CN_CHECK(quads->first && quads->quads && quads->offset, CN_ENOMEM,
+             "out of memory for the resize weights");
     for (size_t i = 0; i < count; i++) {
         const int last = (axis->start[i] + axis->length[i] - 1) / 4;
         quads->first[i] = axis->start[i] / 4;
@@ -120,7 +122,8 @@ static cn_status quads_make(quad_axis *quads, const resize_axis *axis, bool unif
                 if (tap >= 0 && tap < axis->length[i])
                     weight[t] = axis->weight[i * (size_t)axis->taps + (size_t)tap];
             }
-            kernel->pack_weights(weight, quads->words + quads->offset[i] + (size_t)q * (size_t)kernel->words_per_quad);
+            kernel->pack_weights(weight, quads->words + quads->offset[i] +
+                                             (size_t)q * (size_t)kernel->words_per_quad);
         }
 done:
     return st;
@@ -128,8 +131,9 @@ done:
 
 /* Runs down the output rows; blocks of four source rows are filtered along x when the first output row needs them and
  * kept in a ring just long enough for the longest window. */
-static cn_status resample_quads(const uint8_t *rgb, int width, int height, const resize_axis *x, const resize_axis *y,
-                                uint8_t *out, const resize_kernel *kernel, cn_error *err)
+static cn_status resample_quads(const uint8_t *rgb, int width, int height, const resize_axis *x,
+                                const resize_axis *y, uint8_t *out, const resize_kernel *kernel,
+                                cn_error *err)
 {
     cn_status st = CN_OK;
     quad_axis qx = {0}, qy = {0};
@@ -138,7 +142,7 @@ static cn_status resample_quads(const uint8_t *rgb, int width, int height, const
     const size_t columns = (size_t)x->count * 3, block_bytes = columns * 4 + 64;
     CN_TRY(quads_make(&qx, x, true, kernel, err));
     CN_TRY(quads_make(&qy, y, false, kernel, err));
-    scratch = cn_reallocarray(NULL, (size_t)(qx.highest - qx.lowest + 1), 64);
+    scratch = cn_reallocarray(NULL, (size_t)qx.highest - (size_t)qx.lowest + 1, 64);
     ring = cn_calloc((size_t)qy.most, block_bytes); /* zeroed: kernels read a little past what is written */
     blocks = cn_reallocarray(NULL, (size_t)qy.most, sizeof *blocks);
     CN_CHECK(scratch && ring && blocks, CN_ENOMEM, "out of memory for the resize of %d columns", x->count);
@@ -166,14 +170,15 @@ done:
     return st;
 }
 
-cn_status resample(const uint8_t *rgb, int width, int height, const resize_axis *x, const resize_axis *y, uint8_t *out,
-                   const resize_kernel *kernel, cn_error *err)
+cn_status resample(const uint8_t *rgb, int width, int height, const resize_axis *x, const resize_axis *y,
+                   uint8_t *out, const resize_kernel *kernel, cn_error *err)
 {
     if (!kernel && x->copied_from >= 0 && y->copied_from >= 0) { /* what the weights 0 1 0 0 would give */
         const size_t columns = (size_t)x->count * 3;
         for (int i = 0; i < y->count; i++)
             memcpy(out + (size_t)i * columns,
-                   rgb + ((size_t)(y->copied_from + i) * (size_t)width + (size_t)x->copied_from) * 3, columns);
+                   rgb + ((size_t)(y->copied_from + i) * (size_t)width + (size_t)x->copied_from) * 3,
+                   columns);
         return CN_OK;
     }
     for (size_t i = 0; !kernel; i++)
@@ -192,16 +197,16 @@ static cn_status check_output(int width, int height, cn_error *err)
     return CN_OK;
 }
 
-cn_status cn_image_crop(const cn_image *image, double left, double top, double width, double height, int out_width,
-                        int out_height, uint8_t *rgb, cn_error *err)
+cn_status cn_image_crop(const cn_image *image, double left, double top, double width, double height,
+                        int out_width, int out_height, uint8_t *rgb, cn_error *err)
 {
     cn_status st = CN_OK;
     resize_axis x = {0}, y = {0};
     const float x0 = (float)left, x1 = (float)(left + width), y0 = (float)top, y1 = (float)(top + height);
     CN_TRY(check_output(out_width, out_height, err));
     CN_CHECK(x0 >= 0 && y0 >= 0 && x1 > x0 && y1 > y0 && x1 <= image->width && y1 <= image->height, CN_EINVAL,
-             "the part %g,%g %g x %g px is not within the picture of %d x %d", left, top, width, height, image->width,
-             image->height);
+             "the part %g,%g %g x %g px is not within the picture of %d x %d", left, top, width, height,
+             image->width, image->height);
     CN_TRY(axis_make(&x, image->width, x0, x1, out_width, 0, out_width, err));
     CN_TRY(axis_make(&y, image->height, y0, y1, out_height, 0, out_height, err));
     CN_TRY(resample(image->rgb, image->width, image->height, &x, &y, rgb, NULL, err));
@@ -233,7 +238,8 @@ cn_status cn_image_preprocess(const cn_image *image, int size, uint8_t *rgb, cn_
     cn_status st = CN_OK;
     resize_axis x = {0}, y = {0};
     const int w = image->width, h = image->height;
-    const int64_t out_w = w <= h ? size : long_side(size, w, h), out_h = w <= h ? long_side(size, h, w) : size;
+    const int64_t out_w = w <= h ? size : long_side(size, w, h),
+                  out_h = w <= h ? long_side(size, h, w) : size;
     CN_TRY(check_output(size, size, err));
     CN_TRY(axis_make(&x, w, 0, (float)w, out_w, crop_start(out_w - size), size, err));
     CN_TRY(axis_make(&y, h, 0, (float)h, out_h, crop_start(out_h - size), size, err));
@@ -247,7 +253,8 @@ done:
 void cn_image_crop_box(const cn_image *image, int size, double *left, double *top, double *side)
 {
     const int w = image->width, h = image->height, shorter = w < h ? w : h;
-    const int64_t out_w = w <= h ? size : long_side(size, w, h), out_h = w <= h ? long_side(size, h, w) : size;
+    const int64_t out_w = w <= h ? size : long_side(size, w, h),
+                  out_h = w <= h ? long_side(size, h, w) : size;
     *left = (double)crop_start(out_w - size) * w / (double)out_w;
     *top = (double)crop_start(out_h - size) * h / (double)out_h;
     *side = shorter;

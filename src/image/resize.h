@@ -19,8 +19,8 @@ typedef struct resize_axis {
 } resize_axis;
 
 /* Output positions first .. first+count-1 of `total`, which cover the source positions in0 .. in1 (of `size`). */
-cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first, int count,
-                    cn_error *err);
+cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first,
+                    int count, cn_error *err);
 void axis_free(resize_axis *axis);
 
 /* The same weights for the vector kernels: source positions in groups of four ("quads") that start at multiples
@@ -53,10 +53,10 @@ extern const size_t resize_kernel_count;
 extern const resize_kernel resize_plain, resize_avx2, resize_vnni;
 
 /* Resamples an interleaved RGB picture. kernel NULL: the fastest that this processor has. */
-cn_status resample(const uint8_t *rgb, int width, int height, const resize_axis *x, const resize_axis *y, uint8_t *out,
-                   const resize_kernel *kernel, cn_error *err);
+cn_status resample(const uint8_t *rgb, int width, int height, const resize_axis *x, const resize_axis *y,
+                   uint8_t *out, const resize_kernel *kernel, cn_error *err);
 /* The specification of all kernels, in plain C. */
-cn_status resample_plain(const uint8_t *rgb, int width, int height, const resize_axis *x, const resize_axis *y,
-                         uint8_t *out, cn_error *err);
+cn_status resample_plain(const uint8_t *rgb, int width, int height, const resize_axis *x,
+                         const resize_axis *y, uint8_t *out, cn_error *err);
 
 #endif

@@ -13,17 +13,14 @@
 static cn_status webp_status(VP8StatusCode code, const picture_source *src, cn_error *err)
 {
     switch (code) {
-    case VP8_STATUS_OK:
-        return CN_OK;
+    case VP8_STATUS_OK: return CN_OK;
     case VP8_STATUS_OUT_OF_MEMORY:
         return cn_fail(err, CN_ENOMEM, "%s: out of memory in the WebP decoder", src->name);
     case VP8_STATUS_UNSUPPORTED_FEATURE:
         return cn_fail(err, CN_EUNSUPPORTED, "%s: a WebP feature that libwebp does not know", src->name);
     case VP8_STATUS_NOT_ENOUGH_DATA:
-    case VP8_STATUS_SUSPENDED:
-        return cn_fail(err, CN_EFORMAT, "%s: truncated WebP", src->name);
-    default:
-        return cn_fail(err, CN_EFORMAT, "%s: damaged WebP", src->name);
+    case VP8_STATUS_SUSPENDED: return cn_fail(err, CN_EFORMAT, "%s: truncated WebP", src->name);
+    default: return cn_fail(err, CN_EFORMAT, "%s: damaged WebP", src->name);
     }
 }
 
@@ -34,23 +31,27 @@ static cn_status decode_frame(const WebPIterator *frame, WEBP_CSP_MODE mode, uin
     cn_status st = CN_OK;
     WebPDecoderConfig config;
     CN_CHECK(WebPInitDecoderConfig(&config), CN_EUNSUPPORTED, "%s: libwebp is of another version", src->name);
-    CN_TRY(webp_status(WebPGetFeatures(frame->fragment.bytes, frame->fragment.size, &config.input), src, err));
+    CN_TRY(
+        webp_status(WebPGetFeatures(frame->fragment.bytes, frame->fragment.size, &config.input), src, err));
     CN_CHECK(config.input.width == frame->width && config.input.height == frame->height, CN_EFORMAT,
              "%s: damaged WebP: frame sizes differ", src->name);
     config.output.colorspace = mode;
     config.output.is_external_memory = 1;
     config.output.u.RGBA.rgba = to;
     config.output.u.RGBA.stride = (int)stride;
-    config.output.u.RGBA.size = stride * (size_t)(frame->height - 1) + (size_t)frame->width * (mode == MODE_RGBA ? 4 : 3);
+    config.output.u.RGBA.size =
+        stride * (size_t)(frame->height - 1) + (size_t)frame->width * (mode == MODE_RGBA ? 4 : 3);
     CN_TRY(webp_status(WebPDecode(frame->fragment.bytes, frame->fragment.size, &config), src, err));
 done:
     return st;
 }
 
-static void blend_frame(cn_image *image, const WebPIterator *frame, const uint8_t *rgba, const uint8_t background[3])
+static void blend_frame(cn_image *image, const WebPIterator *frame, const uint8_t *rgba,
+                        const uint8_t background[3])
 {
     for (int y = 0; y < frame->height; y++) {
-        uint8_t *to = image->rgb + 3 * ((size_t)(frame->y_offset + y) * (size_t)image->width + (size_t)frame->x_offset);
+        uint8_t *to =
+            image->rgb + 3 * ((size_t)(frame->y_offset + y) * (size_t)image->width + (size_t)frame->x_offset);
         for (int x = 0; x < frame->width; x++, to += 3, rgba += 4)
             for (int c = 0; c < 3; c++)
                 to[c] = blend(rgba[c], background[c], rgba[3]);
@@ -69,8 +70,10 @@ cn_status webp_decode(cn_image **out, const picture_source *src, cn_error *err)
     WebPDemuxer *demux = WebPDemuxPartial(&data, &state);
     *out = NULL;
     CN_CHECK(state != WEBP_DEMUX_PARSE_ERROR, CN_EFORMAT, "%s: damaged WebP", src->name);
-    CN_CHECK(demux && state == WEBP_DEMUX_DONE, CN_EFORMAT, "%s: truncated WebP (%zu bytes)", src->name, src->size);
-    const uint32_t width = WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH), height = WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT);
+    CN_CHECK(demux && state == WEBP_DEMUX_DONE, CN_EFORMAT, "%s: truncated WebP (%zu bytes)", src->name,
+             src->size);
+    const uint32_t width = WebPDemuxGetI(demux, WEBP_FF_CANVAS_WIDTH),
+                   height = WebPDemuxGetI(demux, WEBP_FF_CANVAS_HEIGHT);
     CN_TRY(picture_new(&image, src, width, height, CN_IMAGE_WEBP, err));
     have_frame = WebPDemuxGetFrame(demux, 1, &frame);
     CN_CHECK(have_frame, CN_EFORMAT, "%s: damaged WebP: no frame", src->name);

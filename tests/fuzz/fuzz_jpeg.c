@@ -9,11 +9,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char magic[] = "xffxd8xff";
+    static const char magic[] = "\xff\xd8\xff";
     const cn_image_options options = {.apply_orientation = size & 1,
                                       .composite_alpha = size & 2,
                                       .background = {1, 2, 3},
-                                      .max_pixels = 1 << 20};
+                                      .max_pixels = 1 << 18}; /* progressive scans each walk over all of it */
     cn_image *image = NULL;
     if (size < 16)
         return 0;

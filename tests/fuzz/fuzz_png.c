@@ -23,7 +23,8 @@ static void mend_checksums(uint8_t *png, size_t size)
 {
     size_t at = 8;
     while (at + 12 <= size) {
-        const size_t length = (size_t)png[at] << 24 | (size_t)png[at + 1] << 16 | (size_t)png[at + 2] << 8 | png[at + 3];
+        const size_t length =
+            (size_t)png[at] << 24 | (size_t)png[at + 1] << 16 | (size_t)png[at + 2] << 8 | png[at + 3];
         if (length > size - at - 12)
             return;
         const uint32_t crc = crc32_of(png + at + 4, length + 4);

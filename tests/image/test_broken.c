@@ -10,10 +10,21 @@
 
 #include <cmocka.h>
 
-static const char *const files[] = {"type2-8bit.png",  "type3-4bit.png",    "type6-16bit-adam7.png", "palette-trns.png",
-                                    "ycc-420.jpg",     "progressive-420.jpg", "cmyk.jpg",            "grey.jpg",
-                                    "lossy.webp",      "lossless-alpha.webp", "lossy-alpha.webp",    "animation-offset-alpha.webp",
-                                    "palette.gif",     "interlaced.gif",    "offset-transparent.gif"};
+static const char *const files[] = {"type2-8bit.png",
+                                    "type3-4bit.png",
+                                    "type6-16bit-adam7.png",
+                                    "palette-trns.png",
+                                    "ycc-420.jpg",
+                                    "progressive-420.jpg",
+                                    "cmyk.jpg",
+                                    "grey.jpg",
+                                    "lossy.webp",
+                                    "lossless-alpha.webp",
+                                    "lossy-alpha.webp",
+                                    "animation-offset-alpha.webp",
+                                    "palette.gif",
+                                    "interlaced.gif",
+                                    "offset-transparent.gif"};
 enum { FILES = sizeof files / sizeof files[0] };
 
 static uint8_t *fixture(const char *name, size_t *size)
@@ -65,10 +76,21 @@ static void every_cut_is_noticed(void **state)
     }
 }
 
+/* The decoder cannot know that the last bits are the last; Pillow refuses it too. */
+static void a_jpeg_without_its_end_mark_is_truncated(void **state)
+{
+    (void)state;
+    size_t size;
+    uint8_t *bytes = fixture("no-end-mark.jpg", &size);
+    assert_fails(bytes, size, CN_EFORMAT, "truncated JPEG");
+    free(bytes);
+}
+
 static void flipped_bytes_do_no_harm(void **state)
 {
     (void)state;
-    const cn_image_options options = {.apply_orientation = true, .composite_alpha = true, .max_pixels = 100000};
+    const cn_image_options options = {
+        .apply_orientation = true, .composite_alpha = true, .max_pixels = 100000};
     for (int f = 0; f < FILES; f++) {
         size_t size;
         uint8_t *bytes = fixture(files[f], &size);
@@ -230,7 +252,8 @@ static void each_allocation_may_fail(void **state)
             cn_memory_fail_at(0, false);
             if (st != CN_OK && st != CN_ENOMEM)
                 fail_msg("%s: allocation %zu: %s", files[f % FILES], n, err.text);
-            assert_true(st == CN_OK || strncmp(err.text, "picture: ", 9) == 0 || strstr(err.text, "out of memory"));
+            assert_true(st == CN_OK || strncmp(err.text, "picture: ", 9) == 0 ||
+                        strstr(err.text, "out of memory"));
             cn_image_free(image);
         }
         assert_int_equal(st, CN_OK);
@@ -263,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cut_is_noticed),
+        cmocka_unit_test(a_jpeg_without_its_end_mark_is_truncated),
         cmocka_unit_test(flipped_bytes_do_no_harm),
         cmocka_unit_test(a_wrong_png_checksum_is_noticed),
         cmocka_unit_test(bombs_are_refused_before_memory_is_taken),

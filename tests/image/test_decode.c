@@ -17,7 +17,8 @@ typedef struct fixture {
 
 static bool next_fixture(FILE *list, fixture *f)
 {
-    if (fscanf(list, "%127s %d %d %x %x %x", f->name, &f->width, &f->height, &f->crc, &f->crc_blended, &f->crc_oriented) != 6)
+    if (fscanf(list, "%127s %d %d %x %x %x", f->name, &f->width, &f->height, &f->crc, &f->crc_blended,
+               &f->crc_oriented) != 6)
         return false;
     snprintf(f->path, sizeof f->path, IMAGES "%s", f->name);
     return true;
@@ -44,7 +45,9 @@ static void check_all(const char *what, const cn_image_options *options)
     while (next_fixture(list, &f)) {
         cn_image got;
         const uint32_t crc = crc_with(&f, options, &got);
-        const unsigned expected = !options ? f.crc : options->composite_alpha ? f.crc_blended : f.crc_oriented;
+        const unsigned expected = !options                   ? f.crc
+                                  : options->composite_alpha ? f.crc_blended
+                                                             : f.crc_oriented;
         assert_int_equal(got.source_width, f.width);
         assert_int_equal(got.source_height, f.height);
         if (crc != expected) {

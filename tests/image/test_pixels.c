@@ -12,7 +12,8 @@
 #define GOLDEN CN_TEST_DATA "/golden/"
 enum { SIDE = 64, PICTURES = 3 };
 
-static const char *const pictures[PICTURES] = {GOLDEN "astronaut.png", GOLDEN "rocket.jpg", GOLDEN "chelsea.png"};
+static const char *const pictures[PICTURES] = {GOLDEN "astronaut.png", GOLDEN "rocket.jpg",
+                                               GOLDEN "chelsea.png"};
 
 /* The bytes of one tensor of a safetensors file; caller frees. */
 static void *golden_tensor(const char *file, const char *name, size_t expected_size)
@@ -59,7 +60,8 @@ static void preprocess_equals_the_original_byte_for_byte(void **state)
 {
     (void)state;
     uint8_t *pixels = all_pixels();
-    static const char *const files[] = {GOLDEN "rn-small.expected.safetensors", GOLDEN "vit-small.expected.safetensors"};
+    static const char *const files[] = {GOLDEN "rn-small.expected.safetensors",
+                                        GOLDEN "vit-small.expected.safetensors"};
     for (size_t i = 0; i < 2; i++) {
         uint8_t *expected = golden_tensor(files[i], "pixels_u8", PICTURES * SIDE * SIDE * 3);
         assert_memory_equal(pixels, expected, PICTURES * SIDE * SIDE * 3);

@@ -1,7 +1,7 @@
 /* Resizing against Pillow on hundreds of shapes (tests/data/images/resize.txt, made by
  * tools/make_image_fixtures.py), and every kernel against the plain C one. */
-#include "image/resize.h"
 #include "base/memory.h"
+#include "image/resize.h"
 
 #include "fixtures.h"
 
@@ -45,14 +45,15 @@ static void every_shape_equals_pillow(void **state)
         int w, h, ow, oh;
         char op[16];
         double l = 0, t = 0, r = 0, b = 0;
-        assert_true(sscanf(line, "%u %d %d %15s %d %d %x %lf %lf %lf %lf", &seed, &w, &h, op, &ow, &oh, &crc, &l, &t, &r,
-                           &b) >= 7);
+        assert_true(sscanf(line, "%u %d %d %15s %d %d %x %lf %lf %lf %lf", &seed, &w, &h, op, &ow, &oh, &crc,
+                           &l, &t, &r, &b) >= 7);
         cn_image image = noise_image(seed, w, h);
         uint8_t *out = malloc((size_t)ow * (size_t)oh * 3);
         cn_error err = {0};
-        cn_status st = strcmp(op, "resize") == 0       ? cn_image_resize(&image, ow, oh, out, &err)
-                       : strcmp(op, "preprocess") == 0 ? cn_image_preprocess(&image, ow, out, &err)
-                                                       : cn_image_crop(&image, l, t, r - l, b - t, ow, oh, out, &err);
+        cn_status st = strcmp(op, "resize") == 0 ? cn_image_resize(&image, ow, oh, out, &err)
+                       : strcmp(op, "preprocess") == 0
+                           ? cn_image_preprocess(&image, ow, out, &err)
+                           : cn_image_crop(&image, l, t, r - l, b - t, ow, oh, out, &err);
         if (st != CN_OK)
             fail_msg("%s: %s", line, err.text);
         if (crc32_of(out, (size_t)ow * (size_t)oh * 3) != crc)
@@ -68,8 +69,9 @@ static void every_shape_equals_pillow(void **state)
 static void every_kernel_equals_the_plain_one(void **state)
 {
     (void)state;
-    static const int shapes[][4] = {{1, 1, 1, 1},      {1, 1, 40, 3},   {5, 4, 3, 2},      {6, 5, 7, 8},     {7, 9, 21, 30},
-                                    {100, 75, 33, 44}, {33, 44, 99, 7}, {640, 360, 91, 5}, {3, 1000, 17, 4}, {1000, 3, 4, 9}};
+    static const int shapes[][4] = {{1, 1, 1, 1},     {1, 1, 40, 3},     {5, 4, 3, 2},    {6, 5, 7, 8},
+                                    {7, 9, 21, 30},   {100, 75, 33, 44}, {33, 44, 99, 7}, {640, 360, 91, 5},
+                                    {3, 1000, 17, 4}, {1000, 3, 4, 9}};
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
         for (uint32_t seed = 0; seed < 4; seed++) {
             const int w = shapes[s][0], h = shapes[s][1], ow = shapes[s][2], oh = shapes[s][3];
