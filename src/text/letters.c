@@ -100,8 +100,7 @@ static bool cased(uint32_t c)
     default: break;
     }
     return c == 0xAA || c == 0xBA || (c >= 0x2160 && c <= 0x217F) || (c >= 0x24B6 && c <= 0x24E9) ||
-           (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
-           (c >= 0x1F170 && c <= 0x1F189);
+           (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
 }
 
 /* A capital sigma becomes a final one after a cased letter, unless another one follows. Before and
@@ -227,9 +226,8 @@ cn_status letters_compose(runes *r, size_t from, runes *work, cn_error *err)
             continue;
         }
         int boundary = 0;
-        utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)r->at[i],
-                                                     (utf8proc_int32_t *)split.at + split.count, 18, options,
-                                                     &boundary);
+        utf8proc_ssize_t n = utf8proc_decompose_char(
+            (utf8proc_int32_t)r->at[i], (utf8proc_int32_t *)split.at + split.count, 18, options, &boundary);
         CN_CHECK(n > 0 && n <= 18, CN_EINVAL, "character U+%04X cannot be normalized", (unsigned)r->at[i]);
         split.count += (size_t)n;
     }
@@ -247,8 +245,9 @@ done:
 size_t letter_decompose(uint32_t c, uint32_t out[18])
 {
     int boundary = 0;
-    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)c, (utf8proc_int32_t *)out, 18,
-                                                 UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_STABLE, &boundary);
+    utf8proc_ssize_t n =
+        utf8proc_decompose_char((utf8proc_int32_t)c, (utf8proc_int32_t *)out, 18,
+                                UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_STABLE, &boundary);
     if (n <= 0 || n > 18) {
         out[0] = c;
         return 1;

@@ -98,7 +98,8 @@ static size_t altered_length(const unsigned char *s, size_t left)
 {
     if (left < 2)
         return 0;
-    if (s[1] == ' ' && (s[0] == 0xC2 || s[0] == 0xC3 || s[0] == 0xC5 || s[0] == 0xCE || s[0] == 0xD0 || s[0] == 0xD9))
+    if (s[1] == ' ' &&
+        (s[0] == 0xC2 || s[0] == 0xC3 || s[0] == 0xC5 || s[0] == 0xCE || s[0] == 0xD0 || s[0] == 0xD9))
         return 2;
     if (left > 2 && ((within(s[0], 0xE2, 0xE3) && s[1] == ' ' && is_sure_rest(s[2])) ||
                      (within(s[0], 0xE0, 0xE3) && is_sure_rest(s[1]) && s[2] == ' ')))
@@ -164,7 +165,8 @@ static bool is_lossy(unsigned byte, bool rest, bool question)
 /* Length of a sequence of UTF-8 (or of two surrogates) at s that has lost a byte; else 0. */
 static size_t lossy_length(const unsigned char *s, size_t left)
 {
-    if (left > 1 && ((within(s[0], 0xC2, 0xDF) && s[1] == SUBSTITUTE) || (within(s[0], 0xC2, 0xC3) && s[1] == '?')))
+    if (left > 1 &&
+        ((within(s[0], 0xC2, 0xDF) && s[1] == SUBSTITUTE) || (within(s[0], 0xC2, 0xC3) && s[1] == '?')))
         return 2;
     if (left > 5 && s[0] == 0xED && within(s[1], 0xA0, 0xAF) && s[3] == 0xED && within(s[4], 0xB0, 0xBF) &&
         ((is_lossy(s[2], false, true) && is_lossy(s[5], true, true)) ||
@@ -214,8 +216,8 @@ static bool decode_strictly(runes *out, const bench *b)
             i += 2;
             continue;
         }
-        if (left > 5 && s[i] == 0xED && within(s[i + 1], 0xA0, 0xAF) && is_rest(s[i + 2]) && s[i + 3] == 0xED &&
-            within(s[i + 4], 0xB0, 0xBF) && is_rest(s[i + 5])) {
+        if (left > 5 && s[i] == 0xED && within(s[i + 1], 0xA0, 0xAF) && is_rest(s[i + 2]) &&
+            s[i + 3] == 0xED && within(s[i + 4], 0xB0, 0xBF) && is_rest(s[i + 5])) {
             runes_put(out, 0x10000 + ((s[i + 1] & 0x0Fu) << 16) + ((s[i + 2] & 0x3Fu) << 10) +
                                ((s[i + 4] & 0x0Fu) << 6) + (s[i + 5] & 0x3Fu));
             i += 6;

@@ -7,13 +7,13 @@
 #include <stdint.h>
 
 enum {
-    MOJIBAKE_COMMON = 1 << 0,  /* in many contexts */
-    MOJIBAKE_C1 = 1 << 1,      /* control characters U+0080..9F */
-    MOJIBAKE_BAD = 1 << 2,     /* nearly always mojibake */
+    MOJIBAKE_COMMON = 1 << 0, /* in many contexts */
+    MOJIBAKE_C1 = 1 << 1,     /* control characters U+0080..9F */
+    MOJIBAKE_BAD = 1 << 2,    /* nearly always mojibake */
     MOJIBAKE_LAW = 1 << 3,
     MOJIBAKE_CURRENCY = 1 << 4,
-    MOJIBAKE_START = 1 << 5,   /* punctuation before a word */
-    MOJIBAKE_END = 1 << 6,     /* and after it */
+    MOJIBAKE_START = 1 << 5, /* punctuation before a word */
+    MOJIBAKE_END = 1 << 6,   /* and after it */
     MOJIBAKE_NUMERIC = 1 << 7,
     MOJIBAKE_KAOMOJI = 1 << 8, /* parts of faces */
     MOJIBAKE_UPPER_ACCENTED = 1 << 9,

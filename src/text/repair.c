@@ -21,10 +21,9 @@ typedef struct ligature {
 
 /* Letters that ftfy takes apart; U+0149 and the ones with a caron are in expand(). */
 static const ligature ligatures[] = {
-    {0x132, "IJ"},  {0x133, "ij"},   {0x1C7, "LJ"},   {0x1C8, "Lj"},  {0x1C9, "lj"},
-    {0x1CA, "NJ"},  {0x1CB, "Nj"},   {0x1CC, "nj"},   {0x1F1, "DZ"},  {0x1F2, "Dz"},
-    {0x1F3, "dz"},  {0xFB00, "ff"},  {0xFB01, "fi"},  {0xFB02, "fl"}, {0xFB03, "ffi"},
-    {0xFB04, "ffl"}, {0xFB06, "st"},
+    {0x132, "IJ"},  {0x133, "ij"},  {0x1C7, "LJ"},   {0x1C8, "Lj"},   {0x1C9, "lj"},  {0x1CA, "NJ"},
+    {0x1CB, "Nj"},  {0x1CC, "nj"},  {0x1F1, "DZ"},   {0x1F2, "Dz"},   {0x1F3, "dz"},  {0xFB00, "ff"},
+    {0xFB01, "fi"}, {0xFB02, "fl"}, {0xFB03, "ffi"}, {0xFB04, "ffl"}, {0xFB06, "st"},
 };
 
 /* fix_c1_controls, fix_latin_ligatures, fix_character_width and uncurl_quotes for one character. */

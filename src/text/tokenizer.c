@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define MARK_COUNT 2
-_Static_assert(CN_VOCABULARY == BPE_BYTES + BPE_MERGES + MARK_COUNT, "the vocabulary is bytes, merges, marks");
+_Static_assert(CN_VOCABULARY == BPE_BYTES + BPE_MERGES + MARK_COUNT,
+               "the vocabulary is bytes, merges, marks");
 
 static const char *const mark_texts[MARK_COUNT] = {"<|startoftext|>", "<|endoftext|>"};
 
@@ -201,7 +202,8 @@ cn_status cn_tokenizer_encode(const cn_tokenizer *tok, const char *text, int32_t
 {
     cn_status st = CN_OK;
     encoding e = {0};
-    CN_CHECK(tok && text && ids && count, CN_EINVAL, "a tokenizer, a text and a place for its tokens are needed");
+    CN_CHECK(tok && text && ids && count, CN_EINVAL,
+             "a tokenizer, a text and a place for its tokens are needed");
     *ids = NULL;
     *count = 0;
     size_t length = strnlen(text, CN_MAX_TEXT + 1);
