@@ -8,6 +8,7 @@
 #include "texts.h"
 
 #include <clipneuron/array.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,7 +256,7 @@ static int take(struct job *job, cn_runner *runner, cn_tower tower, size_t first
         }
     }
     if (job->format == FORMAT_CSV && ferror(job->csv.stream))
-        return job->csv.path ? fail("%s: cannot write", job->csv.path) : EXIT_FAILED;
+        return job->csv.path ? fail("%s: cannot be written: %s", job->csv.path, strerror(errno)) : EXIT_DONE;
     return EXIT_DONE;
 }
 

@@ -43,8 +43,13 @@ static char *in_folder(const char *folder, const char *name)
     static const char *const endings[] = {"", ".safetensors", ".pt", ".pth", ".bin"};
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         char *path = need_format("%s/%s%s", folder, name, endings[i]);
-        if (exists(path))
-            return path;
+        if (exists(path)) {
+            char *plain = realpath(path, NULL); /* without the ".." of a moved installation */
+            if (!plain)
+                return path;
+            free(path);
+            return plain;
+        }
         free(path);
     }
     return NULL;
@@ -112,7 +117,8 @@ char *model_find(const char *name)
     if (exists(name))
         return need_format("%s", name);
     const cn_pull_model *released = NULL;
-    if (cn_pull_find(name, &released, NULL) == CN_OK) {
+    bool is_name = name[0] != '/' && name[0] != '.';
+    if (is_name && cn_pull_find(name, &released, NULL) == CN_OK) {
         char path[CN_PULL_PATH_SIZE];
         cn_error err = {0};
         cn_status st = cn_pull_path(released, path, &err);
@@ -127,7 +133,7 @@ char *model_find(const char *name)
         return need_format("%s", path);
     }
     char *path = NULL;
-    if (name[0] != '/' && name[0] != '.') {
+    if (is_name) {
         path = among_pulled(name);
         if (!path && !strchr(name, '/'))
             path = among_installed(name);

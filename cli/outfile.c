@@ -19,7 +19,7 @@ int outfile_open(struct outfile *out, const char *path)
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) { /* a device or a pipe is written directly */
         out->stream = fopen(path, "we");
         out->path = need_format("%s", path);
-        return out->stream ? EXIT_DONE : fail("%s: %s", path, strerror(errno));
+        return out->stream ? EXIT_DONE : fail("%s: cannot be written: %s", path, strerror(errno));
     }
     const char *slash = strrchr(path, '/');
     int folder = slash ? (int)(slash + 1 - path) : 0;
@@ -27,7 +27,7 @@ int outfile_open(struct outfile *out, const char *path)
     out->temporary = need_format("%.*s.%s.XXXXXX", folder, path, path + folder);
     int fd = mkostemp(out->temporary, 0);
     if (fd < 0 || !(out->stream = fdopen(fd, "w"))) {
-        fail("%s: %s", path, strerror(errno));
+        fail("%s: cannot be written: %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         outfile_discard(out);
@@ -55,7 +55,7 @@ int outfile_commit(struct outfile *out)
         good = false;
         reason = errno;
     }
-    int code = good ? EXIT_DONE : fail("%s: %s", out->path, reason ? strerror(reason) : "cannot write");
+    int code = good ? EXIT_DONE : fail("%s: cannot be written: %s", out->path, strerror(reason ? reason : EIO));
     if (good) {
         free(out->temporary);
         out->temporary = NULL;
