@@ -29,7 +29,7 @@ static cn_status bench_reserve(bench *b, size_t characters, cn_error *err)
 {
     cn_status st = CN_OK;
     size_t room = 3 * characters + 8; /* a lost byte becomes three of U+FFFD */
-    if (room <= b->room)
+    if (b->bytes && b->more && room <= b->room)
         return CN_OK;
     b->room = 0;
     cn_free(b->bytes);
