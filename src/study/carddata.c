@@ -1,0 +1,254 @@
+/* study/carddata.c -- reads a unit's card and prepares its numbers. */
+#include "study/carddata.h"
+
+#include "base/check.h"
+#include "base/memory.h"
+
+#include <cairo.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+cn_status card_options(cn_card_options *out, const cn_card_options *options, cn_error *err)
+{
+    static const cn_card_options defaults;
+    cn_status st = CN_OK;
+    *out = options ? *options : defaults;
+    int *const numbers[] = {&out->top, &out->bottom, &out->per_bucket, &out->words, &out->labels};
+    static const int usual[] = {12, 6, 4, 5, 8};
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        if (*numbers[i] == 0)
+            *numbers[i] = usual[i];
+        CN_CHECK(*numbers[i] > 0 && *numbers[i] <= CN_MAX_STUDY_EXAMPLES, CN_EINVAL,
+                 "numbers of examples, words and labels must be 1 to %d", CN_MAX_STUDY_EXAMPLES);
+    }
+    CN_CHECK(out->columns >= 0 && out->columns <= 16, CN_EINVAL, "columns must be 1 to 16");
+    if (out->scale == 0)
+        out->scale = 2;
+    CN_CHECK(out->scale >= 0.25 && out->scale <= 8, CN_EINVAL, "scale must be 0.25 to 8");
+done:
+    return st;
+}
+
+void card_title(const cn_study_info *info, char *text, size_t room)
+{
+    snprintf(text, room, "%s: what its neurons respond to in %s", info->model_file, info->collection_name);
+}
+
+double card_step(double span, int steps)
+{
+    double rough = span / steps, power = pow(10, floor(log10(rough > 0 ? rough : 1)));
+    double part = rough / power;
+    return power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
+}
+
+/* Half of the first bar has a height of its own, so that single pictures in the tail are seen. */
+double card_height(int64_t count, int64_t most)
+{
+    return count <= 0 || most <= 0 ? 0 : (log10((double)count) + 0.35) / (log10((double)most) + 0.35);
+}
+
+const char *card_number(double value, char text[32])
+{
+    double size = fabs(value);
+    int digits = size >= 100 ? 0 : size >= 1 || size < 0.005 ? 1 : 2;
+    char plain[24];
+    snprintf(plain, sizeof plain, "%.*f", digits, size);
+    bool zero = strspn(plain, "0.") == strlen(plain);
+    snprintf(text, 32, "%s%s", value < 0 && !zero ? "\xe2\x88\x92" : "", plain);
+    return text;
+}
+
+const char *card_share(double share, char text[32])
+{
+    double percent = 100 * share;
+    if (percent > 0 && percent < 0.1)
+        snprintf(text, 32, "<0.1%%");
+    else if (percent < 100 && percent > 99.9)
+        snprintf(text, 32, ">99.9%%");
+    else
+        snprintf(text, 32, "%.*f%%", percent == 0 || percent >= 10 ? 0 : 1, percent);
+    return text;
+}
+
+/* ---- reading ---- */
+
+static size_t at_most(size_t n, int limit)
+{
+    return n < (size_t)limit ? n : (size_t)limit;
+}
+
+/* Keeps the first `per` examples of every bucket. */
+static void thin_buckets(card *c, int per)
+{
+    size_t kept = 0;
+    int bucket = -1, held = 0;
+    for (size_t i = 0; i < c->n_bucket; i++) {
+        if (c->bucket[i].bucket != bucket) {
+            bucket = c->bucket[i].bucket;
+            held = 0;
+        }
+        if (held++ < per)
+            c->bucket[kept++] = c->bucket[i];
+    }
+    c->n_bucket = kept;
+}
+
+static cn_status read_histogram(card *c, cn_study *study, cn_error *err)
+{
+    cn_status st = CN_OK;
+    c->bucket_counts = cn_calloc((size_t)c->info->buckets, sizeof *c->bucket_counts);
+    CN_CHECK(c->bucket_counts, CN_ENOMEM, "out of memory for a card");
+    if (c->row->dead || !(c->row->rms > 0))
+        goto done;
+    c->low = c->row->min / c->row->rms;
+    c->high = c->row->max / c->row->rms;
+    c->bins = CARD_BINS;
+    CN_CHECK(c->high > c->low, CN_EFORMAT, "%s: the study is damaged: the range of unit %lld", c->info->path,
+             (long long)c->row->ref.unit);
+    CN_TRY(cn_study_histogram(study, c->row->ref, c->low, c->high, c->bins, c->counts, err));
+    CN_TRY(cn_study_histogram(study, c->row->ref, c->low, c->high, (size_t)c->info->buckets, c->bucket_counts, err));
+    for (size_t i = 0; i < c->bins; i++)
+        c->most = c->counts[i] > c->most ? c->counts[i] : c->most;
+done:
+    return st;
+}
+
+cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_options *o, cn_error *err)
+{
+    cn_status st = CN_OK;
+    memset(c, 0, sizeof *c);
+    c->info = cn_study_get_info(study);
+    CN_TRY(cn_study_unit(study, ref, &c->row, err));
+    c->site = cn_study_site_at(study, ref.site);
+    CN_TRY(cn_study_examples(study, ref, CN_EXAMPLE_TOP, &c->top, &c->n_top, err));
+    CN_TRY(cn_study_examples(study, ref, CN_EXAMPLE_BOTTOM, &c->bottom, &c->n_bottom, err));
+    c->n_top = at_most(c->n_top, o->top);
+    c->n_bottom = at_most(c->n_bottom, o->bottom);
+    if (!o->no_buckets) {
+        CN_TRY(cn_study_examples(study, ref, CN_EXAMPLE_BUCKET, &c->bucket, &c->n_bucket, err));
+        thin_buckets(c, o->per_bucket);
+    }
+    CN_TRY(cn_study_groups(study, ref, CN_GROUP_LABEL, &c->labels, &c->n_labels, err));
+    CN_TRY(cn_study_groups(study, ref, CN_GROUP_MEDIUM, &c->media, &c->n_media, err));
+    CN_TRY(cn_study_groups(study, ref, CN_GROUP_LABEL_MEDIUM, &c->label_media, &c->n_label_media, err));
+    CN_TRY(cn_study_words(study, ref, &c->words, &c->n_words, err));
+    c->n_labels = at_most(c->n_labels, o->labels);
+    c->n_words = at_most(c->n_words, o->words);
+    CN_TRY(read_histogram(c, study, err));
+done:
+    return st;
+}
+
+void card_free(card *c)
+{
+    cn_unit_rows_free(c->row);
+    cn_examples_free(c->top);
+    cn_examples_free(c->bottom);
+    cn_examples_free(c->bucket);
+    cn_groups_free(c->labels);
+    cn_groups_free(c->media);
+    cn_groups_free(c->label_media);
+    cn_words_free(c->words);
+    cn_free(c->bucket_counts);
+    memset(c, 0, sizeof *c);
+}
+
+/* ---- the responding region ---- */
+
+bool card_region(const cn_example *e, const cn_study_site *site, int sign, float *weight, bool *inside)
+{
+    int64_t h = site->height, w = site->width, n = h * w, peak = 0;
+    if (!e->map || n < 2)
+        return false;
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(e->map[i]))
+            return false;
+        if ((float)sign * e->map[i] > (float)sign * e->map[peak])
+            peak = i;
+    }
+    float top = (float)sign * e->map[peak];
+    if (!(top > 0))
+        return false;
+    for (int64_t i = 0; i < n; i++) {
+        float v = (float)sign * e->map[i] / top;
+        weight[i] = v > 0 ? v : 0;
+        inside[i] = i == peak;
+    }
+    for (bool grew = true; grew;) { /* grow from the peak over cells at half of it */
+        grew = false;
+        for (int64_t i = 0; i < n; i++) {
+            if (inside[i] || weight[i] < 0.5f)
+                continue;
+            int64_t x = i % w;
+            if ((i >= w && inside[i - w]) || (i + w < n && inside[i + w]) || (x > 0 && inside[i - 1]) ||
+                (x + 1 < w && inside[i + 1]))
+                inside[i] = grew = true;
+        }
+    }
+    return true;
+}
+
+typedef struct bytes {
+    unsigned char *data;
+    size_t size, room;
+} bytes;
+
+static cairo_status_t append(void *self, const unsigned char *data, unsigned int length)
+{
+    bytes *b = self;
+    if (b->size + length > b->room) {
+        size_t room = 2 * b->room + length + 256;
+        unsigned char *grown = cn_realloc(b->data, room);
+        if (!grown)
+            return CAIRO_STATUS_NO_MEMORY;
+        b->data = grown;
+        b->room = room;
+    }
+    memcpy(b->data + b->size, data, length);
+    b->size += length;
+    return CAIRO_STATUS_SUCCESS;
+}
+
+/* The weight between cell centres, linear; flat beyond the outermost centres. */
+static double between(const float *weight, int64_t height, int64_t width, double y, double x)
+{
+    y = fmin(fmax(y - 0.5, 0), (double)height - 1);
+    x = fmin(fmax(x - 0.5, 0), (double)width - 1);
+    int64_t y0 = (int64_t)y, x0 = (int64_t)x;
+    int64_t y1 = y0 + 1 < height ? y0 + 1 : y0, x1 = x0 + 1 < width ? x0 + 1 : x0;
+    double fy = y - (double)y0, fx = x - (double)x0;
+    return (1 - fy) * ((1 - fx) * weight[y0 * width + x0] + fx * weight[y0 * width + x1]) +
+           fy * ((1 - fx) * weight[y1 * width + x0] + fx * weight[y1 * width + x1]);
+}
+
+cn_status card_mask(const float *weight, int64_t height, int64_t width, void **png, size_t *size, cn_error *err)
+{
+    cn_status st = CN_OK;
+    bytes b = {0};
+    int64_t most = height > width ? height : width, times = most >= 24 ? 1 : (24 + most - 1) / most;
+    int rows = (int)(height * times), columns = (int)(width * times);
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, columns, rows);
+    *png = NULL;
+    CN_CHECK(cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS, CN_ENOMEM, "out of memory for a mask");
+    cairo_surface_flush(surface);
+    unsigned char *pixels = cairo_image_surface_get_data(surface);
+    int stride = cairo_image_surface_get_stride(surface);
+    for (int y = 0; y < rows; y++)
+        for (int x = 0; x < columns; x++) {
+            double w = between(weight, height, width, (y + 0.5) / (double)times, (x + 0.5) / (double)times);
+            double shade = fmin(1, 1.35 * (1 - w)); /* a quarter below the peak it begins to be seen */
+            uint32_t alpha = (uint32_t)lround(122 * shade * shade) / 4 * 4; /* few values: a small file */
+            uint32_t argb = alpha << 24; /* black, premultiplied */
+            memcpy(pixels + (size_t)y * (size_t)stride + 4 * (size_t)x, &argb, sizeof argb);
+        }
+    cairo_surface_mark_dirty(surface);
+    CN_CHECK(cairo_surface_write_to_png_stream(surface, append, &b) == CAIRO_STATUS_SUCCESS, CN_ENOMEM,
+             "out of memory for a mask");
+    *png = b.data, b.data = NULL;
+    *size = b.size;
+done:
+    cn_free(b.data);
+    cairo_surface_destroy(surface);
+    return st;
+}

@@ -1,0 +1,56 @@
+/* study/carddata.h -- everything that a card shows, read from the study once, for the page and for the
+ * picture alike; and the arithmetic of showing it (axes, responding regions). */
+#ifndef STUDY_CARDDATA_H
+#define STUDY_CARDDATA_H
+
+#include "clipneuron/card.h"
+
+#include <stdbool.h>
+
+#define CARD_BINS 60 /* of the histogram, at most */
+
+typedef struct card {
+    const cn_study_info *info;
+    const cn_study_site *site;
+    cn_unit_row *row;
+    cn_example *top, *bottom, *bucket;
+    size_t n_top, n_bottom, n_bucket;      /* as many as are shown */
+    cn_group *labels, *media, *label_media;
+    size_t n_labels, n_media, n_label_media;
+    cn_word *words;
+    size_t n_words;
+    /* Histogram over low..high (sd units) in `bins` equal bins; buckets divide the same range. */
+    double low, high;
+    size_t bins;
+    int64_t counts[CARD_BINS], most;
+    int64_t *bucket_counts;                /* (info->buckets) */
+} card;
+
+/* options have their defaults filled in. */
+cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_options *options, cn_error *err);
+void card_free(card *c);
+
+/* Fills in the defaults; CN_EINVAL for what is out of range. */
+cn_status card_options(cn_card_options *out, const cn_card_options *options, cn_error *err);
+
+/* "neurons of FILE on COLLECTION"; caller's buffer. */
+void card_title(const cn_study_info *info, char *text, size_t room);
+
+/* Height of a count on the histogram's logarithmic axis, 0..1. */
+double card_height(int64_t count, int64_t most);
+/* A round step so that about `steps` of them cover `span`. */
+double card_step(double span, int steps);
+/* "4.2", "-0.35": at least two significant digits and never "-0.0"; with U+2212 for the minus. */
+const char *card_number(double value, char text[32]);
+/* "4.9%", "<0.1%"; caller's buffer. */
+const char *card_share(double share, char text[32]);
+
+/* The region of an example's map that answers: weight 0..1 for every cell, and which cells are at half
+ * of the extreme or beyond and hang together with it. sign -1: the most inhibited. False when there is
+ * nothing to mark (no map, a single cell, or no value on that side of zero). */
+bool card_region(const cn_example *e, const cn_study_site *site, int sign, float *weight, bool *inside);
+
+/* A transparent PNG that darkens what does not respond, about 24 px wide; *png is freed with cn_free. */
+cn_status card_mask(const float *weight, int64_t height, int64_t width, void **png, size_t *size, cn_error *err);
+
+#endif
