@@ -1,6 +1,6 @@
 /* image/gif.c -- the first frame of a GIF, on its logical screen, as Pillow shows it: outside the frame lies
- * the transparent index, or index 0; indices beyond the palette are grey. Own decoder: 200 lines, no allocation
- * while it runs, and the corner cases are Pillow's. Not: animation. */
+ * the transparent index, or index 0; indices beyond the palette are grey. An own decoder: one allocation,
+ * and the corner cases are Pillow's. Not: animation. */
 #include "image/picture.h"
 
 #include "base/check.h"
