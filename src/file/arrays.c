@@ -36,15 +36,15 @@ static cn_status open_npz(cn_arrays *a, const char *path, cn_error *err)
         const zip_entry *e = zip_at(a->zip, i);
         size_t length = strlen(e->name), size;
         const uint8_t *data;
-        CN_CHECK(length > 4 && strcmp(e->name + length - 4, ".npy") == 0, CN_EFORMAT, "%s: %s is not a .npy array", path,
-                 e->name);
-        CN_CHECK(length - 4 <= CN_MAX_TENSOR_NAME, CN_ELIMIT, "%s: an array's name has more than %d bytes", path,
-                 CN_MAX_TENSOR_NAME);
+        CN_CHECK(length > 4 && strcmp(e->name + length - 4, ".npy") == 0, CN_EFORMAT,
+                 "%s: %s is not a .npy array", path, e->name);
+        CN_CHECK(length - 4 <= CN_MAX_TENSOR_NAME, CN_ELIMIT, "%s: an array's name has more than %d bytes",
+                 path, CN_MAX_TENSOR_NAME);
         a->count = i + 1; /* from here on close frees what this member got */
         a->names[i] = cn_strndup(e->name, length - 4);
         CN_CHECK(a->names[i], CN_ENOMEM, "%s: out of memory", path);
-        CN_TRY(zip_read(a->zip, e, e->deflated ? ARRAYS_MAX_INFLATED - inflated : SIZE_MAX, &data, &size, &a->inflated[i],
-                        err));
+        CN_TRY(zip_read(a->zip, e, e->deflated ? ARRAYS_MAX_INFLATED - inflated : SIZE_MAX, &data, &size,
+                        &a->inflated[i], err));
         if (e->deflated)
             inflated += size;
         CN_TRY(npyheader_parse(&a->arrays[i], data, size, path, err));

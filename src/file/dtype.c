@@ -6,9 +6,9 @@ static const struct {
     const char *name;
     size_t size; /* bytes */
 } dtypes[] = {
-    [CN_DTYPE_F32] = {"f32", 4}, [CN_DTYPE_F16] = {"f16", 2}, [CN_DTYPE_BF16] = {"bf16", 2},
-    [CN_DTYPE_F64] = {"f64", 8}, [CN_DTYPE_I64] = {"i64", 8}, [CN_DTYPE_I32] = {"i32", 4},
-    [CN_DTYPE_I16] = {"i16", 2}, [CN_DTYPE_I8] = {"i8", 1},   [CN_DTYPE_U8] = {"u8", 1},
+    [CN_DTYPE_F32] = {"f32", 4},   [CN_DTYPE_F16] = {"f16", 2}, [CN_DTYPE_BF16] = {"bf16", 2},
+    [CN_DTYPE_F64] = {"f64", 8},   [CN_DTYPE_I64] = {"i64", 8}, [CN_DTYPE_I32] = {"i32", 4},
+    [CN_DTYPE_I16] = {"i16", 2},   [CN_DTYPE_I8] = {"i8", 1},   [CN_DTYPE_U8] = {"u8", 1},
     [CN_DTYPE_BOOL] = {"bool", 1},
 };
 

@@ -5,7 +5,8 @@
 
 static cn_status bad(const json *j, const char *reason, cn_error *err)
 {
-    return cn_fail(err, CN_EFORMAT, "%s: damaged JSON at byte %zu: %s", j->what, (size_t)(j->at - j->begin), reason);
+    return cn_fail(err, CN_EFORMAT, "%s: damaged JSON at byte %zu: %s", j->what, (size_t)(j->at - j->begin),
+                   reason);
 }
 
 void json_init(json *j, const void *text, size_t size, const char *what)
@@ -23,22 +24,14 @@ json_kind json_peek(json *j)
 {
     skip_space(j);
     switch (j->at < j->end ? *j->at : '\0') {
-    case '{':
-        return JSON_OBJECT;
-    case '[':
-        return JSON_ARRAY;
-    case '"':
-        return JSON_STRING;
-    case 't':
-        return JSON_TRUE;
-    case 'f':
-        return JSON_FALSE;
-    case 'n':
-        return JSON_NULL;
-    case '-':
-        return JSON_NUMBER;
-    default:
-        return j->at < j->end && *j->at >= '0' && *j->at <= '9' ? JSON_NUMBER : JSON_NOTHING;
+    case '{': return JSON_OBJECT;
+    case '[': return JSON_ARRAY;
+    case '"': return JSON_STRING;
+    case 't': return JSON_TRUE;
+    case 'f': return JSON_FALSE;
+    case 'n': return JSON_NULL;
+    case '-': return JSON_NUMBER;
+    default: return j->at < j->end && *j->at >= '0' && *j->at <= '9' ? JSON_NUMBER : JSON_NOTHING;
     }
 }
 
@@ -109,7 +102,10 @@ static size_t utf8_length(const unsigned char *p, size_t left)
 {
     if (p[0] < 0x80)
         return 1;
-    size_t n = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+    size_t n = p[0] >= 0xc2 && p[0] <= 0xdf   ? 2
+               : (p[0] & 0xf0) == 0xe0        ? 3
+               : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
+                                              : 0;
     if (n == 0 || n > left)
         return 0;
     for (size_t i = 1; i < n; i++)
@@ -164,7 +160,10 @@ static bool hex4(json *j, uint32_t *value)
     *value = 0;
     for (int i = 0; i < 4; i++) {
         char c = *j->at++;
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0)
             return false;
         *value = *value << 4 | (uint32_t)digit;
@@ -227,8 +226,8 @@ static cn_status read_string(json *j, char *text, size_t room, cn_error *err)
         }
         if (text) {
             if (fill + n >= room)
-                return cn_fail(err, CN_ELIMIT, "%s: JSON string at byte %zu is longer than %zu bytes", j->what,
-                               (size_t)(j->at - j->begin), room - 1);
+                return cn_fail(err, CN_ELIMIT, "%s: JSON string at byte %zu is longer than %zu bytes",
+                               j->what, (size_t)(j->at - j->begin), room - 1);
             memcpy(text + fill, utf8, n);
             fill += n;
         }
@@ -331,18 +330,12 @@ static cn_status skip_one(json *j, bool object[JSON_MAX_DEPTH + 1], cn_error *er
             object[j->depth] = is_object;
         return st;
     }
-    case JSON_STRING:
-        return read_string(j, NULL, 0, err);
-    case JSON_NUMBER:
-        return skip_number(j, err);
-    case JSON_TRUE:
-        return skip_word(j, "true", err);
-    case JSON_FALSE:
-        return skip_word(j, "false", err);
-    case JSON_NULL:
-        return skip_word(j, "null", err);
-    default:
-        return bad(j, "a value is expected", err);
+    case JSON_STRING: return read_string(j, NULL, 0, err);
+    case JSON_NUMBER: return skip_number(j, err);
+    case JSON_TRUE: return skip_word(j, "true", err);
+    case JSON_FALSE: return skip_word(j, "false", err);
+    case JSON_NULL: return skip_word(j, "null", err);
+    default: return bad(j, "a value is expected", err);
     }
 }
 

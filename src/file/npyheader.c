@@ -14,12 +14,13 @@ static const struct {
     const char *descr;
     cn_dtype dtype;
 } descrs[] = {
-    {"<f4", CN_DTYPE_F32}, {"<f2", CN_DTYPE_F16}, {"<f8", CN_DTYPE_F64}, {"<i8", CN_DTYPE_I64}, {"<i4", CN_DTYPE_I32},
-    {"<i2", CN_DTYPE_I16}, {"|i1", CN_DTYPE_I8},  {"|u1", CN_DTYPE_U8},  {"|b1", CN_DTYPE_BOOL},
+    {"<f4", CN_DTYPE_F32}, {"<f2", CN_DTYPE_F16}, {"<f8", CN_DTYPE_F64},
+    {"<i8", CN_DTYPE_I64}, {"<i4", CN_DTYPE_I32}, {"<i2", CN_DTYPE_I16},
+    {"|i1", CN_DTYPE_I8},  {"|u1", CN_DTYPE_U8},  {"|b1", CN_DTYPE_BOOL},
 };
 
-cn_status npyheader_make(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data_size, cn_dtype dtype, int ndim,
-                         const int64_t *shape, const char *what, cn_error *err)
+cn_status npyheader_make(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data_size, cn_dtype dtype,
+                         int ndim, const int64_t *shape, const char *what, cn_error *err)
 {
     cn_status st = CN_OK;
     const char *descr = NULL;
@@ -36,10 +37,12 @@ cn_status npyheader_make(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data
         CN_CHECK(shape[i] >= 0 && cn_mul_size(*data_size, (size_t)shape[i], data_size), CN_EINVAL,
                  "%s: an array of this shape is not possible", what);
         fill += (size_t)snprintf(dims + fill, sizeof dims - fill, "%lld%s", (long long)shape[i],
-                                 ndim == 1 ? "," : i + 1 < ndim ? ", " : "");
+                                 ndim == 1      ? ","
+                                 : i + 1 < ndim ? ", "
+                                                : "");
     }
-    int n = snprintf(bytes + 10, NPY_HEADER_ROOM - 10, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr,
-                     dims);
+    int n = snprintf(bytes + 10, NPY_HEADER_ROOM - 10,
+                     "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, dims);
     /* Padded with spaces and a newline to a multiple of 64, so that the data can be mapped aligned. */
     *size = ((size_t)n + 10 + 1 + 63) / 64 * 64;
     memset(bytes + 10 + n, ' ', *size - 10 - (size_t)n);
@@ -107,7 +110,8 @@ static bool read_shape(literal *l, cn_tensor *t, bool *too_many)
         if (l->at == l->end || *l->at < '0' || *l->at > '9')
             return false;
         for (; l->at < l->end && *l->at >= '0' && *l->at <= '9'; l->at++)
-            if (__builtin_mul_overflow(n, (int64_t)10, &n) || __builtin_add_overflow(n, (int64_t)(*l->at - '0'), &n))
+            if (__builtin_mul_overflow(n, (int64_t)10, &n) ||
+                __builtin_add_overflow(n, (int64_t)(*l->at - '0'), &n))
                 return false;
         (void)accept(l, "L"); /* Python 2 wrote long integers so */
         if (t->ndim == CN_MAX_TENSOR_DIMS) {
@@ -131,20 +135,24 @@ static cn_status parse_dict(cn_tensor *t, literal *l, bool *fortran, const char 
     char key[16], descr[16];
     CN_CHECK(accept(l, "{"), CN_EFORMAT, "%s: damaged .npy header: no dict", what);
     while (!accept(l, "}")) {
-        CN_CHECK(read_quoted(l, key, sizeof key) && accept(l, ":"), CN_EFORMAT, "%s: damaged .npy header: a key is expected",
-                 what);
+        CN_CHECK(read_quoted(l, key, sizeof key) && accept(l, ":"), CN_EFORMAT,
+                 "%s: damaged .npy header: a key is expected", what);
         if (strcmp(key, "descr") == 0 && !have_descr) {
             skip_space(l);
-            CN_CHECK(l->at == l->end || *l->at != '[', CN_EUNSUPPORTED, "%s: structured numpy types are not read", what);
-            CN_CHECK(read_quoted(l, descr, sizeof descr), CN_EFORMAT, "%s: damaged .npy header: no type", what);
+            CN_CHECK(l->at == l->end || *l->at != '[', CN_EUNSUPPORTED,
+                     "%s: structured numpy types are not read", what);
+            CN_CHECK(read_quoted(l, descr, sizeof descr), CN_EFORMAT, "%s: damaged .npy header: no type",
+                     what);
             have_descr = true;
         } else if (strcmp(key, "fortran_order") == 0 && !have_order) {
             *fortran = accept(l, "True");
-            CN_CHECK(*fortran || accept(l, "False"), CN_EFORMAT, "%s: damaged .npy header: fortran_order is no bool", what);
+            CN_CHECK(*fortran || accept(l, "False"), CN_EFORMAT,
+                     "%s: damaged .npy header: fortran_order is no bool", what);
             have_order = true;
         } else if (strcmp(key, "shape") == 0 && !have_shape) {
             bool good = read_shape(l, t, &too_many);
-            CN_CHECK(!too_many, CN_ELIMIT, "%s: the array has more than %d dimensions", what, CN_MAX_TENSOR_DIMS);
+            CN_CHECK(!too_many, CN_ELIMIT, "%s: the array has more than %d dimensions", what,
+                     CN_MAX_TENSOR_DIMS);
             CN_CHECK(good, CN_EFORMAT, "%s: damaged .npy header: malformed shape", what);
             have_shape = true;
         } else {
@@ -163,13 +171,15 @@ static cn_status parse_dict(cn_tensor *t, literal *l, bool *fortran, const char 
     for (size_t i = 0; i < sizeof descrs / sizeof descrs[0]; i++) {
         /* Types of one byte are written with any byte order mark. */
         bool equal = strcmp(descr + 1, descrs[i].descr + 1) == 0;
-        if (descr[0] && equal && (descr[0] == descrs[i].descr[0] || descrs[i].descr[0] == '|' || descr[0] == '=')) {
+        if (descr[0] && equal &&
+            (descr[0] == descrs[i].descr[0] || descrs[i].descr[0] == '|' || descr[0] == '=')) {
             t->dtype = descrs[i].dtype;
             goto done;
         }
     }
-    CN_CHECK(false, CN_EUNSUPPORTED, "%s: numpy type %s is not read (little-endian floats, signed integers, u1 and b1 are)",
-             what, descr);
+    CN_CHECK(false, CN_EUNSUPPORTED,
+             "%s: numpy type %s is not read (little-endian floats, signed integers, u1 and b1 are)", what,
+             descr);
 done:
     return st;
 }
@@ -179,13 +189,14 @@ cn_status npyheader_parse(cn_tensor *t, const uint8_t *data, size_t size, const 
     cn_status st = CN_OK;
     CN_CHECK(npyheader_probe(data, size), CN_EFORMAT, "%s: not a .npy array", what);
     unsigned version = data[6];
-    CN_CHECK(version >= 1 && version <= 3, CN_EUNSUPPORTED, "%s: .npy version %u is not known", what, version);
+    CN_CHECK(version >= 1 && version <= 3, CN_EUNSUPPORTED, "%s: .npy version %u is not known", what,
+             version);
     size_t start = version == 1 ? 10 : 12, length = 0;
     CN_CHECK(size >= start, CN_EFORMAT, "%s: damaged .npy: cut short", what);
     for (size_t i = start; i-- > 8;)
         length = length << 8 | data[i];
-    CN_CHECK(length <= NPY_MAX_HEADER, CN_ELIMIT, "%s: the .npy header claims %zu bytes, more than %d", what, length,
-             NPY_MAX_HEADER);
+    CN_CHECK(length <= NPY_MAX_HEADER, CN_ELIMIT, "%s: the .npy header claims %zu bytes, more than %d", what,
+             length, NPY_MAX_HEADER);
     CN_CHECK(length <= size - start, CN_EFORMAT, "%s: damaged .npy: cut short within the header", what);
     bool fortran = false;
     literal l = {(const char *)data + start, (const char *)data + start + length};
@@ -204,8 +215,8 @@ cn_status npyheader_parse(cn_tensor *t, const uint8_t *data, size_t size, const 
                  "%s: damaged .npy: the shape's product overflows", what);
     }
     CN_CHECK((uint64_t)t->count <= SIZE_MAX / bytes && (size_t)t->count * bytes == room, CN_EFORMAT,
-             "%s: damaged .npy: the shape needs %lld elements of %zu bytes, but %zu bytes follow", what, (long long)t->count,
-             bytes, room);
+             "%s: damaged .npy: the shape needs %lld elements of %zu bytes, but %zu bytes follow", what,
+             (long long)t->count, bytes, room);
     t->data = data + start + length;
 done:
     return st;

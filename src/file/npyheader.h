@@ -14,11 +14,13 @@
  * *data_size with the length of the data that must follow. `what` is the file name for messages.
  * CN_EINVAL for more than CN_MAX_TENSOR_DIMS dimensions, negative ones, overflow, or bf16 (which numpy
  * does not have). */
-CN_MUST_CHECK cn_status npyheader_make(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data_size, cn_dtype dtype,
-                                       int ndim, const int64_t *shape, const char *what, cn_error *err);
+CN_MUST_CHECK cn_status npyheader_make(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data_size,
+                                       cn_dtype dtype, int ndim, const int64_t *shape, const char *what,
+                                       cn_error *err);
 
 bool npyheader_probe(const uint8_t *data, size_t size);
 /* Fills everything of *t but the name from a whole .npy in memory; t->data points into it. */
-CN_MUST_CHECK cn_status npyheader_parse(cn_tensor *t, const uint8_t *data, size_t size, const char *what, cn_error *err);
+CN_MUST_CHECK cn_status npyheader_parse(cn_tensor *t, const uint8_t *data, size_t size, const char *what,
+                                        cn_error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include "file/output.h"
 #include "file/zipwriter.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct cn_npy_writer {
@@ -15,7 +16,8 @@ struct cn_npy_writer {
     size_t row_size; /* bytes */
 };
 
-cn_status cn_npy_write(const char *path, cn_dtype dtype, int ndim, const int64_t *shape, const void *data, cn_error *err)
+cn_status cn_npy_write(const char *path, cn_dtype dtype, int ndim, const int64_t *shape, const void *data,
+                       cn_error *err)
 {
     cn_status st = CN_OK;
     output *o = NULL;
@@ -32,8 +34,8 @@ done:
     return st;
 }
 
-cn_status cn_npy_writer_open(cn_npy_writer **out, const char *path, cn_dtype dtype, int ndim, const int64_t *shape,
-                             cn_error *err)
+cn_status cn_npy_writer_open(cn_npy_writer **out, const char *path, cn_dtype dtype, int ndim,
+                             const int64_t *shape, cn_error *err)
 {
     cn_status st = CN_OK;
     cn_npy_writer *w = NULL;
@@ -57,8 +59,8 @@ done:
 cn_status cn_npy_writer_rows(cn_npy_writer *w, const void *data, int64_t rows, cn_error *err)
 {
     if (rows < 0 || rows > w->rows_left)
-        return cn_fail(err, CN_EINVAL, "%s: %lld rows given, %lld are left", output_path(w->out), (long long)rows,
-                       (long long)w->rows_left);
+        return cn_fail(err, CN_EINVAL, "%s: %lld rows given, %lld are left", output_path(w->out),
+                       (long long)rows, (long long)w->rows_left);
     w->rows_left -= rows;
     return output_write(w->out, data, (size_t)rows * w->row_size, err);
 }
@@ -66,7 +68,8 @@ cn_status cn_npy_writer_rows(cn_npy_writer *w, const void *data, int64_t rows, c
 cn_status cn_npy_writer_finish(cn_npy_writer *w, cn_error *err)
 {
     cn_status st = CN_OK;
-    CN_CHECK(w->rows_left == 0, CN_EINVAL, "%s: %lld rows are missing", output_path(w->out), (long long)w->rows_left);
+    CN_CHECK(w->rows_left == 0, CN_EINVAL, "%s: %lld rows are missing", output_path(w->out),
+             (long long)w->rows_left);
     st = output_commit(w->out, err);
     w->out = NULL;
 done:
@@ -98,8 +101,8 @@ done:
     return st;
 }
 
-cn_status cn_npz_writer_add(cn_npz_writer *w, const char *name, cn_dtype dtype, int ndim, const int64_t *shape,
-                            const void *data, cn_error *err)
+cn_status cn_npz_writer_add(cn_npz_writer *w, const char *name, cn_dtype dtype, int ndim,
+                            const int64_t *shape, const void *data, cn_error *err)
 {
     cn_status st = CN_OK;
     char header[NPY_HEADER_ROOM], *member = NULL;
@@ -108,8 +111,7 @@ cn_status cn_npz_writer_add(cn_npz_writer *w, const char *name, cn_dtype dtype, 
     CN_CHECK(length > 0, CN_EINVAL, "an array of a .npz file needs a name");
     member = cn_malloc(length + sizeof ".npy");
     CN_CHECK(member, CN_ENOMEM, "%s: out of memory", name);
-    memcpy(member, name, length);
-    memcpy(member + length, ".npy", sizeof ".npy");
+    snprintf(member, length + sizeof ".npy", "%s.npy", name);
     CN_TRY(zipwriter_add(w->zip, member, header, size, data, data_size, err));
 done:
     cn_free(member);

@@ -70,7 +70,8 @@ static cn_status read_end64(const zip *z, size_t end, directory *d, cn_error *er
     CN_CHECK(offset <= end - LOCATOR64_SIZE && end - LOCATOR64_SIZE - offset >= END64_SIZE, CN_EFORMAT,
              "%s: damaged zip: the zip64 end record lies outside the file", z->what);
     const uint8_t *p = z->data + offset;
-    CN_CHECK(le32(p) == END64_MAGIC, CN_EFORMAT, "%s: damaged zip: no zip64 end record where it should be", z->what);
+    CN_CHECK(le32(p) == END64_MAGIC, CN_EFORMAT, "%s: damaged zip: no zip64 end record where it should be",
+             z->what);
     CN_CHECK(le32(p + 16) == 0 && le32(p + 20) == 0 && le64(p + 24) == le64(p + 32), CN_EUNSUPPORTED,
              "%s: a zip of several volumes", z->what);
     *d = (directory){.count = le64(p + 32), .size = le64(p + 40), .offset = le64(p + 48), .end = offset};
@@ -104,12 +105,13 @@ static cn_status find_directory(const zip *z, directory *d, cn_error *err)
     else
         CN_CHECK(le16(p + 4) == 0 && le16(p + 6) == 0 && le16(p + 8) == d->count, CN_EUNSUPPORTED,
                  "%s: a zip of several volumes", z->what);
-    CN_CHECK(d->count <= CN_MAX_ZIP_ENTRIES, CN_ELIMIT, "%s: the zip claims %llu entries, more than %d", z->what,
-             (unsigned long long)d->count, CN_MAX_ZIP_ENTRIES);
-    CN_CHECK(d->size <= CN_MAX_WEIGHTS_HEADER, CN_ELIMIT, "%s: the zip directory claims %llu bytes, more than %zu",
-             z->what, (unsigned long long)d->size, CN_MAX_WEIGHTS_HEADER);
-    CN_CHECK(d->offset <= d->end && d->size <= d->end - d->offset && d->count <= d->size / CENTRAL_SIZE, CN_EFORMAT,
-             "%s: damaged zip: the directory lies outside the file", z->what);
+    CN_CHECK(d->count <= CN_MAX_ZIP_ENTRIES, CN_ELIMIT, "%s: the zip claims %llu entries, more than %d",
+             z->what, (unsigned long long)d->count, CN_MAX_ZIP_ENTRIES);
+    CN_CHECK(d->size <= CN_MAX_WEIGHTS_HEADER, CN_ELIMIT,
+             "%s: the zip directory claims %llu bytes, more than %zu", z->what, (unsigned long long)d->size,
+             CN_MAX_WEIGHTS_HEADER);
+    CN_CHECK(d->offset <= d->end && d->size <= d->end - d->offset && d->count <= d->size / CENTRAL_SIZE,
+             CN_EFORMAT, "%s: damaged zip: the directory lies outside the file", z->what);
 done:
     return st;
 }
@@ -118,7 +120,8 @@ done:
  * stands in their place. */
 static bool read_extra64(const uint8_t *extra, size_t length, zip_entry *e)
 {
-    bool want_size = e->size == 0xffffffff, want_packed = e->packed == 0xffffffff, want_header = e->header == 0xffffffff;
+    bool want_size = e->size == 0xffffffff, want_packed = e->packed == 0xffffffff,
+         want_header = e->header == 0xffffffff;
     while (length >= 4) {
         size_t id = le16(extra), n = le16(extra + 2);
         extra += 4, length -= 4;
@@ -147,14 +150,17 @@ static cn_status check_local(const zip *z, const directory *d, zip_entry *e, cn_
              "%s: damaged zip: entry %s lies outside the file", z->what, e->name);
     const uint8_t *p = z->data + e->header;
     size_t left = (size_t)(d->offset - e->header) - LOCAL_SIZE, length = strlen(e->name);
-    CN_CHECK(le32(p) == LOCAL_MAGIC, CN_EFORMAT, "%s: damaged zip: entry %s has no local header", z->what, e->name);
-    CN_CHECK(!(le16(p + 6) & FLAG_ENCRYPTED), CN_EUNSUPPORTED, "%s: zip entry %s is encrypted", z->what, e->name);
-    size_t name_length = le16(p + 26), extra_length = le16(p + 28);
-    CN_CHECK(name_length + extra_length <= left, CN_EFORMAT, "%s: damaged zip: entry %s lies outside the file", z->what,
+    CN_CHECK(le32(p) == LOCAL_MAGIC, CN_EFORMAT, "%s: damaged zip: entry %s has no local header", z->what,
              e->name);
+    CN_CHECK(!(le16(p + 6) & FLAG_ENCRYPTED), CN_EUNSUPPORTED, "%s: zip entry %s is encrypted", z->what,
+             e->name);
+    size_t name_length = le16(p + 26), extra_length = le16(p + 28);
+    CN_CHECK(name_length + extra_length <= left, CN_EFORMAT,
+             "%s: damaged zip: entry %s lies outside the file", z->what, e->name);
     CN_CHECK(name_length == length && memcmp(p + LOCAL_SIZE, e->name, length) == 0 &&
                  le16(p + 8) == (e->deflated ? METHOD_DEFLATED : METHOD_STORED),
-             CN_EFORMAT, "%s: damaged zip: the local header of entry %s disagrees with the directory", z->what, e->name);
+             CN_EFORMAT, "%s: damaged zip: the local header of entry %s disagrees with the directory",
+             z->what, e->name);
     CN_CHECK(e->packed <= left - name_length - extra_length, CN_EFORMAT,
              "%s: damaged zip: entry %s reaches beyond the end (%llu bytes claimed)", z->what, e->name,
              (unsigned long long)e->packed);
@@ -163,18 +169,19 @@ done:
     return st;
 }
 
-static cn_status read_entry(const zip *z, const directory *d, const uint8_t **at, const uint8_t *end, char **names,
-                            zip_entry *e, cn_error *err)
+static cn_status read_entry(const zip *z, const directory *d, const uint8_t **at, const uint8_t *end,
+                            char **names, zip_entry *e, cn_error *err)
 {
     cn_status st = CN_OK;
     const uint8_t *p = *at;
-    CN_CHECK(end - p >= CENTRAL_SIZE && le32(p) == CENTRAL_MAGIC, CN_EFORMAT, "%s: damaged zip: the directory is cut short",
-             z->what);
+    CN_CHECK(end - p >= CENTRAL_SIZE && le32(p) == CENTRAL_MAGIC, CN_EFORMAT,
+             "%s: damaged zip: the directory is cut short", z->what);
     size_t name_length = le16(p + 28), extra_length = le16(p + 30), comment_length = le16(p + 32);
     CN_CHECK((size_t)(end - p) - CENTRAL_SIZE >= name_length + extra_length + comment_length, CN_EFORMAT,
              "%s: damaged zip: the directory is cut short", z->what);
     const uint8_t *name = p + CENTRAL_SIZE;
-    CN_CHECK(memchr(name, 0, name_length) == NULL, CN_EFORMAT, "%s: damaged zip: an entry's name holds a zero byte", z->what);
+    CN_CHECK(memchr(name, 0, name_length) == NULL, CN_EFORMAT,
+             "%s: damaged zip: an entry's name holds a zero byte", z->what);
     memcpy(*names, name, name_length);
     (*names)[name_length] = '\0';
     e->name = *names;
@@ -187,7 +194,8 @@ static cn_status read_entry(const zip *z, const directory *d, const uint8_t **at
     e->header = le32(p + 42);
     CN_CHECK(!(flags & FLAG_ENCRYPTED), CN_EUNSUPPORTED, "%s: zip entry %s is encrypted", z->what, e->name);
     CN_CHECK(method == METHOD_STORED || method == METHOD_DEFLATED, CN_EUNSUPPORTED,
-             "%s: zip entry %s uses compression method %u; only stored and deflated are read", z->what, e->name, method);
+             "%s: zip entry %s uses compression method %u; only stored and deflated are read", z->what,
+             e->name, method);
     CN_CHECK(read_extra64(name + name_length, extra_length, e), CN_EFORMAT,
              "%s: damaged zip: entry %s lacks its 64-bit sizes", z->what, e->name);
     e->deflated = method == METHOD_DEFLATED;
@@ -196,7 +204,8 @@ static cn_status read_entry(const zip *z, const directory *d, const uint8_t **at
                  "%s: damaged zip: entry %s claims to inflate %llu bytes to %llu", z->what, e->name,
                  (unsigned long long)e->packed, (unsigned long long)e->size);
     else
-        CN_CHECK(e->packed == e->size, CN_EFORMAT, "%s: damaged zip: stored entry %s has two sizes", z->what, e->name);
+        CN_CHECK(e->packed == e->size, CN_EFORMAT, "%s: damaged zip: stored entry %s has two sizes", z->what,
+                 e->name);
     CN_TRY(check_local(z, d, e, err));
     *at = name + name_length + extra_length + comment_length;
 done:
@@ -337,16 +346,16 @@ static cn_status inflate_entry(const zip *z, const zip_entry *e, uint8_t *dst, c
     CN_CHECK(code == Z_STREAM_END && out == e->size && in == e->packed, CN_EFORMAT,
              "%s: damaged zip: entry %s does not inflate to the %llu bytes it claims", z->what, e->name,
              (unsigned long long)e->size);
-    CN_CHECK(crc32_z(0, dst, (size_t)e->size) == e->crc, CN_EFORMAT, "%s: damaged zip: the checksum of entry %s is wrong",
-             z->what, e->name);
+    CN_CHECK(crc32_z(0, dst, (size_t)e->size) == e->crc, CN_EFORMAT,
+             "%s: damaged zip: the checksum of entry %s is wrong", z->what, e->name);
 done:
     if (open)
         inflateEnd(&s);
     return st;
 }
 
-cn_status zip_read(const zip *z, const zip_entry *e, size_t limit, const uint8_t **data, size_t *size, uint8_t **owned,
-                   cn_error *err)
+cn_status zip_read(const zip *z, const zip_entry *e, size_t limit, const uint8_t **data, size_t *size,
+                   uint8_t **owned, cn_error *err)
 {
     cn_status st = CN_OK;
     uint8_t *buffer = NULL;
@@ -355,7 +364,8 @@ cn_status zip_read(const zip *z, const zip_entry *e, size_t limit, const uint8_t
              (unsigned long long)e->size, limit);
     if (e->deflated) {
         buffer = cn_malloc((size_t)e->size);
-        CN_CHECK(buffer, CN_ENOMEM, "%s: %llu bytes for entry %s", z->what, (unsigned long long)e->size, e->name);
+        CN_CHECK(buffer, CN_ENOMEM, "%s: %llu bytes for entry %s", z->what, (unsigned long long)e->size,
+                 e->name);
         CN_TRY(inflate_entry(z, e, buffer, err));
         *owned = buffer;
         *data = buffer;

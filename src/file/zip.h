@@ -26,7 +26,8 @@ typedef struct zip zip;
 /* Does this look like a zip at all (a local header or an empty archive at its start)? */
 bool zip_probe(const uint8_t *data, size_t size);
 /* data must outlive the zip; `what` is the file name for messages, and is copied. */
-CN_MUST_CHECK cn_status zip_open(zip **out, const uint8_t *data, size_t size, const char *what, cn_error *err);
+CN_MUST_CHECK cn_status zip_open(zip **out, const uint8_t *data, size_t size, const char *what,
+                                 cn_error *err);
 /* Accepts NULL. */
 void zip_close(zip *z);
 
@@ -39,7 +40,7 @@ const zip_entry *zip_find(const zip *z, const char *name);
  * cn_free. Refuses (CN_ELIMIT) entries of more than `limit` bytes before it allocates. The checksum of
  * deflated entries is verified; that of stored ones is not, since some writers leave it out and it
  * would mean reading gigabytes. */
-CN_MUST_CHECK cn_status zip_read(const zip *z, const zip_entry *e, size_t limit, const uint8_t **data, size_t *size,
-                                 uint8_t **owned, cn_error *err);
+CN_MUST_CHECK cn_status zip_read(const zip *z, const zip_entry *e, size_t limit, const uint8_t **data,
+                                 size_t *size, uint8_t **owned, cn_error *err);
 
 #endif

@@ -73,7 +73,8 @@ static cn_status add_entry(zipwriter *z, const char *name, cn_error *err)
     CN_CHECK(length > 0 && length <= MAX_NAME, CN_EINVAL, "%s: an entry's name has %zu bytes", path, length);
     CN_CHECK(z->count < CN_MAX_ZIP_ENTRIES, CN_ELIMIT, "%s: more than %d entries", path, CN_MAX_ZIP_ENTRIES);
     for (size_t i = 0; i < z->count; i++)
-        CN_CHECK(strcmp(z->entries[i].name, name) != 0, CN_EINVAL, "%s: two entries are named %s", path, name);
+        CN_CHECK(strcmp(z->entries[i].name, name) != 0, CN_EINVAL, "%s: two entries are named %s", path,
+                 name);
     if (z->count == z->room) {
         size_t room = z->room ? 2 * z->room : 16;
         entry *grown = cn_reallocarray(z->entries, room, sizeof *grown);

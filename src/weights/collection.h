@@ -29,10 +29,11 @@ CN_MUST_CHECK cn_status weights_map(cn_weights *w, const filemap **map, const ch
 /* Copies *t under a copy of the name, less a prefix "module.". Checks the name, the number of tensors and
  * computes t->count from the shape (product of dimensions, CN_EFORMAT on overflow); strides and data are
  * the reader's duty. `what` is the file's name. */
-CN_MUST_CHECK cn_status weights_add(cn_weights *w, const char *name, size_t length, cn_tensor *t, const char *what,
-                                    cn_error *err);
+CN_MUST_CHECK cn_status weights_add(cn_weights *w, const char *name, size_t length, cn_tensor *t,
+                                    const char *what, cn_error *err);
 /* *count = product of the dimensions; checks that it and its bytes fit. */
-CN_MUST_CHECK cn_status weights_shape(cn_tensor *t, const char *name, size_t length, const char *what, cn_error *err);
+CN_MUST_CHECK cn_status weights_shape(cn_tensor *t, const char *name, size_t length, const char *what,
+                                      cn_error *err);
 /* Sorts the names; two equal ones are refused. */
 CN_MUST_CHECK cn_status weights_index(cn_weights *w, cn_error *err);
 

@@ -16,12 +16,9 @@ static const struct {
     const char *file;
     bool index, open_clip;
 } candidates[] = {
-    {"model.safetensors", false, false},
-    {"model.safetensors.index.json", true, false},
-    {"open_clip_model.safetensors", false, true},
-    {"open_clip_pytorch_model.bin", false, true},
-    {"pytorch_model.bin", false, false},
-    {"pytorch_model.bin.index.json", true, false},
+    {"model.safetensors", false, false},          {"model.safetensors.index.json", true, false},
+    {"open_clip_model.safetensors", false, true}, {"open_clip_pytorch_model.bin", false, true},
+    {"pytorch_model.bin", false, false},          {"pytorch_model.bin.index.json", true, false},
 };
 
 /* folder/name, owned; NULL when memory is short. */
@@ -48,7 +45,8 @@ static cn_status note_shard(shards *s, const char *name, const char *index, cn_e
         if (strcmp(s->names[i], name) == 0)
             return CN_OK;
     /* An index must not lead out of its folder. */
-    CN_CHECK(name[0] && name[0] != '.' && !strchr(name, '/'), CN_EFORMAT, "%s: refused: a shard is called '%s'", index, name);
+    CN_CHECK(name[0] && name[0] != '.' && !strchr(name, '/'), CN_EFORMAT,
+             "%s: refused: a shard is called '%s'", index, name);
     CN_CHECK(s->count < CN_MAX_SHARDS, CN_ELIMIT, "%s: more than %d shards", index, CN_MAX_SHARDS);
     s->names[s->count] = cn_strdup(name);
     CN_CHECK(s->names[s->count], CN_ENOMEM, "%s: out of memory", index);
@@ -58,7 +56,8 @@ done:
 }
 
 /* Reads {"weight_map": {tensor: shard, ...}}: notes the shards, or, with s = NULL, checks that every tensor came. */
-static cn_status walk_index(const filemap *map, const char *index, shards *s, const cn_weights *w, cn_error *err)
+static cn_status walk_index(const filemap *map, const char *index, shards *s, const cn_weights *w,
+                            cn_error *err)
 {
     cn_status st = CN_OK;
     bool more, seen = false;
@@ -162,7 +161,8 @@ cn_status folder_read(cn_weights *w, const char *folder, cn_error *err)
             break;
     }
     CN_CHECK(i < n, CN_ENOTFOUND,
-             "%s: the folder holds no model.safetensors, open_clip_model.safetensors, open_clip_pytorch_model.bin, "
+             "%s: the folder holds no model.safetensors, open_clip_model.safetensors, "
+             "open_clip_pytorch_model.bin, "
              "pytorch_model.bin or index of shards",
              folder);
     if (candidates[i].index)

@@ -1,204 +1,10 @@
-/* weights/pickle.c -- the opcodes, stack and memo of the data-only pickle machine. What globals mean is in
- * pickleglobals.c. */
-#include "weights/pickle.h"
+/* weights/pickle.c -- the opcodes of the data-only pickle machine. Memory and stack are in picklemachine.c, what
+ * globals mean in pickleglobals.c. */
+#include "weights/picklemachine.h"
 
 #include "base/memory.h"
 
 #include <string.h>
-
-#define CHUNK ((size_t)64 << 10) /* bytes */
-typedef struct chunk {
-    struct chunk *next;
-    size_t fill, size;
-    /* the bytes follow */
-} chunk;
-
-struct pickle {
-    const char *what;
-    const uint8_t *data, *at, *end, *opcode;
-    bool script;
-    chunk *chunks;
-    size_t memory, objects;
-    pickle_value **stack; /* NULL entries are marks */
-    size_t stack_count, stack_room;
-    pickle_value **memo;
-    size_t memo_room, memoised; /* memoised: number of entries in use, the next index of MEMOIZE */
-    pickle_value *root, *storages;
-};
-
-cn_status pickle_bad(const pickle *p, const char *reason, cn_error *err)
-{
-    return cn_fail(err, CN_EFORMAT, "%s: damaged pickle at byte %zu: %s", p->what, (size_t)(p->opcode - p->data), reason);
-}
-
-const char *pickle_what(const pickle *p)
-{
-    return p->what;
-}
-
-bool pickle_script(const pickle *p)
-{
-    return p->script;
-}
-
-pickle_value *pickle_root(const pickle *p)
-{
-    return p->root;
-}
-
-pickle_value *pickle_storages(const pickle *p)
-{
-    return p->storages;
-}
-
-void pickle_add_storage(pickle *p, pickle_value *v)
-{
-    v->as.storage->next = p->storages;
-    p->storages = v;
-}
-
-bool pickle_is(const pickle_value *v, const char *text)
-{
-    return v->kind == PICKLE_STRING && v->as.string.length == strlen(text) &&
-           memcmp(v->as.string.text, text, v->as.string.length) == 0;
-}
-
-/* ---- memory ---- */
-
-void *pickle_bytes(pickle *p, size_t size, cn_status *st, cn_error *err)
-{
-    size = (size + 15) & ~(size_t)15;
-    if (!p->chunks || p->chunks->size - p->chunks->fill < size) {
-        size_t room = size > CHUNK ? size : CHUNK;
-        if (room > PICKLE_MAX_MEMORY - p->memory) {
-            *st = cn_fail(err, CN_ELIMIT, "%s: the pickle needs more than %zu bytes", p->what, PICKLE_MAX_MEMORY);
-            return NULL;
-        }
-        chunk *c = cn_calloc(1, sizeof *c + 16 + room);
-        if (!c) {
-            *st = cn_fail(err, CN_ENOMEM, "%s: out of memory", p->what);
-            return NULL;
-        }
-        c->size = room;
-        c->next = p->chunks;
-        p->chunks = c;
-        p->memory += room;
-    }
-    uint8_t *base = (uint8_t *)(p->chunks + 1);
-    base += -(uintptr_t)base & 15;
-    void *bytes = base + p->chunks->fill;
-    p->chunks->fill += size;
-    return bytes;
-}
-
-pickle_value *pickle_new(pickle *p, pickle_kind kind, cn_status *st, cn_error *err)
-{
-    if (p->objects == PICKLE_MAX_OBJECTS) {
-        *st = cn_fail(err, CN_ELIMIT, "%s: the pickle builds more than %zu values", p->what, PICKLE_MAX_OBJECTS);
-        return NULL;
-    }
-    pickle_value *v = pickle_bytes(p, sizeof *v, st, err);
-    if (v) {
-        v->kind = (uint8_t)kind;
-        p->objects++;
-    }
-    return v;
-}
-
-cn_status pickle_append(pickle *p, pickle_value *list, pickle_value *item, cn_error *err)
-{
-    cn_status st = CN_OK;
-    if (list->as.list.count == list->as.list.room) {
-        /* The old items stay in their chunk: at most as much again as the new ones. */
-        uint32_t room = list->as.list.room ? 2 * list->as.list.room : 4;
-        pickle_value **grown = pickle_bytes(p, room * sizeof *grown, &st, err);
-        if (!grown)
-            return st;
-        if (list->as.list.count)
-            memcpy(grown, list->as.list.items, list->as.list.count * sizeof *grown);
-        list->as.list.items = grown;
-        list->as.list.room = room;
-    }
-    list->as.list.items[list->as.list.count++] = item;
-    return st;
-}
-
-static cn_status grow(pickle *p, pickle_value ***array, size_t *room, size_t need, size_t limit, const char *name,
-                      cn_error *err)
-{
-    if (need <= *room)
-        return CN_OK;
-    if (need > limit)
-        return cn_fail(err, CN_ELIMIT, "%s: the pickle's %s needs more than %zu entries", p->what, name, limit);
-    size_t size = *room ? *room : 256;
-    while (size < need)
-        size *= 2;
-    pickle_value **grown = cn_reallocarray(*array, size, sizeof *grown);
-    if (!grown)
-        return cn_fail(err, CN_ENOMEM, "%s: out of memory", p->what);
-    memset(grown + *room, 0, (size - *room) * sizeof *grown);
-    *array = grown;
-    *room = size;
-    return CN_OK;
-}
-
-void pickle_free(pickle *p)
-{
-    if (!p)
-        return;
-    while (p->chunks) {
-        chunk *next = p->chunks->next;
-        cn_free(p->chunks);
-        p->chunks = next;
-    }
-    cn_free(p->stack);
-    cn_free(p->memo);
-    cn_free(p);
-}
-
-/* ---- stack ---- */
-
-static cn_status push(pickle *p, pickle_value *v, cn_error *err)
-{
-    cn_status st = grow(p, &p->stack, &p->stack_room, p->stack_count + 1, PICKLE_MAX_STACK, "stack", err);
-    if (st == CN_OK)
-        p->stack[p->stack_count++] = v;
-    return st;
-}
-
-/* The value on top; a mark there, or nothing, is damage. */
-static cn_status top(pickle *p, pickle_value **v, cn_error *err)
-{
-    *v = NULL;
-    if (p->stack_count == 0 || p->stack[p->stack_count - 1] == NULL)
-        return pickle_bad(p, "the stack is empty", err);
-    *v = p->stack[p->stack_count - 1];
-    return CN_OK;
-}
-
-static cn_status pop(pickle *p, pickle_value **v, cn_error *err)
-{
-    cn_status st = top(p, v, err);
-    if (st == CN_OK)
-        p->stack_count--;
-    return st;
-}
-
-/* Takes everything above the latest mark, and the mark, off the stack; the items stay readable in place
- * until the next push. */
-static cn_status pop_mark(pickle *p, pickle_value ***items, size_t *count, cn_error *err)
-{
-    size_t at = p->stack_count;
-    *count = 0;
-    while (at > 0 && p->stack[at - 1] != NULL)
-        at--;
-    if (at == 0)
-        return pickle_bad(p, "there is no mark on the stack", err);
-    *items = p->stack + at;
-    *count = p->stack_count - at;
-    p->stack_count = at - 1;
-    return CN_OK;
-}
 
 /* ---- reading arguments ---- */
 
@@ -240,7 +46,7 @@ static cn_status push_new(pickle *p, pickle_kind kind, pickle_value **out, cn_er
     cn_status st = CN_OK;
     pickle_value *v = pickle_new(p, kind, &st, err);
     if (v)
-        st = push(p, v, err);
+        st = pickle_push(p, v, err);
     if (out)
         *out = v;
     return st;
@@ -263,8 +69,8 @@ static cn_status push_text(pickle *p, pickle_kind kind, int bytes, cn_error *err
     const uint8_t *text;
     pickle_value *v;
     CN_TRY(take_number(p, bytes, &length, err));
-    CN_CHECK(length <= (size_t)(p->end - p->at), CN_EFORMAT, "%s: damaged pickle: a string of %llu bytes is cut short",
-             p->what, (unsigned long long)length);
+    CN_CHECK(length <= (size_t)(p->end - p->at), CN_EFORMAT,
+             "%s: damaged pickle: a string of %llu bytes is cut short", p->what, (unsigned long long)length);
     CN_TRY(take(p, (size_t)length, &text, err));
     CN_TRY(push_new(p, kind, &v, err));
     v->as.string.text = (const char *)text;
@@ -278,7 +84,7 @@ static cn_status push_long(pickle *p, int bytes, cn_error *err)
     cn_status st = CN_OK;
     pickle_value *v;
     CN_TRY(push_text(p, PICKLE_LONG, bytes, err));
-    CN_TRY(top(p, &v, err));
+    CN_TRY(pickle_top(p, &v, err));
     size_t n = v->as.string.length;
     if (n <= 8) {
         const uint8_t *b = (const uint8_t *)v->as.string.text;
@@ -322,7 +128,7 @@ static cn_status push_items(pickle *p, pickle_kind kind, pickle_value **items, s
         memcpy(v->as.list.items, items, count * sizeof *items);
     }
     v->as.list.count = v->as.list.room = (uint32_t)count; /* at most PICKLE_MAX_STACK */
-    return push(p, v, err);
+    return pickle_push(p, v, err);
 }
 
 static cn_status push_marked(pickle *p, pickle_kind kind, cn_error *err)
@@ -330,7 +136,7 @@ static cn_status push_marked(pickle *p, pickle_kind kind, cn_error *err)
     cn_status st = CN_OK;
     pickle_value **items = NULL;
     size_t count;
-    CN_TRY(pop_mark(p, &items, &count, err));
+    CN_TRY(pickle_pop_mark(p, &items, &count, err));
     if (kind == PICKLE_DICT && count % 2)
         CN_TRY(pickle_bad(p, "a dict has a key without a value", err));
     CN_TRY(push_items(p, kind, items, count, err));
@@ -343,7 +149,7 @@ static cn_status push_tuple(pickle *p, size_t count, cn_error *err)
     cn_status st = CN_OK;
     pickle_value *v;
     for (size_t i = 0; i < count; i++) /* no mark may be among them */
-        CN_TRY(pop(p, &v, err));
+        CN_TRY(pickle_pop(p, &v, err));
     CN_TRY(push_items(p, PICKLE_TUPLE, p->stack + p->stack_count, count, err));
 done:
     return st;
@@ -354,7 +160,7 @@ static cn_status extend(pickle *p, pickle_kind kind, pickle_value **items, size_
 {
     cn_status st = CN_OK;
     pickle_value *target;
-    CN_TRY(top(p, &target, err));
+    CN_TRY(pickle_top(p, &target, err));
     if (target->kind == PICKLE_OPAQUE)
         goto done;
     if (target->kind != kind || (kind == PICKLE_DICT && count % 2))
@@ -370,7 +176,7 @@ static cn_status extend_marked(pickle *p, pickle_kind kind, cn_error *err)
     cn_status st = CN_OK;
     pickle_value **items = NULL;
     size_t count;
-    CN_TRY(pop_mark(p, &items, &count, err));
+    CN_TRY(pickle_pop_mark(p, &items, &count, err));
     CN_TRY(extend(p, kind, items, count, err)); /* pushes nothing: items stay where they are */
 done:
     return st;
@@ -381,7 +187,7 @@ static cn_status extend_popped(pickle *p, pickle_kind kind, size_t count, cn_err
     cn_status st = CN_OK;
     pickle_value *v;
     for (size_t i = 0; i < count; i++)
-        CN_TRY(pop(p, &v, err));
+        CN_TRY(pickle_pop(p, &v, err));
     CN_TRY(extend(p, kind, p->stack + p->stack_count, count, err));
 done:
     return st;
@@ -393,10 +199,10 @@ static cn_status memo_put(pickle *p, uint64_t index, cn_error *err)
 {
     cn_status st = CN_OK;
     pickle_value *v;
-    CN_TRY(top(p, &v, err));
+    CN_TRY(pickle_top(p, &v, err));
     CN_CHECK(index < PICKLE_MAX_MEMO, CN_ELIMIT, "%s: the pickle's memo needs more than %zu entries", p->what,
              PICKLE_MAX_MEMO);
-    CN_TRY(grow(p, &p->memo, &p->memo_room, (size_t)index + 1, PICKLE_MAX_MEMO, "memo", err));
+    CN_TRY(pickle_grow(p, &p->memo, &p->memo_room, (size_t)index + 1, PICKLE_MAX_MEMO, "memo", err));
     p->memoised += p->memo[index] == NULL;
     p->memo[index] = v;
 done:
@@ -410,7 +216,7 @@ static cn_status memo_get(pickle *p, int bytes, cn_error *err)
     CN_TRY(take_number(p, bytes, &index, err));
     if (index >= p->memo_room || !p->memo[index])
         CN_TRY(pickle_bad(p, "it recalls a value that was never remembered", err));
-    CN_TRY(push(p, p->memo[index], err));
+    CN_TRY(pickle_push(p, p->memo[index], err));
 done:
     return st;
 }
@@ -433,7 +239,7 @@ static cn_status push_global(pickle *p, cn_error *err)
     CN_TRY(take_line(p, &module, &module_length, err));
     CN_TRY(take_line(p, &name, &name_length, err));
     CN_TRY(pickle_find_global(p, &v, module, module_length, name, name_length, err));
-    CN_TRY(push(p, v, err));
+    CN_TRY(pickle_push(p, v, err));
 done:
     return st;
 }
@@ -442,13 +248,13 @@ static cn_status push_stack_global(pickle *p, cn_error *err)
 {
     cn_status st = CN_OK;
     pickle_value *name, *module, *v;
-    CN_TRY(pop(p, &name, err));
-    CN_TRY(pop(p, &module, err));
+    CN_TRY(pickle_pop(p, &name, err));
+    CN_TRY(pickle_pop(p, &module, err));
     if (name->kind != PICKLE_STRING || module->kind != PICKLE_STRING)
         CN_TRY(pickle_bad(p, "a global's name is no string", err));
     CN_TRY(pickle_find_global(p, &v, module->as.string.text, module->as.string.length, name->as.string.text,
                               name->as.string.length, err));
-    CN_TRY(push(p, v, err));
+    CN_TRY(pickle_push(p, v, err));
 done:
     return st;
 }
@@ -458,13 +264,13 @@ static cn_status reduce(pickle *p, bool keywords, cn_error *err)
     cn_status st = CN_OK;
     pickle_value *function, *arguments, *v;
     if (keywords) /* NEWOBJ_EX; nothing that we build takes keywords */
-        CN_TRY(pop(p, &v, err));
-    CN_TRY(pop(p, &arguments, err));
-    CN_TRY(pop(p, &function, err));
+        CN_TRY(pickle_pop(p, &v, err));
+    CN_TRY(pickle_pop(p, &arguments, err));
+    CN_TRY(pickle_pop(p, &function, err));
     if (function->kind != PICKLE_GLOBAL || arguments->kind != PICKLE_TUPLE)
         CN_TRY(pickle_bad(p, "a call of something that is no global", err));
     CN_TRY(pickle_reduce(p, &v, function, arguments, err));
-    CN_TRY(push(p, v, err));
+    CN_TRY(pickle_push(p, v, err));
 done:
     return st;
 }
@@ -473,9 +279,9 @@ static cn_status persistent(pickle *p, cn_error *err)
 {
     cn_status st = CN_OK;
     pickle_value *id, *v;
-    CN_TRY(pop(p, &id, err));
+    CN_TRY(pickle_pop(p, &id, err));
     CN_TRY(pickle_persistent(p, &v, id, err));
-    CN_TRY(push(p, v, err));
+    CN_TRY(pickle_push(p, v, err));
 done:
     return st;
 }
@@ -486,13 +292,13 @@ static cn_status build(pickle *p, cn_error *err)
 {
     cn_status st = CN_OK;
     pickle_value *state, *target;
-    CN_TRY(pop(p, &state, err));
-    CN_TRY(top(p, &target, err));
+    CN_TRY(pickle_pop(p, &state, err));
+    CN_TRY(pickle_top(p, &target, err));
     if (target->kind == PICKLE_OBJECT && state->kind == PICKLE_DICT) {
         for (uint32_t i = 0; i < state->as.list.count; i++)
             CN_TRY(pickle_append(p, target, state->as.list.items[i], err));
-    } else if (target->kind != PICKLE_OBJECT && target->kind != PICKLE_DICT && target->kind != PICKLE_OPAQUE &&
-               target->kind != PICKLE_TENSOR) {
+    } else if (target->kind != PICKLE_OBJECT && target->kind != PICKLE_DICT &&
+               target->kind != PICKLE_OPAQUE && target->kind != PICKLE_TENSOR) {
         CN_TRY(pickle_bad(p, "a state for something that has none", err));
     }
 done:
@@ -508,9 +314,9 @@ static const char *opcode_name(uint8_t opcode)
         uint8_t opcode;
         const char *name;
     } names[] = {
-        {'i', "INST"},    {'o', "OBJ"},     {'P', "PERSID"}, {'I', "INT"},    {'L', "LONG"},           {'F', "FLOAT"},
-        {'S', "STRING"},  {'V', "UNICODE"}, {'g', "GET"},    {'p', "PUT"},    {0x82, "EXT1"},          {0x83, "EXT2"},
-        {0x84, "EXT4"},   {0x97, "NEXT_BUFFER"},             {0x98, "READONLY_BUFFER"},
+        {'i', "INST"},  {'o', "OBJ"},    {'P', "PERSID"},  {'I', "INT"},          {'L', "LONG"},
+        {'F', "FLOAT"}, {'S', "STRING"}, {'V', "UNICODE"}, {'g', "GET"},          {'p', "PUT"},
+        {0x82, "EXT1"}, {0x83, "EXT2"},  {0x84, "EXT4"},   {0x97, "NEXT_BUFFER"}, {0x98, "READONLY_BUFFER"},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].opcode == opcode)
@@ -522,8 +328,8 @@ static cn_status refuse_opcode(const pickle *p, uint8_t opcode, cn_error *err)
 {
     const char *name = opcode_name(opcode);
     if (name)
-        return cn_fail(err, CN_EUNSUPPORTED, "%s: refused: the pickle uses opcode %s, which no state dict needs", p->what,
-                       name);
+        return cn_fail(err, CN_EUNSUPPORTED,
+                       "%s: refused: the pickle uses opcode %s, which no state dict needs", p->what, name);
     return cn_fail(err, CN_EFORMAT, "%s: damaged pickle at byte %zu: 0x%02x is no opcode", p->what,
                    (size_t)(p->opcode - p->data), opcode);
 }
@@ -538,28 +344,23 @@ static cn_status execute(pickle *p, uint8_t opcode, cn_error *err)
     case 0x80: /* PROTO */
         st = take_number(p, 1, &n, err);
         if (st == CN_OK && n > 5)
-            st = cn_fail(err, CN_EUNSUPPORTED, "%s: pickle protocol %llu is not known", p->what, (unsigned long long)n);
+            st = cn_fail(err, CN_EUNSUPPORTED, "%s: pickle protocol %llu is not known", p->what,
+                         (unsigned long long)n);
         return st;
     case 0x95: /* FRAME: a hint for buffered readers */
         st = take_number(p, 8, &n, err);
         return st == CN_OK && n > (size_t)(p->end - p->at) ? pickle_bad(p, "a frame is cut short", err) : st;
-    case '(': /* MARK */
-        return push(p, NULL, err);
+    case '(': /* MARK */ return pickle_push(p, NULL, err);
     case '0': /* POP */
         if (p->stack_count == 0)
             return pickle_bad(p, "the stack is empty", err);
         p->stack_count--;
         return CN_OK;
-    case '1': /* POP_MARK */
-        return pop_mark(p, &items, &count, err);
-    case '2': /* DUP */
-        st = top(p, &v, err);
-        return st == CN_OK ? push(p, v, err) : st;
-    case 'N': /* NONE */
-        return push_new(p, PICKLE_NONE, NULL, err);
+    case '1': /* POP_MARK */ return pickle_pop_mark(p, &items, &count, err);
+    case '2': /* DUP */ st = pickle_top(p, &v, err); return st == CN_OK ? pickle_push(p, v, err) : st;
+    case 'N': /* NONE */ return push_new(p, PICKLE_NONE, NULL, err);
     case 0x88: /* NEWTRUE */
-    case 0x89: /* NEWFALSE */
-        return push_integer(p, PICKLE_BOOL, opcode == 0x88, err);
+    case 0x89: /* NEWFALSE */ return push_integer(p, PICKLE_BOOL, opcode == 0x88, err);
     case 'J': /* BININT */
         st = take_number(p, 4, &n, err);
         return st == CN_OK ? push_integer(p, PICKLE_INT, (int32_t)(uint32_t)n, err) : st;
@@ -567,86 +368,53 @@ static cn_status execute(pickle *p, uint8_t opcode, cn_error *err)
     case 'M': /* BININT2 */
         st = take_number(p, opcode == 'K' ? 1 : 2, &n, err);
         return st == CN_OK ? push_integer(p, PICKLE_INT, (int64_t)n, err) : st;
-    case 0x8a: /* LONG1 */
-        return push_long(p, 1, err);
-    case 0x8b: /* LONG4 */
-        return push_long(p, 4, err);
-    case 'G': /* BINFLOAT */
-        return push_float(p, err);
-    case 0x8c: /* SHORT_BINUNICODE */
-        return push_text(p, PICKLE_STRING, 1, err);
-    case 'X': /* BINUNICODE */
-        return push_text(p, PICKLE_STRING, 4, err);
-    case 0x8d: /* BINUNICODE8 */
-        return push_text(p, PICKLE_STRING, 8, err);
-    case 'U': /* SHORT_BINSTRING: a str of Python 2 */
-        return push_text(p, PICKLE_STRING, 1, err);
-    case 'T': /* BINSTRING */
-        return push_text(p, PICKLE_STRING, 4, err);
-    case 'C': /* SHORT_BINBYTES */
-        return push_text(p, PICKLE_BYTES, 1, err);
-    case 'B': /* BINBYTES */
-        return push_text(p, PICKLE_BYTES, 4, err);
+    case 0x8a: /* LONG1 */ return push_long(p, 1, err);
+    case 0x8b: /* LONG4 */ return push_long(p, 4, err);
+    case 'G': /* BINFLOAT */ return push_float(p, err);
+    case 0x8c: /* SHORT_BINUNICODE */ return push_text(p, PICKLE_STRING, 1, err);
+    case 'X': /* BINUNICODE */ return push_text(p, PICKLE_STRING, 4, err);
+    case 0x8d: /* BINUNICODE8 */ return push_text(p, PICKLE_STRING, 8, err);
+    case 'U': /* SHORT_BINSTRING: a str of Python 2 */ return push_text(p, PICKLE_STRING, 1, err);
+    case 'T': /* BINSTRING */ return push_text(p, PICKLE_STRING, 4, err);
+    case 'C': /* SHORT_BINBYTES */ return push_text(p, PICKLE_BYTES, 1, err);
+    case 'B': /* BINBYTES */ return push_text(p, PICKLE_BYTES, 4, err);
     case 0x8e: /* BINBYTES8 */
-    case 0x96: /* BYTEARRAY8 */
-        return push_text(p, PICKLE_BYTES, 8, err);
-    case ']':  /* EMPTY_LIST */
-    case 0x8f: /* EMPTY_SET */
-        return push_new(p, PICKLE_LIST, NULL, err);
-    case '}': /* EMPTY_DICT */
-        return push_new(p, PICKLE_DICT, NULL, err);
-    case ')': /* EMPTY_TUPLE */
-        return push_new(p, PICKLE_TUPLE, NULL, err);
-    case 'l':  /* LIST */
-    case 0x91: /* FROZENSET */
-        return push_marked(p, PICKLE_LIST, err);
-    case 'd': /* DICT */
-        return push_marked(p, PICKLE_DICT, err);
-    case 't': /* TUPLE */
-        return push_marked(p, PICKLE_TUPLE, err);
+    case 0x96: /* BYTEARRAY8 */ return push_text(p, PICKLE_BYTES, 8, err);
+    case ']': /* EMPTY_LIST */
+    case 0x8f: /* EMPTY_SET */ return push_new(p, PICKLE_LIST, NULL, err);
+    case '}': /* EMPTY_DICT */ return push_new(p, PICKLE_DICT, NULL, err);
+    case ')': /* EMPTY_TUPLE */ return push_new(p, PICKLE_TUPLE, NULL, err);
+    case 'l': /* LIST */
+    case 0x91: /* FROZENSET */ return push_marked(p, PICKLE_LIST, err);
+    case 'd': /* DICT */ return push_marked(p, PICKLE_DICT, err);
+    case 't': /* TUPLE */ return push_marked(p, PICKLE_TUPLE, err);
     case 0x85: /* TUPLE1 */
     case 0x86: /* TUPLE2 */
-    case 0x87: /* TUPLE3 */
-        return push_tuple(p, opcode - 0x84u, err);
-    case 'a': /* APPEND */
-        return extend_popped(p, PICKLE_LIST, 1, err);
-    case 'e':  /* APPENDS */
-    case 0x90: /* ADDITEMS */
-        return extend_marked(p, PICKLE_LIST, err);
-    case 's': /* SETITEM */
-        return extend_popped(p, PICKLE_DICT, 2, err);
-    case 'u': /* SETITEMS */
-        return extend_marked(p, PICKLE_DICT, err);
-    case 'q': /* BINPUT */
-        return memo_put_number(p, 1, err);
-    case 'r': /* LONG_BINPUT */
-        return memo_put_number(p, 4, err);
+    case 0x87: /* TUPLE3 */ return push_tuple(p, opcode - 0x84u, err);
+    case 'a': /* APPEND */ return extend_popped(p, PICKLE_LIST, 1, err);
+    case 'e': /* APPENDS */
+    case 0x90: /* ADDITEMS */ return extend_marked(p, PICKLE_LIST, err);
+    case 's': /* SETITEM */ return extend_popped(p, PICKLE_DICT, 2, err);
+    case 'u': /* SETITEMS */ return extend_marked(p, PICKLE_DICT, err);
+    case 'q': /* BINPUT */ return memo_put_number(p, 1, err);
+    case 'r': /* LONG_BINPUT */ return memo_put_number(p, 4, err);
     case 0x94: /* MEMOIZE: Python uses the number of entries as the index */
         return memo_put(p, p->memoised, err);
-    case 'h': /* BINGET */
-        return memo_get(p, 1, err);
-    case 'j': /* LONG_BINGET */
-        return memo_get(p, 4, err);
-    case 'c': /* GLOBAL */
-        return push_global(p, err);
-    case 0x93: /* STACK_GLOBAL */
-        return push_stack_global(p, err);
-    case 'R':  /* REDUCE */
-    case 0x81: /* NEWOBJ */
-        return reduce(p, false, err);
-    case 0x92: /* NEWOBJ_EX */
-        return reduce(p, true, err);
-    case 'Q': /* BINPERSID */
-        return persistent(p, err);
-    case 'b': /* BUILD */
-        return build(p, err);
-    default:
-        return refuse_opcode(p, opcode, err);
+    case 'h': /* BINGET */ return memo_get(p, 1, err);
+    case 'j': /* LONG_BINGET */ return memo_get(p, 4, err);
+    case 'c': /* GLOBAL */ return push_global(p, err);
+    case 0x93: /* STACK_GLOBAL */ return push_stack_global(p, err);
+    case 'R': /* REDUCE */
+    case 0x81: /* NEWOBJ */ return reduce(p, false, err);
+    case 0x92: /* NEWOBJ_EX */ return reduce(p, true, err);
+    case 'Q': /* BINPERSID */ return persistent(p, err);
+    case 'b': /* BUILD */ return build(p, err);
+    default: return refuse_opcode(p, opcode, err);
     }
 }
 
-cn_status pickle_run(pickle **out, const uint8_t *data, size_t size, size_t *used, bool script, const char *what,
-                     cn_error *err)
+cn_status pickle_run(pickle **out, const uint8_t *data, size_t size, size_t *used, bool script,
+                     const char *what, cn_error *err)
 {
     cn_status st = CN_OK;
     *out = NULL;
@@ -665,7 +433,7 @@ cn_status pickle_run(pickle **out, const uint8_t *data, size_t size, size_t *use
             break;
         CN_TRY(execute(p, opcode, err));
     }
-    CN_TRY(pop(p, &p->root, err));
+    CN_TRY(pickle_pop(p, &p->root, err));
     if (used)
         *used = (size_t)(p->at - data);
     *out = p, p = NULL;

@@ -38,17 +38,17 @@ typedef enum pickle_kind {
 } pickle_kind;
 
 typedef enum pickle_global {
-    GLOBAL_DICT,       /* collections.OrderedDict */
+    GLOBAL_DICT, /* collections.OrderedDict */
     GLOBAL_DEFAULTDICT,
     GLOBAL_SET,
-    GLOBAL_TENSOR_V2,  /* torch._utils._rebuild_tensor_v2 */
-    GLOBAL_TENSOR,     /* torch._utils._rebuild_tensor */
-    GLOBAL_PARAMETER,  /* torch._utils._rebuild_parameter */
-    GLOBAL_FIRST,      /* TorchScript's build_intlist and the like: the value is the first argument */
-    GLOBAL_STORAGE,    /* torch.FloatStorage...; dtype says which */
+    GLOBAL_TENSOR_V2,       /* torch._utils._rebuild_tensor_v2 */
+    GLOBAL_TENSOR,          /* torch._utils._rebuild_tensor */
+    GLOBAL_PARAMETER,       /* torch._utils._rebuild_parameter */
+    GLOBAL_FIRST,           /* TorchScript's build_intlist and the like: the value is the first argument */
+    GLOBAL_STORAGE,         /* torch.FloatStorage...; dtype says which */
     GLOBAL_STORAGE_UNKNOWN, /* torch.ComplexFloatStorage...: fine as long as no tensor of ours uses it */
-    GLOBAL_SIZE,       /* torch.Size */
-    GLOBAL_CLASS,      /* a TorchScript class */
+    GLOBAL_SIZE,            /* torch.Size */
+    GLOBAL_CLASS,           /* a TorchScript class */
     GLOBAL_OPAQUE
 } pickle_global;
 
@@ -57,10 +57,10 @@ typedef struct pickle_storage {
     size_t key_length;
     int64_t numel;
     cn_dtype dtype;
-    bool known;           /* dtype is one that we have */
-    bool view;            /* a window into another storage (very old files) */
-    pickle_value *next;   /* all storages of a pickle, latest first */
-    const uint8_t *data;  /* for the reader of the container */
+    bool known;          /* dtype is one that we have */
+    bool view;           /* a window into another storage (very old files) */
+    pickle_value *next;  /* all storages of a pickle, latest first */
+    const uint8_t *data; /* for the reader of the container */
 } pickle_storage;
 
 struct pickle_value {
@@ -108,25 +108,8 @@ pickle_value *pickle_root(const pickle *p);
 /* The latest storage; the others hang on `next`. NULL when there is none. */
 pickle_value *pickle_storages(const pickle *p);
 
-bool pickle_is(const pickle_value *v, const char *text); /* a string equal to text? */
-
-/* ---- between pickle.c and pickleglobals.c ---- */
-/* A new value, or NULL with *st and err set. */
-pickle_value *pickle_new(pickle *p, pickle_kind kind, cn_status *st, cn_error *err);
-/* Zeroed bytes that live as long as p, or NULL with *st and err set. */
-void *pickle_bytes(pickle *p, size_t size, cn_status *st, cn_error *err);
-CN_MUST_CHECK cn_status pickle_append(pickle *p, pickle_value *list, pickle_value *item, cn_error *err);
-cn_status pickle_bad(const pickle *p, const char *reason, cn_error *err);
+/* The file name given to pickle_run. */
 const char *pickle_what(const pickle *p);
-bool pickle_script(const pickle *p);
-void pickle_add_storage(pickle *p, pickle_value *v);
-
-CN_MUST_CHECK cn_status pickle_find_global(pickle *p, pickle_value **out, const char *module, size_t module_length,
-                                           const char *name, size_t name_length, cn_error *err);
-/* function(arguments), as the pickle's REDUCE asks; builds a value, never calls anything. */
-CN_MUST_CHECK cn_status pickle_reduce(pickle *p, pickle_value **out, const pickle_value *function,
-                                      const pickle_value *arguments, cn_error *err);
-/* A persistent id ('storage', type, key, location, numel). */
-CN_MUST_CHECK cn_status pickle_persistent(pickle *p, pickle_value **out, const pickle_value *id, cn_error *err);
+bool pickle_is(const pickle_value *v, const char *text); /* a string equal to text? */
 
 #endif

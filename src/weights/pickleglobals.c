@@ -1,6 +1,6 @@
 /* weights/pickleglobals.c -- the names that a pickle may use, and the plain values that stand for what Python
  * would build. This table is the whole of what a checkpoint can ask for. */
-#include "weights/pickle.h"
+#include "weights/picklemachine.h"
 
 #include <string.h>
 
@@ -56,7 +56,8 @@ static const struct {
 
 /* Names that only a TorchScript archive may use, besides its own classes. */
 static const char *const script_functions[] = {
-    "build_intlist", "build_floatlist", "build_boollist", "build_doublelist", "build_tensorlist", "restore_type_tag",
+    "build_intlist",    "build_floatlist",  "build_boollist",
+    "build_doublelist", "build_tensorlist", "restore_type_tag",
 };
 
 static bool equals(const char *text, size_t length, const char *known)
@@ -64,8 +65,8 @@ static bool equals(const char *text, size_t length, const char *known)
     return strlen(known) == length && memcmp(text, known, length) == 0;
 }
 
-static bool known_global(const pickle *p, const char *module, size_t module_length, const char *name, size_t name_length,
-                         pickle_global *which, cn_dtype *dtype)
+static bool known_global(const pickle *p, const char *module, size_t module_length, const char *name,
+                         size_t name_length, pickle_global *which, cn_dtype *dtype)
 {
     static const char script[] = "__torch__";
     *dtype = 0;
@@ -76,7 +77,7 @@ static bool known_global(const pickle *p, const char *module, size_t module_leng
             return true;
         }
     }
-    if (!pickle_script(p))
+    if (!p->script)
         return false;
     if (equals(module, module_length, "torch.jit._pickle")) {
         *which = GLOBAL_FIRST;
@@ -89,15 +90,16 @@ static bool known_global(const pickle *p, const char *module, size_t module_leng
            (module_length == sizeof script - 1 || module[sizeof script - 1] == '.');
 }
 
-cn_status pickle_find_global(pickle *p, pickle_value **out, const char *module, size_t module_length, const char *name,
-                             size_t name_length, cn_error *err)
+cn_status pickle_find_global(pickle *p, pickle_value **out, const char *module, size_t module_length,
+                             const char *name, size_t name_length, cn_error *err)
 {
     cn_status st = CN_OK;
     pickle_global which;
     cn_dtype dtype;
     CN_CHECK(known_global(p, module, module_length, name, name_length, &which, &dtype), CN_EUNSUPPORTED,
-             "%s: refused: the pickle asks for %.*s.%.*s; only state dicts are read (torch.save(model.state_dict(), ...))",
-             pickle_what(p), module_length < 100 ? (int)module_length : 100, module,
+             "%s: refused: the pickle asks for %.*s.%.*s; only state dicts are read "
+             "(torch.save(model.state_dict(), ...))",
+             p->what, module_length < 100 ? (int)module_length : 100, module,
              name_length < 100 ? (int)name_length : 100, name);
     *out = pickle_new(p, PICKLE_GLOBAL, &st, err);
     if (*out) {
@@ -109,13 +111,14 @@ done:
 }
 
 /* A tuple or list of at most CN_MAX_TENSOR_DIMS whole numbers. */
-static cn_status read_dims(pickle *p, const pickle_value *v, int64_t dims[CN_MAX_TENSOR_DIMS], int *ndim, cn_error *err)
+static cn_status read_dims(pickle *p, const pickle_value *v, int64_t dims[CN_MAX_TENSOR_DIMS], int *ndim,
+                           cn_error *err)
 {
     cn_status st = CN_OK;
     if (v->kind != PICKLE_TUPLE && v->kind != PICKLE_LIST)
         CN_TRY(pickle_bad(p, "a tensor's size or stride is no tuple", err));
-    CN_CHECK(v->as.list.count <= CN_MAX_TENSOR_DIMS, CN_ELIMIT, "%s: a tensor has %u dimensions, more than %d",
-             pickle_what(p), v->as.list.count, CN_MAX_TENSOR_DIMS);
+    CN_CHECK(v->as.list.count <= CN_MAX_TENSOR_DIMS, CN_ELIMIT,
+             "%s: a tensor has %u dimensions, more than %d", p->what, v->as.list.count, CN_MAX_TENSOR_DIMS);
     *ndim = (int)v->as.list.count;
     for (int i = 0; i < *ndim; i++) {
         if (v->as.list.items[i]->kind != PICKLE_INT)
@@ -186,37 +189,29 @@ static cn_status first(pickle *p, pickle_value **out, const pickle_value *argume
     return CN_OK;
 }
 
-cn_status pickle_reduce(pickle *p, pickle_value **out, const pickle_value *function, const pickle_value *arguments,
-                        cn_error *err)
+cn_status pickle_reduce(pickle *p, pickle_value **out, const pickle_value *function,
+                        const pickle_value *arguments, cn_error *err)
 {
     cn_status st = CN_OK;
     switch ((pickle_global)function->as.global.which) {
     case GLOBAL_TENSOR_V2:
-    case GLOBAL_TENSOR:
-        return make_tensor(p, out, arguments, err);
-    case GLOBAL_DICT:
-        return make_dict(p, out, arguments, err);
+    case GLOBAL_TENSOR: return make_tensor(p, out, arguments, err);
+    case GLOBAL_DICT: return make_dict(p, out, arguments, err);
     case GLOBAL_DEFAULTDICT: /* its argument is the factory of default values */
         *out = pickle_new(p, PICKLE_DICT, &st, err);
         return st;
     case GLOBAL_PARAMETER:
-    case GLOBAL_FIRST:
-        return first(p, out, arguments, err);
+    case GLOBAL_FIRST: return first(p, out, arguments, err);
     case GLOBAL_SET:
     case GLOBAL_SIZE:
         if (arguments->as.list.count > 0)
             return first(p, out, arguments, err);
         *out = pickle_new(p, function->as.global.which == GLOBAL_SET ? PICKLE_LIST : PICKLE_TUPLE, &st, err);
         return st;
-    case GLOBAL_CLASS:
-        *out = pickle_new(p, PICKLE_OBJECT, &st, err);
-        return st;
-    case GLOBAL_OPAQUE:
-        *out = pickle_new(p, PICKLE_OPAQUE, &st, err);
-        return st;
+    case GLOBAL_CLASS: *out = pickle_new(p, PICKLE_OBJECT, &st, err); return st;
+    case GLOBAL_OPAQUE: *out = pickle_new(p, PICKLE_OPAQUE, &st, err); return st;
     case GLOBAL_STORAGE:
-    case GLOBAL_STORAGE_UNKNOWN:
-        break;
+    case GLOBAL_STORAGE_UNKNOWN: break;
     }
     return pickle_bad(p, "a storage type is called", err);
 }
@@ -244,7 +239,8 @@ cn_status pickle_persistent(pickle *p, pickle_value **out, const pickle_value *i
     storage->known = items[1]->as.global.which == GLOBAL_STORAGE;
     storage->view = id->as.list.count > 5 && items[5]->kind != PICKLE_NONE;
     (*out)->as.storage = storage;
-    pickle_add_storage(p, *out);
+    storage->next = p->storages;
+    p->storages = *out;
 done:
     return st;
 }

@@ -13,8 +13,9 @@ static const struct {
     const char *name;
     cn_dtype dtype;
 } dtypes[] = {
-    {"F32", CN_DTYPE_F32}, {"F16", CN_DTYPE_F16}, {"BF16", CN_DTYPE_BF16}, {"F64", CN_DTYPE_F64}, {"I64", CN_DTYPE_I64},
-    {"I32", CN_DTYPE_I32}, {"I16", CN_DTYPE_I16}, {"I8", CN_DTYPE_I8},     {"U8", CN_DTYPE_U8},   {"BOOL", CN_DTYPE_BOOL},
+    {"F32", CN_DTYPE_F32}, {"F16", CN_DTYPE_F16},   {"BF16", CN_DTYPE_BF16}, {"F64", CN_DTYPE_F64},
+    {"I64", CN_DTYPE_I64}, {"I32", CN_DTYPE_I32},   {"I16", CN_DTYPE_I16},   {"I8", CN_DTYPE_I8},
+    {"U8", CN_DTYPE_U8},   {"BOOL", CN_DTYPE_BOOL},
 };
 
 /* One tensor's object: dtype, shape, data_offsets, each once. */
@@ -49,8 +50,8 @@ static cn_status read_shape(json *j, description *d, const char *name, cn_error 
         CN_TRY(json_item(j, &more, err));
         if (!more)
             break;
-        CN_CHECK(d->t.ndim < CN_MAX_TENSOR_DIMS, CN_ELIMIT, "%s: tensor %s has more than %d dimensions", j->what, name,
-                 CN_MAX_TENSOR_DIMS);
+        CN_CHECK(d->t.ndim < CN_MAX_TENSOR_DIMS, CN_ELIMIT, "%s: tensor %s has more than %d dimensions",
+                 j->what, name, CN_MAX_TENSOR_DIMS);
         CN_TRY(json_integer(j, &d->t.shape[d->t.ndim++], err));
     }
 done:
@@ -105,17 +106,18 @@ done:
     return st;
 }
 
-static cn_status place(description *d, const uint8_t *data, size_t size, const char *name, const char *what, cn_error *err)
+static cn_status place(description *d, const uint8_t *data, size_t size, const char *name, const char *what,
+                       cn_error *err)
 {
     cn_status st = CN_OK;
     cn_tensor *t = &d->t;
     CN_TRY(weights_shape(t, name, strlen(name), what, err));
     CN_CHECK(d->begin >= 0 && d->begin <= d->end && (uint64_t)d->end <= size, CN_EFORMAT,
-             "%s: tensor %s lies at bytes %lld to %lld, but the data has %zu (truncated?)", what, name, (long long)d->begin,
-             (long long)d->end, size);
+             "%s: tensor %s lies at bytes %lld to %lld, but the data has %zu (truncated?)", what, name,
+             (long long)d->begin, (long long)d->end, size);
     size_t bytes = (size_t)t->count * cn_dtype_size(t->dtype);
-    CN_CHECK((size_t)(d->end - d->begin) == bytes, CN_EFORMAT, "%s: tensor %s needs %zu bytes but has %lld", what, name,
-             bytes, (long long)(d->end - d->begin));
+    CN_CHECK((size_t)(d->end - d->begin) == bytes, CN_EFORMAT, "%s: tensor %s needs %zu bytes but has %lld",
+             what, name, bytes, (long long)(d->end - d->begin));
     int64_t stride = t->count ? 1 : 0; /* products of an empty shape's other dimensions could overflow */
     for (int i = t->ndim; i-- > 0;) {
         t->stride[i] = stride;
@@ -146,7 +148,8 @@ static cn_status check_overlaps(cn_weights *w, size_t first, const char *path, c
     for (size_t i = 1; i < count; i++) {
         const cn_tensor *a = sorted[i - 1], *b = sorted[i];
         const char *end = (const char *)a->data + (size_t)a->count * cn_dtype_size(a->dtype);
-        CN_CHECK(end <= (const char *)b->data, CN_EFORMAT, "%s: tensors %s and %s overlap", path, a->name, b->name);
+        CN_CHECK(end <= (const char *)b->data, CN_EFORMAT, "%s: tensors %s and %s overlap", path, a->name,
+                 b->name);
     }
 done:
     cn_free(sorted);
@@ -171,8 +174,9 @@ cn_status safetensors_read(cn_weights *w, const filemap *map, const char *path, 
     CN_CHECK(map->size >= 8, CN_EFORMAT, "%s: damaged safetensors: only %zu bytes long", path, map->size);
     for (int i = 8; i-- > 0;)
         length = length << 8 | map->data[i];
-    CN_CHECK(length <= CN_MAX_WEIGHTS_HEADER, CN_ELIMIT, "%s: the safetensors header claims %llu bytes, more than %zu", path,
-             (unsigned long long)length, CN_MAX_WEIGHTS_HEADER);
+    CN_CHECK(length <= CN_MAX_WEIGHTS_HEADER, CN_ELIMIT,
+             "%s: the safetensors header claims %llu bytes, more than %zu", path, (unsigned long long)length,
+             CN_MAX_WEIGHTS_HEADER);
     CN_CHECK(length <= map->size - 8, CN_EFORMAT,
              "%s: damaged safetensors: the header claims %llu bytes, the file has %zu (truncated?)", path,
              (unsigned long long)length, map->size);

@@ -10,12 +10,12 @@
 /* n numbers that lie `stride` elements apart. */
 static void read_run(float *dst, const uint8_t *src, cn_dtype dtype, size_t n, size_t stride)
 {
-#define CONVERT(type)                                                                                                  \
-    for (size_t i = 0; i < n; i++) {                                                                                   \
-        type value;                                                                                                    \
-        memcpy(&value, src + i * stride * sizeof value, sizeof value);                                                 \
-        dst[i] = (float)value;                                                                                         \
-    }                                                                                                                  \
+#define CONVERT(type)                                                  \
+    for (size_t i = 0; i < n; i++) {                                   \
+        type value;                                                    \
+        memcpy(&value, src + i * stride * sizeof value, sizeof value); \
+        dst[i] = (float)value;                                         \
+    }                                                                  \
     break
     switch (dtype) {
     case CN_DTYPE_F32:
@@ -38,18 +38,12 @@ static void read_run(float *dst, const uint8_t *src, cn_dtype dtype, size_t n, s
             for (size_t i = 0; i < n; i++)
                 bf16_to_f32(dst + i, src + 2 * i * stride, 1);
         break;
-    case CN_DTYPE_F64:
-        CONVERT(double);
-    case CN_DTYPE_I64:
-        CONVERT(int64_t);
-    case CN_DTYPE_I32:
-        CONVERT(int32_t);
-    case CN_DTYPE_I16:
-        CONVERT(int16_t);
-    case CN_DTYPE_I8:
-        CONVERT(int8_t);
-    case CN_DTYPE_U8:
-        CONVERT(uint8_t);
+    case CN_DTYPE_F64: CONVERT(double);
+    case CN_DTYPE_I64: CONVERT(int64_t);
+    case CN_DTYPE_I32: CONVERT(int32_t);
+    case CN_DTYPE_I16: CONVERT(int16_t);
+    case CN_DTYPE_I8: CONVERT(int8_t);
+    case CN_DTYPE_U8: CONVERT(uint8_t);
     case CN_DTYPE_BOOL:
         for (size_t i = 0; i < n; i++)
             dst[i] = src[i * stride] != 0;
@@ -94,7 +88,8 @@ void cn_tensor_read_f32(const cn_tensor *t, float *dst)
     size_t element = cn_dtype_size(t->dtype);
     int64_t index[CN_MAX_TENSOR_DIMS] = {0}, offset = 0;
     for (int64_t done = 0; done < t->count; done += run) {
-        read_run(dst + done, (const uint8_t *)t->data + (size_t)offset * element, t->dtype, (size_t)run, (size_t)stride);
+        read_run(dst + done, (const uint8_t *)t->data + (size_t)offset * element, t->dtype, (size_t)run,
+                 (size_t)stride);
         step(t, outer, index, &offset);
     }
 }

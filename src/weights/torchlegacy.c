@@ -21,10 +21,10 @@ typedef struct place {
 typedef struct legacy {
     const char *path;
     const uint8_t *at, *end;
-    pickle *object;          /* the fourth pickle */
-    pickle_storage **known;  /* its storages, sorted by key */
+    pickle *object;         /* the fourth pickle */
+    pickle_storage **known; /* its storages, sorted by key */
     size_t known_count;
-    place *places;           /* sorted by key */
+    place *places; /* sorted by key */
     size_t place_count;
 } legacy;
 
@@ -66,19 +66,23 @@ static cn_status read_preamble(legacy *l, cn_error *err)
     const pickle_value *v = pickle_root(magic);
     CN_CHECK(v->kind == PICKLE_LONG && v->as.string.length == sizeof magic_number &&
                  memcmp(v->as.string.text, magic_number, sizeof magic_number) == 0,
-             CN_EUNSUPPORTED, "%s: a pickle, but not written by torch.save; load it in Python and torch.save the state dict",
+             CN_EUNSUPPORTED,
+             "%s: a pickle, but not written by torch.save; load it in Python and torch.save the state dict",
              l->path);
     CN_TRY(next_pickle(l, &version, err));
     v = pickle_root(version);
     CN_CHECK(v->kind == PICKLE_INT && v->as.integer == PROTOCOL_VERSION, CN_EUNSUPPORTED,
-             "%s: a legacy PyTorch file of an unknown version; load it with PyTorch and torch.save it again", l->path);
+             "%s: a legacy PyTorch file of an unknown version; load it with PyTorch and torch.save it again",
+             l->path);
     CN_TRY(next_pickle(l, &machine, err));
     v = pickle_root(machine);
     for (uint32_t i = 0; v->kind == PICKLE_DICT && i + 1 < v->as.list.count; i += 2)
         if (pickle_is(v->as.list.items[i], "little_endian")) {
             const pickle_value *little = v->as.list.items[i + 1];
-            CN_CHECK(little->kind == PICKLE_BOOL && little->as.integer, CN_EUNSUPPORTED,
-                     "%s: written on a big-endian machine; load it with PyTorch and torch.save it on this one", l->path);
+            CN_CHECK(
+                little->kind == PICKLE_BOOL && little->as.integer, CN_EUNSUPPORTED,
+                "%s: written on a big-endian machine; load it with PyTorch and torch.save it on this one",
+                l->path);
         }
 done:
     pickle_free(magic);
@@ -106,9 +110,10 @@ static cn_status list_storages(legacy *l, cn_error *err)
             continue;
         }
         const pickle_storage *a = l->known[kept - 1], *b = l->known[i];
-        CN_CHECK(a->known == b->known && a->dtype == b->dtype && a->numel == b->numel, CN_EUNSUPPORTED,
-                 "%s: storage %.*s has two types or sizes; load the file with PyTorch and torch.save it again", l->path,
-                 a->key_length < 100 ? (int)a->key_length : 100, a->key);
+        CN_CHECK(
+            a->known == b->known && a->dtype == b->dtype && a->numel == b->numel, CN_EUNSUPPORTED,
+            "%s: storage %.*s has two types or sizes; load the file with PyTorch and torch.save it again",
+            l->path, a->key_length < 100 ? (int)a->key_length : 100, a->key);
     }
     l->known_count = kept;
 done:
@@ -127,7 +132,8 @@ static const pickle_storage *find_known(const legacy *l, const char *key, size_t
 static cn_status read_places(legacy *l, const pickle_value *keys, cn_error *err)
 {
     cn_status st = CN_OK;
-    CN_CHECK(keys->kind == PICKLE_LIST, CN_EFORMAT, "%s: damaged legacy PyTorch file: no list of storages", l->path);
+    CN_CHECK(keys->kind == PICKLE_LIST, CN_EFORMAT, "%s: damaged legacy PyTorch file: no list of storages",
+             l->path);
     l->places = cn_calloc(keys->as.list.count, sizeof *l->places);
     CN_CHECK(l->places, CN_ENOMEM, "%s: out of memory", l->path);
     for (uint32_t i = 0; i < keys->as.list.count; i++) {
@@ -135,18 +141,21 @@ static cn_status read_places(legacy *l, const pickle_value *keys, cn_error *err)
         const pickle_storage *s =
             key->kind == PICKLE_STRING ? find_known(l, key->as.string.text, key->as.string.length) : NULL;
         CN_CHECK(s, CN_EFORMAT, "%s: damaged legacy PyTorch file: a storage that no tensor uses", l->path);
-        CN_CHECK(s->known, CN_EUNSUPPORTED, "%s: a complex, quantised or untyped storage, which is not read", l->path);
-        CN_CHECK(l->end - l->at >= 8, CN_EFORMAT, "%s: damaged legacy PyTorch file: cut short within the storages", l->path);
+        CN_CHECK(s->known, CN_EUNSUPPORTED, "%s: a complex, quantised or untyped storage, which is not read",
+                 l->path);
+        CN_CHECK(l->end - l->at >= 8, CN_EFORMAT,
+                 "%s: damaged legacy PyTorch file: cut short within the storages", l->path);
         uint64_t count = 0;
         for (int b = 8; b-- > 0;)
             count = count << 8 | l->at[b];
         l->at += 8;
         size_t bytes = cn_dtype_size(s->dtype), left = (size_t)(l->end - l->at);
         CN_CHECK(count == (uint64_t)s->numel, CN_EFORMAT,
-                 "%s: damaged legacy PyTorch file: storage %.*s has %llu elements, %lld are announced", l->path,
-                 s->key_length < 100 ? (int)s->key_length : 100, s->key, (unsigned long long)count, (long long)s->numel);
-        CN_CHECK(count <= left / bytes, CN_EFORMAT, "%s: damaged legacy PyTorch file: cut short within the storages",
-                 l->path);
+                 "%s: damaged legacy PyTorch file: storage %.*s has %llu elements, %lld are announced",
+                 l->path, s->key_length < 100 ? (int)s->key_length : 100, s->key, (unsigned long long)count,
+                 (long long)s->numel);
+        CN_CHECK(count <= left / bytes, CN_EFORMAT,
+                 "%s: damaged legacy PyTorch file: cut short within the storages", l->path);
         l->places[l->place_count++] = (place){s->key, s->key_length, l->at, (size_t)count * bytes};
         l->at += count * bytes;
     }
@@ -155,7 +164,8 @@ done:
     return st;
 }
 
-static cn_status find_storage(void *context, const pickle_storage *s, const uint8_t **data, size_t *size, cn_error *err)
+static cn_status find_storage(void *context, const pickle_storage *s, const uint8_t **data, size_t *size,
+                              cn_error *err)
 {
     const legacy *l = context;
     place wanted = {.key = s->key, .key_length = s->key_length};

@@ -44,11 +44,13 @@ static cn_status add_tensor(walk *k, const char *name, size_t length, const pick
     const pickle_storage *s = v->as.tensor.storage->as.storage;
     const char *what = pickle_what(k->p);
     int shown = length < 100 ? (int)length : 100;
-    CN_CHECK(s->known, CN_EUNSUPPORTED, "%s: tensor %.*s has a complex, quantised or untyped storage, which is not read",
-             what, shown, name);
-    CN_CHECK(!s->view, CN_EUNSUPPORTED,
-             "%s: tensor %.*s is a view of another storage; load the file with PyTorch and torch.save it again", what, shown,
+    CN_CHECK(s->known, CN_EUNSUPPORTED,
+             "%s: tensor %.*s has a complex, quantised or untyped storage, which is not read", what, shown,
              name);
+    CN_CHECK(
+        !s->view, CN_EUNSUPPORTED,
+        "%s: tensor %.*s is a view of another storage; load the file with PyTorch and torch.save it again",
+        what, shown, name);
     cn_tensor t = {.dtype = s->dtype, .ndim = l->ndim};
     memcpy(t.shape, l->shape, sizeof t.shape);
     memcpy(t.stride, l->stride, sizeof t.stride);
@@ -56,14 +58,18 @@ static cn_status add_tensor(walk *k, const char *name, size_t length, const pick
     const uint8_t *data = NULL;
     size_t size = 0, bytes = cn_dtype_size(t.dtype);
     CN_TRY(k->find(k->context, s, &data, &size, err));
-    CN_CHECK((uint64_t)s->numel <= size / bytes, CN_EFORMAT, "%s: storage %.*s of tensor %.*s claims %lld elements of %zu bytes, but has %zu bytes",
-             what, s->key_length < 100 ? (int)s->key_length : 100, s->key, shown, name, (long long)s->numel, bytes, size);
+    CN_CHECK((uint64_t)s->numel <= size / bytes, CN_EFORMAT,
+             "%s: storage %.*s of tensor %.*s claims %lld elements of %zu bytes, but has %zu bytes", what,
+             s->key_length < 100 ? (int)s->key_length : 100, s->key, shown, name, (long long)s->numel, bytes,
+             size);
     CN_CHECK(layout_fits(l, t.count, s->numel), CN_EFORMAT,
-             "%s: tensor %.*s reaches beyond its storage of %lld elements", what, shown, name, (long long)s->numel);
+             "%s: tensor %.*s reaches beyond its storage of %lld elements", what, shown, name,
+             (long long)s->numel);
     /* A small file must not claim a huge tensor by strides of zero: readers allocate what count says. */
-    CN_CHECK(t.count <= s->numel, CN_EUNSUPPORTED,
-             "%s: tensor %.*s is stretched over its storage (%lld elements from %lld); save a contiguous copy", what, shown,
-             name, (long long)t.count, (long long)s->numel);
+    CN_CHECK(
+        t.count <= s->numel, CN_EUNSUPPORTED,
+        "%s: tensor %.*s is stretched over its storage (%lld elements from %lld); save a contiguous copy",
+        what, shown, name, (long long)t.count, (long long)s->numel);
     if (t.count == 0)
         memset(t.stride, 0, sizeof t.stride);
     t.data = data + (size_t)l->offset * bytes;
@@ -111,8 +117,8 @@ static cn_status add_dict(walk *k, const pickle_value *dict, cn_error *err)
         const pickle_value *key = dict->as.list.items[i], *value = dict->as.list.items[i + 1];
         if (value->kind != PICKLE_TENSOR)
             continue;
-        CN_CHECK(key->kind == PICKLE_STRING, CN_EFORMAT, "%s: the state dict has a tensor whose key is no text",
-                 pickle_what(k->p));
+        CN_CHECK(key->kind == PICKLE_STRING, CN_EFORMAT,
+                 "%s: the state dict has a tensor whose key is no text", pickle_what(k->p));
         CN_TRY(add_tensor(k, key->as.string.text, key->as.string.length, value, err));
     }
 done:
@@ -126,16 +132,18 @@ static cn_status add_module(walk *k, const pickle_value *module, size_t prefix, 
 {
     cn_status st = CN_OK;
     const char *what = pickle_what(k->p);
-    CN_CHECK(depth < MAX_MODULE_DEPTH, CN_ELIMIT, "%s: modules are nested deeper than %d", what, MAX_MODULE_DEPTH);
+    CN_CHECK(depth < MAX_MODULE_DEPTH, CN_ELIMIT, "%s: modules are nested deeper than %d", what,
+             MAX_MODULE_DEPTH);
     for (uint32_t i = 0; i + 1 < module->as.list.count; i += 2) {
         const pickle_value *key = module->as.list.items[i], *value = module->as.list.items[i + 1];
-        CN_CHECK(++k->steps <= MAX_ATTRIBUTES, CN_ELIMIT, "%s: more than %zu module attributes", what, MAX_ATTRIBUTES);
+        CN_CHECK(++k->steps <= MAX_ATTRIBUTES, CN_ELIMIT, "%s: more than %zu module attributes", what,
+                 MAX_ATTRIBUTES);
         if (value->kind != PICKLE_TENSOR && value->kind != PICKLE_OBJECT)
             continue;
         CN_CHECK(key->kind == PICKLE_STRING, CN_EFORMAT, "%s: a module's attribute has no name", what);
         size_t length = key->as.string.length;
-        CN_CHECK(length < sizeof k->path - prefix - 1, CN_ELIMIT, "%s: a tensor's name has more than %d bytes", what,
-                 CN_MAX_TENSOR_NAME);
+        CN_CHECK(length < sizeof k->path - prefix - 1, CN_ELIMIT,
+                 "%s: a tensor's name has more than %d bytes", what, CN_MAX_TENSOR_NAME);
         memcpy(k->path + prefix, key->as.string.text, length);
         if (value->kind == PICKLE_TENSOR) {
             CN_TRY(add_tensor(k, k->path, prefix + length, value, err));
@@ -163,7 +171,8 @@ cn_status torchtensors_add(cn_weights *w, const pickle *p, storage_finder find, 
     else if (root->kind == PICKLE_OBJECT)
         CN_TRY(add_module(k, root, 0, 0, err));
     else
-        CN_CHECK(false, CN_EUNSUPPORTED, "%s: the file holds no state dict; save one with torch.save(model.state_dict(), ...)",
+        CN_CHECK(false, CN_EUNSUPPORTED,
+                 "%s: the file holds no state dict; save one with torch.save(model.state_dict(), ...)",
                  pickle_what(p));
 done:
     cn_free(k);

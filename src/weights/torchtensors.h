@@ -7,8 +7,8 @@
 #include "weights/pickle.h"
 
 /* Finds the bytes of a storage: *size of them at *data. */
-typedef cn_status (*storage_finder)(void *context, const pickle_storage *storage, const uint8_t **data, size_t *size,
-                                    cn_error *err);
+typedef cn_status (*storage_finder)(void *context, const pickle_storage *storage, const uint8_t **data,
+                                    size_t *size, cn_error *err);
 
 /* Adds all tensors of the root value to w. */
 CN_MUST_CHECK cn_status torchtensors_add(cn_weights *w, const pickle *p, storage_finder find, void *context,

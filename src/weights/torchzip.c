@@ -12,7 +12,7 @@
 typedef struct archive {
     zip *zip;
     const char *path;
-    size_t prefix; /* bytes of the folder's name, slash included */
+    size_t prefix;               /* bytes of the folder's name, slash included */
     char name[MAX_PREFIX + 128]; /* "FOLDER/", room for an entry's name */
 } archive;
 
@@ -25,7 +25,8 @@ static const zip_entry *find_entry(archive *a, const char *first, const char *se
     return zip_find(a->zip, a->name);
 }
 
-static cn_status find_storage(void *context, const pickle_storage *s, const uint8_t **data, size_t *size, cn_error *err)
+static cn_status find_storage(void *context, const pickle_storage *s, const uint8_t **data, size_t *size,
+                              cn_error *err)
 {
     cn_status st = CN_OK;
     archive *a = context;
@@ -34,8 +35,9 @@ static cn_status find_storage(void *context, const pickle_storage *s, const uint
     if (!e)
         e = find_entry(a, "constants/", s->key, s->key_length);
     CN_CHECK(e, CN_EFORMAT, "%s: the archive has no storage %.*s", a->path, shown, s->key);
-    CN_CHECK(!e->deflated, CN_EUNSUPPORTED, "%s: storage %.*s is compressed; load the file with PyTorch and torch.save it again",
-             a->path, shown, s->key);
+    CN_CHECK(!e->deflated, CN_EUNSUPPORTED,
+             "%s: storage %.*s is compressed; load the file with PyTorch and torch.save it again", a->path,
+             shown, s->key);
     *data = e->data;
     *size = (size_t)e->size;
 done:
@@ -57,13 +59,14 @@ static cn_status find_pickle(archive *a, const zip_entry **out, cn_error *err)
             continue;
         CN_CHECK(!*out, CN_EFORMAT, "%s: the archive holds two data.pkl", a->path);
         a->prefix = (size_t)(slash - e->name) + 1;
-        CN_CHECK(a->prefix <= MAX_PREFIX, CN_ELIMIT, "%s: the archive's folder has a name of more than %d bytes", a->path,
-                 MAX_PREFIX);
+        CN_CHECK(a->prefix <= MAX_PREFIX, CN_ELIMIT,
+                 "%s: the archive's folder has a name of more than %d bytes", a->path, MAX_PREFIX);
         memcpy(a->name, e->name, a->prefix);
         *out = e;
     }
     CN_CHECK(*out || !old_script, CN_EUNSUPPORTED,
-             "%s: a TorchScript archive from before PyTorch 1.3; load it with PyTorch and torch.save its state_dict()",
+             "%s: a TorchScript archive from before PyTorch 1.3; load it with PyTorch and torch.save its "
+             "state_dict()",
              a->path);
     CN_CHECK(*out, CN_EFORMAT, "%s: a zip without data.pkl, so not a PyTorch file", a->path);
 done:
@@ -83,7 +86,8 @@ cn_status torchzip_read(cn_weights *w, const filemap *map, const char *path, cn_
     CN_TRY(find_pickle(a, &description, err));
 
     const zip_entry *order = find_entry(a, "byteorder", "", 0);
-    CN_CHECK(!order || order->deflated || order->size != 3 || memcmp(order->data, "big", 3) != 0, CN_EUNSUPPORTED,
+    CN_CHECK(!order || order->deflated || order->size != 3 || memcmp(order->data, "big", 3) != 0,
+             CN_EUNSUPPORTED,
              "%s: written on a big-endian machine; load it with PyTorch and torch.save it on this one", path);
     bool script = find_entry(a, "constants.pkl", "", 0) != NULL;
     const uint8_t *data;

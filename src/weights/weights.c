@@ -63,7 +63,8 @@ done:
     return st;
 }
 
-cn_status weights_add(cn_weights *w, const char *name, size_t length, cn_tensor *t, const char *what, cn_error *err)
+cn_status weights_add(cn_weights *w, const char *name, size_t length, cn_tensor *t, const char *what,
+                      cn_error *err)
 {
     cn_status st = CN_OK;
     static const char prefix[] = "module.";
@@ -73,8 +74,8 @@ cn_status weights_add(cn_weights *w, const char *name, size_t length, cn_tensor 
     }
     CN_CHECK(length > 0 && json_clean_text(name, length), CN_EFORMAT,
              "%s: a tensor's name is empty, or holds control characters or malformed UTF-8", what);
-    CN_CHECK(length <= CN_MAX_TENSOR_NAME, CN_ELIMIT, "%s: a tensor's name has %zu bytes, more than %d", what, length,
-             CN_MAX_TENSOR_NAME);
+    CN_CHECK(length <= CN_MAX_TENSOR_NAME, CN_ELIMIT, "%s: a tensor's name has %zu bytes, more than %d", what,
+             length, CN_MAX_TENSOR_NAME);
     CN_CHECK(w->count < CN_MAX_TENSORS, CN_ELIMIT, "%s: more than %d tensors", what, CN_MAX_TENSORS);
     if (w->count == w->room) {
         size_t room = w->room ? 2 * w->room : 64;
@@ -105,8 +106,8 @@ cn_status weights_index(cn_weights *w, cn_error *err)
         w->by_name[i] = &w->tensors[i];
     qsort(w->by_name, w->count, sizeof *w->by_name, compare_names);
     for (size_t i = 1; i < w->count; i++)
-        CN_CHECK(strcmp(w->by_name[i - 1]->name, w->by_name[i]->name) != 0, CN_EFORMAT, "%s: two tensors are named %s",
-                 w->path, w->by_name[i]->name);
+        CN_CHECK(strcmp(w->by_name[i - 1]->name, w->by_name[i]->name) != 0, CN_EFORMAT,
+                 "%s: two tensors are named %s", w->path, w->by_name[i]->name);
 done:
     return st;
 }
@@ -139,11 +140,13 @@ cn_status weights_read_file(cn_weights *w, const char *path, cn_error *err)
         CN_TRY(safetensors_read(w, map, path, err));
     else if (map->size > 262 && memcmp(map->data + 257, "ustar", 5) == 0)
         CN_CHECK(false, CN_EUNSUPPORTED,
-                 "%s: a tar file (PyTorch before 0.2?); load it with a PyTorch of that time and torch.save it again", path);
+                 "%s: a tar file (PyTorch before 0.2?); load it with a PyTorch of that time and torch.save "
+                 "it again",
+                 path);
     else
         CN_CHECK(false, CN_EFORMAT,
-                 "%s: neither safetensors nor a PyTorch file (it starts with the bytes %02x %02x %02x %02x)", path,
-                 map->data[0], map->size > 1 ? map->data[1] : 0, map->size > 2 ? map->data[2] : 0,
+                 "%s: neither safetensors nor a PyTorch file (it starts with the bytes %02x %02x %02x %02x)",
+                 path, map->data[0], map->size > 1 ? map->data[1] : 0, map->size > 2 ? map->data[2] : 0,
                  map->size > 3 ? map->data[3] : 0);
 done:
     return st;

@@ -113,7 +113,8 @@ static void rows_are_appended_and_counted(void **state)
     float data[15];
     for (int i = 0; i < 15; i++)
         data[i] = fixture(i);
-    assert_int_equal(cn_npy_writer_open(&w, in(&f, "a.npy"), CN_DTYPE_F32, 2, (int64_t[]){3, 5}, &err), CN_OK);
+    assert_int_equal(cn_npy_writer_open(&w, in(&f, "a.npy"), CN_DTYPE_F32, 2, (int64_t[]){3, 5}, &err),
+                     CN_OK);
     assert_int_equal(cn_npy_writer_rows(w, data, 1, &err), CN_OK);
     assert_int_equal(cn_npy_writer_rows(w, data, 3, &err), CN_EINVAL); /* two are left */
     cn_error_clear(&err);
@@ -122,7 +123,8 @@ static void rows_are_appended_and_counted(void **state)
     cn_arrays *a = open_arrays(in(&f, "a.npy"));
     check_grid(cn_arrays_at(a, 0));
     cn_arrays_close(a);
-    assert_int_equal(cn_npy_writer_open(&w, in(&f, "b.npy"), CN_DTYPE_F32, 2, (int64_t[]){3, 5}, &err), CN_OK);
+    assert_int_equal(cn_npy_writer_open(&w, in(&f, "b.npy"), CN_DTYPE_F32, 2, (int64_t[]){3, 5}, &err),
+                     CN_OK);
     assert_int_equal(cn_npy_writer_rows(w, data, 2, &err), CN_OK);
     assert_int_equal(cn_npy_writer_finish(w, &err), CN_EINVAL); /* one is missing: no file */
     assert_non_null(strstr(err.text, "b.npy: 1 rows are missing"));
@@ -144,7 +146,8 @@ static void npz_comes_back(void **state)
     for (int i = 0; i < 15; i++)
         grid[i] = fixture(i);
     assert_int_equal(cn_npz_writer_open(&w, in(&f, "a.npz"), &err), CN_OK);
-    assert_int_equal(cn_npz_writer_add(w, "visual.layer4", CN_DTYPE_F32, 2, (int64_t[]){3, 5}, grid, &err), CN_OK);
+    assert_int_equal(cn_npz_writer_add(w, "visual.layer4", CN_DTYPE_F32, 2, (int64_t[]){3, 5}, grid, &err),
+                     CN_OK);
     assert_int_equal(cn_npz_writer_add(w, "ids", CN_DTYPE_I64, 1, (int64_t[]){3}, ids, &err), CN_OK);
     assert_int_equal(cn_npz_writer_add(w, "ids", CN_DTYPE_I64, 1, (int64_t[]){3}, ids, &err), CN_EINVAL);
     cn_error_clear(&err);
@@ -235,7 +238,8 @@ static void impossible_arrays_are_not_written(void **state)
     assert_non_null(strstr(err.text, "numpy has no type bf16"));
     assert_int_equal(cn_npy_write(in(&f, "a"), CN_DTYPE_F32, 9, (int64_t[9]){0}, &x, NULL), CN_EINVAL);
     assert_int_equal(cn_npy_write(in(&f, "a"), CN_DTYPE_F32, 1, (int64_t[]){-1}, &x, NULL), CN_EINVAL);
-    assert_int_equal(cn_npy_write(in(&f, "a"), CN_DTYPE_F32, 2, (int64_t[]){INT64_MAX, 8}, &x, NULL), CN_EINVAL);
+    assert_int_equal(cn_npy_write(in(&f, "a"), CN_DTYPE_F32, 2, (int64_t[]){INT64_MAX, 8}, &x, NULL),
+                     CN_EINVAL);
     cn_error_clear(&err);
     assert_int_equal(cn_npy_write("/dev/full", CN_DTYPE_F32, 0, NULL, &x, &err), CN_EIO);
     assert_non_null(strstr(err.text, "/dev/full: cannot be written: No space left on device"));

@@ -21,8 +21,22 @@ static void valid_texts_are_skipped(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "{}", "[]", " [ ] ", "null", "true", "false", "0", "-0", "12.5e-3", "1E+9", "\"\"", "\"\\u00e9\\n\\/\"",
-        "{\"a\":[1,{\"b\":null}],\"c\":{}}", "[[],[[]],{}]", "\"\xc3\xa9\xe2\x98\x83\xf0\x9f\x98\x80\"", "\"\\ud83d\\ude00\"",
+        "{}",
+        "[]",
+        " [ ] ",
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "12.5e-3",
+        "1E+9",
+        "\"\"",
+        "\"\\u00e9\\n\\/\"",
+        "{\"a\":[1,{\"b\":null}],\"c\":{}}",
+        "[[],[[]],{}]",
+        "\"\xc3\xa9\xe2\x98\x83\xf0\x9f\x98\x80\"",
+        "\"\\ud83d\\ude00\"",
         "\t\r\n[1 , 2]\n",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -36,10 +50,53 @@ static void invalid_texts_are_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "", " ", "{", "[", "}", "]", "[1", "[1,]", "[,1]", "{,}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{\"a\" 1}",
-        "{1:2}", "{\"a\":1 \"b\":2}", "[1 2]", "[1]]", "1 2", "01", "-", "+1", ".5", "1.", "1e", "1e+", "nul", "True",
-        "nan", "\"", "\"a", "\"\\x\"", "\"\\u12\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\u0000\"", "\"\n\"", "\"\x80\"",
-        "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xe2\x98\"", "\"\xff\"", "[}", "{]", "// x", "'a'",
+        "",
+        " ",
+        "{",
+        "[",
+        "}",
+        "]",
+        "[1",
+        "[1,]",
+        "[,1]",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{\"a\" 1}",
+        "{1:2}",
+        "{\"a\":1 \"b\":2}",
+        "[1 2]",
+        "[1]]",
+        "1 2",
+        "01",
+        "-",
+        "+1",
+        ".5",
+        "1.",
+        "1e",
+        "1e+",
+        "nul",
+        "True",
+        "nan",
+        "\"",
+        "\"a",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\ud83d\"",
+        "\"\\ude00\"",
+        "\"\\u0000\"",
+        "\"\n\"",
+        "\"\x80\"",
+        "\"\xc0\xaf\"",
+        "\"\xed\xa0\x80\"",
+        "\"\xf4\x90\x80\x80\"",
+        "\"\xe2\x98\"",
+        "\"\xff\"",
+        "[}",
+        "{]",
+        "// x",
+        "'a'",
     };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         cn_error err = {0};
@@ -65,7 +122,8 @@ static void depth_is_limited(void **state)
 static void members_are_read_in_order(void **state)
 {
     (void)state;
-    const char *text = "{\"n\": -12, \"s\": \"\\u00fc\\ud83d\\ude00\\\"\", \"skip\": [[{}]], \"a\": [1, 2, 3]}";
+    const char *text =
+        "{\"n\": -12, \"s\": \"\\u00fc\\ud83d\\ude00\\\"\", \"skip\": [[{}]], \"a\": [1, 2, 3]}";
     json j;
     bool more;
     char key[8], value[16];
@@ -145,9 +203,9 @@ static void names_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(valid_texts_are_skipped),      cmocka_unit_test(invalid_texts_are_refused),
-        cmocka_unit_test(depth_is_limited),             cmocka_unit_test(members_are_read_in_order),
-        cmocka_unit_test(integers_keep_64_bits),        cmocka_unit_test(long_strings_meet_their_limit),
+        cmocka_unit_test(valid_texts_are_skipped), cmocka_unit_test(invalid_texts_are_refused),
+        cmocka_unit_test(depth_is_limited),        cmocka_unit_test(members_are_read_in_order),
+        cmocka_unit_test(integers_keep_64_bits),   cmocka_unit_test(long_strings_meet_their_limit),
         cmocka_unit_test(names_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

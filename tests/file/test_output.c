@@ -126,7 +126,8 @@ static void full_disk_leaves_nothing_behind(void **state)
         setrlimit(RLIMIT_FSIZE, &limit);
         cn_error err = {0}, again = {0};
         output *o;
-        if (output_open(&o, in(&f, "old"), &err) != CN_OK || output_write(o, bytes, sizeof bytes, &err) != CN_EIO ||
+        if (output_open(&o, in(&f, "old"), &err) != CN_OK ||
+            output_write(o, bytes, sizeof bytes, &err) != CN_EIO ||
             !strstr(err.text, "old: cannot be written: File too large"))
             _exit(1);
         if (output_write(o, "x", 1, NULL) != CN_EIO || output_commit(o, &again) != CN_EIO ||

@@ -76,8 +76,8 @@ static void zip64_counts_are_read(void **state)
     uint8_t *bytes = calloc(1, room);
     assert_non_null(bytes);
 #define PUT16(v) (bytes[fill] = (uint8_t)(v), bytes[fill + 1] = (uint8_t)((v) >> 8), fill += 2)
-#define PUT32(v) (PUT16((uint32_t)(v) & 0xffff), PUT16((uint32_t)(v) >> 16))
-#define PUT64(v) (PUT32((uint64_t)(v) & 0xffffffff), PUT32((uint64_t)(v) >> 32))
+#define PUT32(v) (PUT16((uint32_t)(v)&0xffff), PUT16((uint32_t)(v) >> 16))
+#define PUT64(v) (PUT32((uint64_t)(v)&0xffffffff), PUT32((uint64_t)(v) >> 32))
     for (size_t i = 0; i < count; i++) {
         PUT32(0x04034b50);
         fill += 22;
@@ -212,7 +212,8 @@ static void what_is_no_zip_is_told(void **state)
     cn_error err = {0};
     zip *z;
     assert_false(zip_probe((const uint8_t *)"PK", 2));
-    assert_int_equal(zip_open(&z, (const uint8_t *)"PK\3\4 but nothing more at all", 29, "x", &err), CN_EFORMAT);
+    assert_int_equal(zip_open(&z, (const uint8_t *)"PK\3\4 but nothing more at all", 29, "x", &err),
+                     CN_EFORMAT);
     assert_null(z);
     assert_non_null(strstr(err.text, "truncated?"));
 }

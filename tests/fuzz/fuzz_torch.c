@@ -38,7 +38,8 @@ static void run_pickle(const uint8_t *data, size_t size, bool script)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size >= 2 && (data[0] == 'P' || (data[0] == 0x80 && size >= 4 && (data[2] == 0x8a || data[2] == 0x95))))
+    if (size >= 2 &&
+        (data[0] == 'P' || (data[0] == 0x80 && size >= 4 && (data[2] == 0x8a || data[2] == 0x95))))
         open_and_read(data, size);
     run_pickle(data, size, false);
     run_pickle(data, size, true);

@@ -27,7 +27,8 @@ static inline int memory_file(const uint8_t *data, size_t size, char path[64])
 /* Reading takes a buffer of exactly count floats, so that the sanitizer sees every step too far. */
 static inline void read_tensor(const cn_tensor *t)
 {
-    if (t->count < 0 || t->ndim < 0 || t->ndim > CN_MAX_TENSOR_DIMS || !t->name || cn_dtype_size(t->dtype) == 0)
+    if (t->count < 0 || t->ndim < 0 || t->ndim > CN_MAX_TENSOR_DIMS || !t->name ||
+        cn_dtype_size(t->dtype) == 0)
         abort();
     if (t->count > 1 << 22)
         return;

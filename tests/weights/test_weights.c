@@ -61,9 +61,9 @@ static void formats_are_named(void **state)
 static void fingerprint_is_the_same_in_every_container(void **state)
 {
     (void)state;
-    static const char *const same[] = {FIXTURE("good/both"), FIXTURE("good/hf_bin"), FIXTURE("good/hf_bin_shards"),
-                                       FIXTURE("good/hf_shards"), FIXTURE("good/open_clip"),
-                                       FIXTURE("good/open_clip_bin")};
+    static const char *const same[] = {FIXTURE("good/both"),          FIXTURE("good/hf_bin"),
+                                       FIXTURE("good/hf_bin_shards"), FIXTURE("good/hf_shards"),
+                                       FIXTURE("good/open_clip"),     FIXTURE("good/open_clip_bin")};
     cn_error err = {0};
     char first[65], hex[65];
     for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
@@ -86,7 +86,8 @@ static void fingerprint_does_not_depend_on_strides(void **state)
     (void)state;
     cn_error err = {0};
     char a[65], b[65];
-    cn_weights *zip = open_weights(FIXTURE("good/views.pt")), *legacy = open_weights(FIXTURE("good/legacy.pt"));
+    cn_weights *zip = open_weights(FIXTURE("good/views.pt")),
+               *legacy = open_weights(FIXTURE("good/legacy.pt"));
     assert_int_equal(cn_weights_fingerprint(zip, a, &err), CN_OK);
     assert_int_equal(cn_weights_fingerprint(legacy, b, &err), CN_OK);
     assert_string_equal(a, b);
@@ -209,7 +210,8 @@ static void check_linear(const char *path, const char *weight, const char *bias,
 static void training_checkpoint_gives_the_model_alone(void **state)
 {
     (void)state;
-    check_linear(FIXTURE("good/checkpoint.pt"), "weight", "bias", 2); /* "module." is gone, so is the optimizer */
+    check_linear(FIXTURE("good/checkpoint.pt"), "weight", "bias",
+                 2); /* "module." is gone, so is the optimizer */
     check_linear(FIXTURE("good/parameters.pt"), "weight", "bias", 2);
 }
 
@@ -240,8 +242,15 @@ static void safetensors_reads_every_dtype(void **state)
     static const struct {
         const char *name;
         cn_dtype dtype;
-    } floats[] = {{"f32", CN_DTYPE_F32}, {"f16", CN_DTYPE_F16}, {"bf16", CN_DTYPE_BF16}, {"f64", CN_DTYPE_F64}},
-      integers[] = {{"i64", CN_DTYPE_I64}, {"i32", CN_DTYPE_I32}, {"i16", CN_DTYPE_I16}, {"i8", CN_DTYPE_I8}, {"u8", CN_DTYPE_U8}};
+    } floats[] = {{"f32", CN_DTYPE_F32},
+                  {"f16", CN_DTYPE_F16},
+                  {"bf16", CN_DTYPE_BF16},
+                  {"f64", CN_DTYPE_F64}},
+      integers[] = {{"i64", CN_DTYPE_I64},
+                    {"i32", CN_DTYPE_I32},
+                    {"i16", CN_DTYPE_I16},
+                    {"i8", CN_DTYPE_I8},
+                    {"u8", CN_DTYPE_U8}};
     float n[21];
     for (size_t k = 0; k < 4; k++) {
         const cn_tensor *t = need(w, floats[k].name);

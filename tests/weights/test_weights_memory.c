@@ -29,9 +29,9 @@ static void every_reader_survives_failing_allocations(void **state)
 {
     (void)state;
     static const char *const paths[] = {
-        FIXTURE("good/views.pt"),     FIXTURE("good/legacy.pt"),    FIXTURE("good/script.pt"),
+        FIXTURE("good/views.pt"),     FIXTURE("good/legacy.pt"),     FIXTURE("good/script.pt"),
         FIXTURE("good/protocol4.pt"), FIXTURE("good/checkpoint.pt"), FIXTURE("good/dtypes.safetensors"),
-        FIXTURE("good/hf_shards"),    FIXTURE("good/hf_bin"),       FIXTURE("good/hf_bin_shards"),
+        FIXTURE("good/hf_shards"),    FIXTURE("good/hf_bin"),        FIXTURE("good/hf_bin_shards"),
         FIXTURE("good/open_clip"),    FIXTURE("good/open_clip_bin"),
     };
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
