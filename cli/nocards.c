@@ -6,6 +6,12 @@
         (void)s, (void)u, (void)n, (void)o, (void)p, (void)e;                                                          \
         return CN_EUNSUPPORTED;                                                                                        \
     }
+#ifdef NO_html
 STUB(cn_card_write_html)
+#endif
+#ifdef NO_png
 STUB(cn_card_write_png)
+#endif
+#ifdef NO_pngs
 STUB(cn_card_write_pngs)
+#endif
