@@ -7,6 +7,7 @@
 #include "report.h"
 #include "texts.h"
 
+#include <assert.h>
 #include <clipneuron/array.h>
 #include <errno.h>
 #include <math.h>
@@ -202,6 +203,7 @@ static void csv_lines(struct job *job, const struct column *c, const char *input
     const cn_site *site = c->selection.site;
     size_t count = selection_count(&c->selection);
     size_t positions = job->how == REDUCE_NONE ? (size_t)site->positions : 1;
+    assert(values && (where || job->how == REDUCE_NONE || job->how == REDUCE_MEAN));
     for (size_t k = 0; k < count; k++) {
         for (size_t p = 0; p < positions; p++) {
             csv_field(out, input);
@@ -492,8 +494,8 @@ const struct command command_activations = {
         "  argmax     (n, units, 2) int32: row and column of the maximum on the\n"
         "             site's grid; for tokens their number and 0\n"
         "  none       (n, C, H, W) for maps, (n, L, D) for tokens, (n, D) for vectors\n\n"
-        "A .npz has, for each SITE as it was written, SITE.mean; or SITE.max and SITE.position; or SITE.argmax's "
-        "SITE.position alone; or SITE for full maps. CSV has a line for every input and unit: input, site, unit, y, x, "
+        "A .npz has, for each SITE as it was written, SITE.mean for mean, SITE.max and SITE.position for max, "
+        "SITE.position for argmax, and SITE for full maps. CSV has a line for every input and unit: input, site, unit, y, x, "
         "value, with y and x empty for means.\n\n"
         "The mean and maximum of tokens are over all tokens of an image, class token included, and over the tokens of "
         "a text up to its end mark.\n\n" IMAGES_HELP

@@ -146,7 +146,7 @@ static int run(int argc, char **argv)
         json_begin(&j, stdout);
         code = EXIT_DONE;
         for (size_t i = 0; i < a.names.count && code == EXIT_DONE; i++) {
-            cn_pull_result result;
+            cn_pull_result result = {0};
             code = pull(&a, a.names.items[i], &result);
             if (code == EXIT_DONE) {
                 if (a.json && i == 0)

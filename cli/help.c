@@ -87,7 +87,7 @@ void help_command(const struct command *c, FILE *out)
     heading(out, "EXAMPLES");
     for (const char *line = c->examples; *line;) {
         int length = (int)strcspn(line, "\n");
-        fprintf(out, length ? "%*s%.*s\n" : "%*s%.*s\n", length ? INDENT : 0, "", length, line);
+        fprintf(out, "%*s%.*s\n", length ? INDENT : 0, "", length, line);
         line += length + (line[length] == '\n');
     }
     fputc('\n', out);

@@ -184,7 +184,8 @@ cn_status clip_params_list(clip_checkpoint *c, cn_error *err)
         cn_free(l.items);
         return l.st;
     }
-    qsort(l.items, l.n, sizeof *l.items, by_name);
+    if (l.n)
+        qsort(l.items, l.n, sizeof *l.items, by_name);
 
     m->parameters = m->image_parameters = m->text_parameters = 0;
     for (size_t i = 0; i < l.n; i++) {

@@ -211,7 +211,7 @@ static bool last_block_rule(const site_set *s, const char *name, char *out)
 static size_t try_prefixes(const site_set *s, const char *name)
 {
     static const char *const prefixes[] = {"", "visual.", "visual.transformer.", "transformer."};
-    char full[NAME_ROOM], other[NAME_ROOM];
+    char full[NAME_ROOM] = "", other[NAME_ROOM] = "";
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         if (!append(full, prefixes[i], name))
             continue;
@@ -229,7 +229,7 @@ static size_t search(const site_set *s, const char *wanted);
 /* "pre:X": what goes into the ReLU (or GELU) whose output X is. */
 static size_t search_before(const site_set *s, const char *wanted)
 {
-    char name[NAME_ROOM];
+    char name[NAME_ROOM] = "";
     size_t at = search(s, wanted);
     if (at == NOT_FOUND || !append(name, s->names[at], ""))
         return NOT_FOUND;
@@ -268,7 +268,7 @@ static size_t search(const site_set *s, const char *wanted)
     if (!strncmp(wanted, "pre:", 4))
         return strncmp(wanted + 4, "pre:", 4) != 0 ? search_before(s, wanted + 4) : NOT_FOUND;
 
-    char name[NAME_ROOM], other[NAME_ROOM];
+    char name[NAME_ROOM] = "", other[NAME_ROOM] = "";
     size_t n = strlen(wanted);
     for (size_t i = 0; i <= n; i++)
         name[i] = fold(wanted[i]);

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/memory.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -146,6 +147,7 @@ static cn_status resample_quads(const uint8_t *rgb, int width, int height, const
     ring = cn_calloc((size_t)qy.most, block_bytes); /* zeroed: kernels read a little past what is written */
     blocks = cn_reallocarray(NULL, (size_t)qy.most, sizeof *blocks);
     CN_CHECK(scratch && ring && blocks, CN_ENOMEM, "out of memory for the resize of %d columns", x->count);
+    assert(qy.most > 0); /* every output row has a block */
     int next = qy.first[0]; /* the first block not filtered yet */
     for (int i = 0; i < y->count; i++) {
         const int first = qy.first[i], end = first + qy.quads[i];

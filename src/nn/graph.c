@@ -268,6 +268,7 @@ double nn_node_flops(const nn_graph *g, int node)
     const nn_shape *o = &n->shape;
     const nn_shape *i = n->in[0] >= 0 ? &g->node[n->in[0]].shape : NULL;
     double positions = (double)(o->h * o->w);
+    assert(i || n->op == NN_PIXELS || n->op == NN_TOKENS);
     switch (n->op) {
     case NN_CONV:
         return 2.0 * (double)n->kernel * n->kernel * (double)i->c * (double)o->c * positions;

@@ -37,7 +37,7 @@ void position_forward_ref(const nn_ref_args *a)
 int64_t nn_selected_token(const nn_node *node, const int32_t *row, int64_t length)
 {
     int64_t best = 0;
-    if (node->select_end)
+    if (node->select_end && row)
         for (int64_t i = 1; i < length; i++)
             if (row[i] > row[best])
                 best = i;

@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -579,6 +580,7 @@ static void run_select(const nn_program *p, const work *w, const char *x, char *
     const nn_node *node = &p->graph->node[w->step.head];
     const nn_shape *in = &p->graph->node[node->in[0]].shape;
     const size_t row = (size_t)in->c * nn_dtype_size(p->dtype);
+    assert(x && y);
     for (int64_t n = 0; n < p->batch; n++) {
         const int64_t token = nn_selected_token(node, p->tokens ? p->tokens + n * in->h : NULL, in->h);
         memcpy(y + (size_t)n * row, x + (size_t)(n * in->h + token) * row, row);

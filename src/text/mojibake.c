@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "text/clean.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define ROUNDS_MAX 64 /* mojibake of mojibake ...: each round at least halves real text */
@@ -61,6 +62,7 @@ static int page_byte(const mojibake_page *page, uint32_t c)
 
 static bool page_encode(const mojibake_page *page, bench *b, const runes *text)
 {
+    assert(b->bytes); /* the bench was made for texts of this length */
     for (size_t i = 0; i < text->count; i++) {
         int byte = page_byte(page, text->at[i]);
         if (byte < 0)
