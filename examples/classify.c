@@ -42,7 +42,7 @@ static float *embed_picture(const cn_model *model, const char *path, cn_error *e
     must(cn_image_load(&image, path, NULL, err), err);
     must(cn_image_preprocess(image, info->resolution, rgb, err), err); /* resize and centre crop */
     cn_image_free(image);
-    cn_pixels_normalise(rgb, 1, info->resolution, NULL, NULL, pixels); /* (1, 3, side, side) */
+    cn_pixels_normalise(rgb, 1, info->resolution, info->mean, info->std, pixels); /* (1, 3, side, side) */
 
     cn_runner *runner;
     must(cn_runner_create(&runner, model,

@@ -16,7 +16,8 @@ enum { BATCH = 4 };
 static cn_status show_unit(const cn_model *model, const cn_site *site, int64_t unit, char **paths, int n,
                            cn_error *err)
 {
-    int side = cn_model_get_info(model)->resolution;
+    const cn_model_info *info = cn_model_get_info(model);
+    int side = info->resolution;
     size_t bytes = (size_t)side * (size_t)side * 3;
     uint8_t *rgb = malloc(bytes * BATCH);
     float *pixels = malloc(bytes * BATCH * sizeof *pixels);
@@ -38,7 +39,7 @@ static cn_status show_unit(const cn_model *model, const cn_site *site, int64_t u
         }
         if (st != CN_OK)
             break;
-        cn_pixels_normalise(rgb, (size_t)count, side, NULL, NULL, pixels);
+        cn_pixels_normalise(rgb, (size_t)count, side, info->mean, info->std, pixels);
         st = cn_runner_images(runner, pixels, count, err);
         for (int i = 0; st == CN_OK && i < count; i++) {
             /* (n, C, H, W): the unit's map is one stretch of H*W floats. For tokens (n, L, D) it is a column. */

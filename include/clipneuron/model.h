@@ -45,6 +45,7 @@ typedef struct cn_model_info {
     double image_flops;            /* multiply-adds x 2 of one image */
     double text_flops;             /* of one text of full context length */
     int resolution;                /* px */
+    float mean[3], std[3];         /* of RGB pixels in 0..1, for cn_pixels_normalise: CLIP's unless the config says otherwise */
     int patch;                     /* px; 0 for a ResNet */
     int image_width, image_heads;  /* ResNet: width of the stem's end; ViT: model width */
     int blocks[4];                 /* ResNet: blocks a stage; ViT: blocks[0] layers */

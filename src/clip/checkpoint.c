@@ -144,6 +144,8 @@ static cn_status choose(clip_checkpoint *c, const cn_model_options *opt, cn_erro
     cn_model_info *m = &c->info;
     clip_config config;
     CN_TRY(clip_config_parse(&config, cn_weights_config(c->weights), path_of(c), err));
+    memcpy(m->mean, config.mean, sizeof m->mean);
+    memcpy(m->std, config.std, sizeof m->std);
 
     cn_gelu image = c->has_image ? config.image_gelu : CN_GELU_AUTO, text = c->has_text ? config.text_gelu : CN_GELU_AUTO;
     m->gelu = image != CN_GELU_AUTO ? image : text;

@@ -14,6 +14,10 @@
 #define OPEN_CLIP_TEXT_HEADS 8
 #define OPEN_CLIP_HEAD_WIDTH 64
 
+/* Of the pixels that OpenAI's models were trained on (clip.py, _transform). */
+static const float openai_mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
+static const float openai_std[3] = {0.26862954f, 0.26130258f, 0.27577711f};
+
 typedef struct reader {
     const char *path, *source;
     cn_error *err;
@@ -65,6 +69,36 @@ static cn_status one_of(const reader *r, const cJSON *object, const char *key, c
     if (strcmp(text, a) != 0 && !(b && !strcmp(text, b)))
         return cn_fail(r->err, CN_EUNSUPPORTED, "%s: %s: %s \"%.40s\" is not CLIP's \"%s\"", r->path, r->source, key, text, a);
     return CN_OK;
+}
+
+/* Three numbers from 0 (above 0 when `positive_only`) to 1. */
+static cn_status channels(const reader *r, const cJSON *object, const char *key, bool positive_only, float out[3])
+{
+    const cJSON *array = member(object, key);
+    if (!array)
+        return CN_OK;
+    bool good = cJSON_IsArray(array) && cJSON_GetArraySize(array) == 3;
+    for (int i = 0; good && i < 3; i++) {
+        const cJSON *item = cJSON_GetArrayItem(array, i);
+        const double v = cJSON_IsNumber(item) ? item->valuedouble : -1;
+        good = v >= 0 && v <= 1 && (v > 0 || !positive_only);
+        out[i] = (float)v;
+    }
+    return good ? CN_OK : cn_fail(r->err, CN_EFORMAT, "%s: %s: %s is not three numbers from 0 to 1", r->path, r->source, key);
+}
+
+/* open_clip's preprocess_cfg: another mean and deviation are taken over; another way to resize is refused,
+ * since the pixels would not be the model's. */
+static cn_status read_preprocess(clip_config *out, const reader *r, const cJSON *preprocess)
+{
+    cn_status st = CN_OK;
+    CN_TRY(channels(r, preprocess, "mean", false, out->mean));
+    CN_TRY(channels(r, preprocess, "std", true, out->std));
+    CN_TRY(one_of(r, preprocess, "interpolation", "bicubic", "random"));
+    CN_TRY(one_of(r, preprocess, "resize_mode", "shortest", NULL));
+    CN_TRY(one_of(r, preprocess, "mode", "RGB", NULL));
+done:
+    return st;
 }
 
 static cn_status hf_tower(const reader *r, const cJSON *tower, cn_gelu *gelu, int *heads)
@@ -137,6 +171,8 @@ cn_status clip_config_parse(clip_config *out, const char *text, const char *path
     const char *end = NULL;
     cJSON *root = NULL;
     memset(out, 0, sizeof *out);
+    memcpy(out->mean, openai_mean, sizeof out->mean);
+    memcpy(out->std, openai_std, sizeof out->std);
     if (!text)
         return CN_OK;
     root = cJSON_ParseWithOpts(text, &end, 1);
@@ -149,6 +185,7 @@ cn_status clip_config_parse(clip_config *out, const char *text, const char *path
     reader r = {path, model ? "open_clip_config.json" : "config.json", err};
     out->source = r.source;
     CN_TRY(model ? read_open_clip(out, &r, model) : read_hf(out, &r, root));
+    CN_TRY(read_preprocess(out, &r, member(root, "preprocess_cfg")));
 done:
     cJSON_Delete(root);
     return st;

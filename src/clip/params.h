@@ -33,6 +33,7 @@ typedef struct clip_config {
     int image_heads, text_heads;  /* 0: not said */
     int image_heads_default, text_heads_default; /* what the writer of such configs leaves out; 0: none */
     int head_width;               /* open_clip: of the image tower; 0: not said */
+    float mean[3], std[3];        /* of pixels; OpenAI's where the config says nothing */
 } clip_config;
 /* text may be NULL. */
 CN_MUST_CHECK cn_status clip_config_parse(clip_config *out, const char *text, const char *path, cn_error *err);

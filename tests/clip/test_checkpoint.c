@@ -707,6 +707,16 @@ static void expect_choice(checkpoint_file *m, const cn_model_options *opt, cn_ge
     cn_weights_close(w);
 }
 
+static cn_model_info info_of(checkpoint_file *m)
+{
+    cn_weights *w = open_file(m);
+    clip_checkpoint *c = read_ok(w, NULL);
+    const cn_model_info info = c->info;
+    clip_checkpoint_free(c);
+    cn_weights_close(w);
+    return info;
+}
+
 static void hugging_face_config_chooses_activation_and_heads(void **state)
 {
     (void)state;
@@ -769,6 +779,20 @@ static void open_clip_config_chooses_activation_and_heads(void **state)
     expect_choice(m, NULL, CN_GELU_ERF, "open_clip_config.json", 3, 2); /* its models are GELU unless it says */
     config_is(m, "open_clip_config.json", "{\"model_cfg\":{\"quick_gelu\":true,\"vision_cfg\":{},\"text_cfg\":{}}}");
     expect_choice(m, NULL, CN_GELU_QUICK, "open_clip_config.json", 1, 8);
+    cn_model_info found = small_vit(24);
+    config_is(m, "open_clip_config.json",
+              "{\"model_cfg\":{},\"preprocess_cfg\":{\"mean\":[0.5,0.25,0.125],\"std\":[0.5,0.5,1],\"interpolation\":\"bicubic\"}}");
+    found = info_of(m);
+    assert_float_equal(found.mean[2], 0.125, 0);
+    assert_float_equal(found.std[2], 1, 0);
+    config_is(m, "open_clip_config.json", "{\"model_cfg\":{}}");
+    found = info_of(m);
+    assert_float_equal(found.mean[0], 0.48145466, 1e-7);
+    assert_float_equal(found.std[2], 0.27577711, 1e-7);
+    config_is(m, "open_clip_config.json", "{\"model_cfg\":{},\"preprocess_cfg\":{\"std\":[0,1,1]}}");
+    refused_with(m, NULL, CN_EFORMAT, "std is not three numbers");
+    config_is(m, "open_clip_config.json", "{\"model_cfg\":{},\"preprocess_cfg\":{\"interpolation\":\"bilinear\"}}");
+    refused_with(m, NULL, CN_EUNSUPPORTED, "interpolation \"bilinear\"");
     config_is(m, "open_clip_config.json", "{\"model_cfg\":{\"vision_cfg\":{\"pool_type\":\"avg\"}}}");
     refused_with(m, NULL, CN_EUNSUPPORTED, "pool_type \"avg\" is not CLIP's \"tok\"");
     config_is(m, "open_clip_config.json", "{\"model_cfg\":{\"text_cfg\":{\"no_causal_mask\":true}}}");
