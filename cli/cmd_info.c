@@ -11,7 +11,8 @@
 
 struct arguments {
     struct model_arguments model;
-    bool json, sites, tensors, fingerprint;
+    struct run_arguments run;
+    bool json, sites, tensors, fingerprint, memory;
     struct words models;
 };
 
@@ -24,7 +25,10 @@ static const struct option options[] = {
      "List every tensor of the checkpoint: its name, dtype and shape."},
     {0, "fingerprint", OPTION_FLAG, offsetof(struct arguments, fingerprint), NULL,
      "Also print the SHA-256 over all tensors and the choices that change results, which studies keep."},
+    {0, "memory", OPTION_FLAG, offsetof(struct arguments, memory), NULL,
+     "Also print the memory that each tower plans for --batch, --dtype and --threads."},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON."},
+    RUN_OPTIONS(struct arguments, run),
 };
 /* clang-format on */
 
@@ -100,6 +104,38 @@ static void row(const char *name, const char *fmt, ...)
     putchar('\n');
 }
 
+struct memory {
+    cn_runner_memory tower[2];
+    int64_t batch[2];
+};
+
+/* Builds both towers as the other commands would. */
+static int plan_memory(const struct arguments *a, const cn_model *model, struct memory *memory)
+{
+    for (int tower = CN_TOWER_IMAGE; tower <= CN_TOWER_TEXT; tower++) {
+        cn_runner_options o = runner_options(&a->run, (cn_tower)tower, tower == CN_TOWER_IMAGE ? 8 : 32, 65536);
+        cn_runner *runner = NULL;
+        cn_error err = {0};
+        o.embedding = true;
+        cn_status st = cn_runner_create(&runner, model, &o, &err);
+        if (st != CN_OK)
+            return fail_error(&err, st);
+        memory->tower[tower] = cn_runner_get_memory(runner);
+        memory->batch[tower] = o.batch;
+        cn_runner_free(runner);
+    }
+    return EXIT_DONE;
+}
+
+static void print_memory(const struct arguments *a, const struct memory *memory)
+{
+    for (int tower = 0; tower < 2; tower++)
+        row("memory", "%s tower, batch %lld, %s: weights %.1f MB, activations %.1f MB, outputs %.1f MB",
+            tower_names[tower], (long long)memory->batch[tower], dtype_choices[a->run.dtype],
+            (double)memory->tower[tower].weight_bytes / 1e6, (double)memory->tower[tower].activation_bytes / 1e6,
+            (double)memory->tower[tower].output_bytes / 1e6);
+}
+
 static void print_table(const cn_model *model, const char *fingerprint)
 {
     const cn_model_info *info = cn_model_get_info(model);
@@ -121,8 +157,8 @@ static void print_table(const cn_model *model, const char *fingerprint)
     row("gelu", "%s (%s)", gelu_choices[info->gelu], info->gelu_source);
     row("logit scale", "%.4f", (double)info->logit_scale);
     row("input", "%d px, bicubic, centre crop, mean %.4g %.4g %.4g, sd %.4g %.4g %.4g", info->resolution,
-        (double)cn_image_mean[0], (double)cn_image_mean[1], (double)cn_image_mean[2], (double)cn_image_std[0],
-        (double)cn_image_std[1], (double)cn_image_std[2]);
+        (double)info->mean[0], (double)info->mean[1], (double)info->mean[2], (double)info->std[0],
+        (double)info->std[1], (double)info->std[2]);
     row("sites", "%zu; by default %s (%s)", cn_model_site_count(model), site->name,
         shape_text(line, sizeof line, shape, site_shape(site, shape)));
     if (fingerprint)
@@ -209,7 +245,23 @@ static void json_floats(struct json *j, const char *key, const float *values, in
     json_close(j, ']');
 }
 
-static void print_json(const cn_model *model, const struct arguments *a, const char *fingerprint)
+static void json_memory(struct json *j, const struct memory *memory)
+{
+    json_open(j, "memory", '{');
+    for (int tower = 0; tower < 2; tower++) {
+        j->flat = j->depth + 1;
+        json_open(j, tower_names[tower], '{');
+        json_int(j, "batch", memory->batch[tower]);
+        json_int(j, "weight_bytes", (int64_t)memory->tower[tower].weight_bytes);
+        json_int(j, "activation_bytes", (int64_t)memory->tower[tower].activation_bytes);
+        json_int(j, "output_bytes", (int64_t)memory->tower[tower].output_bytes);
+        json_close(j, '}');
+    }
+    json_close(j, '}');
+}
+
+static void print_json(const cn_model *model, const struct arguments *a, const char *fingerprint,
+                       const struct memory *memory)
 {
     const cn_model_info *info = cn_model_get_info(model);
     const cn_weights *weights = cn_model_weights(model);
@@ -232,8 +284,8 @@ static void print_json(const cn_model *model, const struct arguments *a, const c
     json_real(&j, "logit_scale", (double)info->logit_scale);
     json_int(&j, "embedding", info->embedding);
     json_int(&j, "resolution", info->resolution);
-    json_floats(&j, "mean", cn_image_mean, 3);
-    json_floats(&j, "std", cn_image_std, 3);
+    json_floats(&j, "mean", info->mean, 3);
+    json_floats(&j, "std", info->std, 3);
     json_open(&j, "image", '{');
     json_int(&j, "width", info->image_width);
     json_int(&j, "heads", info->image_heads);
@@ -256,6 +308,8 @@ static void print_json(const cn_model *model, const struct arguments *a, const c
     if (fingerprint)
         json_text(&j, "fingerprint", fingerprint);
     json_text(&j, "backend", cn_backend_description());
+    if (a->memory)
+        json_memory(&j, memory);
     if (a->sites)
         json_sites(&j, model);
     if (a->tensors)
@@ -272,6 +326,7 @@ static int run(int argc, char **argv)
         return code;
     cn_model *model = NULL;
     char fingerprint[65];
+    struct memory memory = {0};
     if (a.models.count > 1 || (a.models.count && a.model.model)) {
         code = fail_usage("info", "one model at a time");
     } else {
@@ -285,10 +340,14 @@ static int run(int argc, char **argv)
         if (st != CN_OK)
             code = fail_error(&err, st);
     }
+    if (code == EXIT_DONE && a.memory)
+        code = plan_memory(&a, model, &memory);
     if (code == EXIT_DONE && a.json)
-        print_json(model, &a, a.fingerprint ? fingerprint : NULL);
+        print_json(model, &a, a.fingerprint ? fingerprint : NULL, &memory);
     else if (code == EXIT_DONE) {
         print_table(model, a.fingerprint ? fingerprint : NULL);
+        if (a.memory)
+            print_memory(&a, &memory);
         if (a.sites)
             print_sites(model);
         if (a.tensors)
@@ -302,7 +361,7 @@ static int run(int argc, char **argv)
 const struct command command_info = {
     .name = "info",
     .summary = "what a checkpoint holds: shapes, sites, parameters, work",
-    .synopsis = "info [--model M] [--sites] [--tensors] [--fingerprint] [--json]\ninfo M",
+    .synopsis = "info [--model M] [--sites] [--tensors] [--fingerprint] [--memory] [--json]\ninfo M",
     .description =
         "Opens a checkpoint of any kind that the program reads, checks every tensor that the network needs, and prints "
         "what it found: the architecture, the shapes of both towers, the number of parameters, the floating-point "
@@ -312,6 +371,8 @@ const struct command command_info = {
                 "$ clipneuron info\n\n"
                 "The names of all sites, for --site of the other commands:\n\n"
                 "$ clipneuron info --sites\n\n"
+                "The memory that images in batches of 4 take:\n\n"
+                "$ clipneuron info --memory --batch 4\n\n"
                 "One figure for a script:\n\n"
                 "$ clipneuron info --json | grep '\"embedding\"'",
     .options = options,

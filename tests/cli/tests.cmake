@@ -1,5 +1,5 @@
 # The tests of the program run it, so building one builds it.
-foreach(name test_usage test_progress test_examples test_results)
+foreach(name test_usage test_progress test_examples test_results test_download)
   if(TARGET ${name})
     target_link_libraries(${name} PRIVATE m)
     add_dependencies(${name} program)
