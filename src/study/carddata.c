@@ -4,7 +4,6 @@
 #include "base/check.h"
 #include "base/memory.h"
 
-#include <cairo.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,7 +50,7 @@ double card_height(int64_t count, int64_t most)
 const char *card_number(double value, char text[32])
 {
     double size = fabs(value);
-    int digits = size >= 100 ? 0 : size >= 1 || size < 0.005 ? 1 : 2;
+    int digits = size >= 99.95 ? 0 : size >= 0.995 || size < 0.005 ? 1 : 2;
     char plain[24];
     snprintf(plain, sizeof plain, "%.*f", digits, size);
     bool zero = strspn(plain, "0.") == strlen(plain);
@@ -222,20 +221,18 @@ static double between(const float *weight, int64_t height, int64_t width, double
            fy * ((1 - fx) * weight[y1 * width + x0] + fx * weight[y1 * width + x1]);
 }
 
-cn_status card_mask(const float *weight, int64_t height, int64_t width, void **png, size_t *size, cn_error *err)
+cairo_surface_t *card_mask(const float *weight, int64_t height, int64_t width)
 {
-    cn_status st = CN_OK;
-    bytes b = {0};
     int64_t most = height > width ? height : width, times = most >= 24 ? 1 : (24 + most - 1) / most;
-    int rows = (int)(height * times), columns = (int)(width * times);
-    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, columns, rows);
-    *png = NULL;
-    CN_CHECK(cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS, CN_ENOMEM, "out of memory for a mask");
+    int down = (int)(height * times), across = (int)(width * times);
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, across, down);
+    if (cairo_surface_status(surface) != CAIRO_STATUS_SUCCESS)
+        return surface;
     cairo_surface_flush(surface);
     unsigned char *pixels = cairo_image_surface_get_data(surface);
     int stride = cairo_image_surface_get_stride(surface);
-    for (int y = 0; y < rows; y++)
-        for (int x = 0; x < columns; x++) {
+    for (int y = 0; y < down; y++)
+        for (int x = 0; x < across; x++) {
             double w = between(weight, height, width, (y + 0.5) / (double)times, (x + 0.5) / (double)times);
             double shade = fmin(1, 1.35 * (1 - w)); /* a quarter below the peak it begins to be seen */
             uint32_t alpha = (uint32_t)lround(122 * shade * shade) / 4 * 4; /* few values: a small file */
@@ -243,6 +240,16 @@ cn_status card_mask(const float *weight, int64_t height, int64_t width, void **p
             memcpy(pixels + (size_t)y * (size_t)stride + 4 * (size_t)x, &argb, sizeof argb);
         }
     cairo_surface_mark_dirty(surface);
+    return surface;
+}
+
+cn_status card_mask_png(const float *weight, int64_t height, int64_t width, void **png, size_t *size, cn_error *err)
+{
+    cn_status st = CN_OK;
+    bytes b = {0};
+    cairo_surface_t *surface = card_mask(weight, height, width);
+    *png = NULL;
+    *size = 0;
     CN_CHECK(cairo_surface_write_to_png_stream(surface, append, &b) == CAIRO_STATUS_SUCCESS, CN_ENOMEM,
              "out of memory for a mask");
     *png = b.data, b.data = NULL;

@@ -5,6 +5,8 @@
 
 #include "clipneuron/card.h"
 
+#include <cairo.h>
+
 #include <stdbool.h>
 
 #define CARD_BINS 60 /* of the histogram, at most */
@@ -50,7 +52,10 @@ const char *card_share(double share, char text[32]);
  * nothing to mark (no map, a single cell, or no value on that side of zero). */
 bool card_region(const cn_example *e, const cn_study_site *site, int sign, float *weight, bool *inside);
 
-/* A transparent PNG that darkens what does not respond, about 24 px wide; *png is freed with cn_free. */
-cn_status card_mask(const float *weight, int64_t height, int64_t width, void **png, size_t *size, cn_error *err);
+/* A transparent picture, about 24 px wide, that darkens what does not respond; owned by the caller,
+ * in an error state when out of memory. */
+cairo_surface_t *card_mask(const float *weight, int64_t height, int64_t width);
+/* The same as a PNG; *png is freed with cn_free. */
+cn_status card_mask_png(const float *weight, int64_t height, int64_t width, void **png, size_t *size, cn_error *err);
 
 #endif

@@ -64,7 +64,7 @@ static void mark_region(html *h, const cn_example *e, const cn_study_site *s, in
     if (!weight || !inside) {
         h->status = h->status == CN_OK ? cn_fail(h->err, CN_ENOMEM, "out of memory for a map") : h->status;
     } else if (card_region(e, s, sign, weight, inside)) {
-        cn_status st = card_mask(weight, s->height, s->width, &png, &size, h->err);
+        cn_status st = card_mask_png(weight, s->height, s->width, &png, &size, h->err);
         if (st != CN_OK && h->status == CN_OK)
             h->status = st;
         open_mark(h, s);
@@ -186,7 +186,8 @@ static void bars(html *h, const char *caption, const cn_group *g, size_t n, cons
         high = low + 1;
     html_raw(h, "<table class=\"bars\"><caption class=\"unseen\">");
     html_raw(h, caption);
-    html_raw(h, ": name, bar, mean in sd units, number of pictures</caption><tbody>\n");
+    html_raw(h, ": name, bar, mean in sd units, number of pictures</caption><colgroup><col class=\"c1\"><col><col class=\"c3\">"
+                "<col class=\"c4\"></colgroup><tbody>\n");
     for (size_t i = 0; i < n; i++)
         bar_row(h, &g[i], strcmp(g[i].name, own) == 0, low, high);
     html_raw(h, "</tbody></table>\n");
