@@ -60,6 +60,12 @@ int texts_run(const cn_model *model, cn_runner_options options, const char *cons
     cn_status st = cn_tokenizer_create(&tokenizer, &err);
     for (size_t i = 0; i < n && st == CN_OK; i++)
         st = cn_tokenizer_row(tokenizer, texts[i], context, truncate, all + i * context, &used[i], &err);
+    if (options.n_sites == 0) { /* an embedding needs no token behind the end mark: most texts are short */
+        options.text_length = 2;
+        for (size_t i = 0; i < n; i++)
+            if ((int64_t)used[i] > options.text_length)
+                options.text_length = (int64_t)used[i];
+    }
     if (st == CN_OK)
         st = cn_runner_create(&runner, model, &options, &err);
     if (st != CN_OK)
