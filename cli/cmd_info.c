@@ -4,7 +4,6 @@
 #include "models.h"
 #include "report.h"
 
-#include <clipneuron/image.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
