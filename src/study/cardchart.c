@@ -5,12 +5,10 @@
 #include <math.h>
 #include <stdio.h>
 
-#define WIDTH 1000.0
 #define LEFT 50.0
 #define RIGHT 985.0
 #define TOP 30.0
 #define BOTTOM 170.0
-#define HEIGHT 206.0
 
 static double x_of(const card *c, double sd)
 {
@@ -93,7 +91,7 @@ static void draw_bars(html *h, const card *c)
         html_format(h, "%.2f", tall);
         html_raw(h, "\"><title>");
         char from[32], to[32];
-        html_format(h, "%s to %s sd: %" PRId64, card_number(low, from), card_number(low + width, to), c->counts[i]);
+        html_format(h, "%s to %s sd: %" PRId64, card_number_at(low, width, from), card_number_at(low + width, width, to), c->counts[i]);
         html_raw(h, "</title></rect>");
     }
 }
@@ -121,11 +119,13 @@ static void marks(html *h, const card *c)
 static void peak(html *h, const card *c)
 {
     char number[32], words[64];
+    double bar = BOTTOM - card_height(c->counts[c->bins - 1], c->most) * (BOTTOM - TOP);
+    double above = BOTTOM - card_right_height(c) * (BOTTOM - TOP);
     html_raw(h, "<path class=\"peak\" d=\"");
-    html_format(h, "M%.1f %.1fl-5 -9h10z", RIGHT, BOTTOM - 16);
+    html_format(h, "M%.1f %.1fl-5 -8h10z", RIGHT, bar - 1);
     html_raw(h, "\"/>");
     snprintf(words, sizeof words, "strongest %s", card_number(c->high, number));
-    text(h, RIGHT - 8, BOTTOM - 30, "end", "strong", words);
+    text(h, RIGHT - 8, fmax(above - 8, TOP - 14), "end", "strong", words);
 }
 
 void cardhtml_histogram(html *h, const card *c)

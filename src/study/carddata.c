@@ -31,7 +31,7 @@ done:
 
 void card_title(const cn_study_info *info, char *text, size_t room)
 {
-    snprintf(text, room, "%s: what its neurons respond to in %s", info->model_file, info->collection_name);
+    snprintf(text, room, "%s: what its neurons respond to in \xe2\x80\x9c%s\xe2\x80\x9d", info->model_file, info->collection_name);
 }
 
 double card_step(double span, int steps)
@@ -47,15 +47,33 @@ double card_height(int64_t count, int64_t most)
     return count <= 0 || most <= 0 ? 0 : (log10((double)count) + 0.35) / (log10((double)most) + 0.35);
 }
 
-const char *card_number(double value, char text[32])
+static const char *signed_number(double value, int digits, char text[32])
 {
-    double size = fabs(value);
-    int digits = size >= 99.95 ? 0 : size >= 0.995 || size < 0.005 ? 1 : 2;
     char plain[24];
-    snprintf(plain, sizeof plain, "%.*f", digits, size);
+    snprintf(plain, sizeof plain, "%.*f", digits, fabs(value));
     bool zero = strspn(plain, "0.") == strlen(plain);
     snprintf(text, 32, "%s%s", value < 0 && !zero ? "\xe2\x88\x92" : "", plain);
     return text;
+}
+
+const char *card_number(double value, char text[32])
+{
+    double size = fabs(value);
+    return signed_number(value, size >= 99.95 ? 0 : size >= 0.995 || size < 0.005 ? 1 : 2, text);
+}
+
+const char *card_number_at(double value, double step, char text[32])
+{
+    int digits = step > 0 ? (int)ceil(-log10(step) + 0.3) : 1;
+    return signed_number(value, digits < 1 ? 1 : digits > 6 ? 6 : digits, text);
+}
+
+double card_right_height(const card *c)
+{
+    double tallest = 0;
+    for (size_t i = c->bins - c->bins / 8; i < c->bins; i++)
+        tallest = fmax(tallest, card_height(c->counts[i], c->most));
+    return tallest;
 }
 
 const char *card_share(double share, char text[32])

@@ -32,6 +32,9 @@ typedef struct card {
 cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_options *options, cn_error *err);
 void card_free(card *c);
 
+/* How high the bars under the word "strongest" are, 0..1. */
+double card_right_height(const card *c);
+
 /* Fills in the defaults; CN_EINVAL for what is out of range. */
 cn_status card_options(cn_card_options *out, const cn_card_options *options, cn_error *err);
 
@@ -44,6 +47,8 @@ double card_height(int64_t count, int64_t most);
 double card_step(double span, int steps);
 /* "4.2", "-0.35": at least two significant digits and never "-0.0"; with U+2212 for the minus. */
 const char *card_number(double value, char text[32]);
+/* The same with as many digits as tell apart values that lie `step` from each other. */
+const char *card_number_at(double value, double step, char text[32]);
 /* "4.9%", "<0.1%"; caller's buffer. */
 const char *card_share(double share, char text[32]);
 

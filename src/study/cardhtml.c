@@ -307,9 +307,9 @@ static void buckets(html *h, const card *c)
         char low[32], high[32];
         double width = (c->high - c->low) / n;
         html_raw(h, "<li><p><b>");
-        html_raw(h, card_number(c->low + b * width, low));
+        html_raw(h, card_number_at(c->low + b * width, width, low));
         html_raw(h, " to ");
-        html_raw(h, card_number(c->low + (b + 1) * width, high));
+        html_raw(h, card_number_at(c->low + (b + 1) * width, width, high));
         html_raw(h, "</b>");
         html_count(h, c->bucket_counts[b]);
         html_raw(h, c->bucket_counts[b] == 1 ? " picture" : " pictures");
@@ -389,10 +389,10 @@ static void write_card(html *h, const card *c)
         html_text(h, r->label);
         html_raw(h, "</span><span>");
         media_chips(h, r);
-        if (r->reads && r->media_count > 1)
+        if (r->reads && r->media_count > 1 && r->max > 0)
             html_raw(h, "<span class=\"chip reads\">multimodal: pictures and the written word</span>");
         html_raw(h, "</span>");
-    } else if (*r->word) {
+    } else if (c->n_words && c->words[0].significant) {
         html_raw(h, "<span class=\"label\">");
         html_text(h, r->word);
         html_raw(h, "?</span>");

@@ -401,7 +401,7 @@ static double histogram(painter *d, const card *c, double x, double y, double w)
         line_of_text(d, crosses || mean > x + w / 2 ? mean - 5 : mean + 5, y - 2, 0,
                      (style){11, false, d->p->soft, crosses || mean > x + w / 2 ? RIGHT_ALIGNED : LEFT_ALIGNED}, "mean");
     snprintf(text, sizeof text, "strongest %s", card_number(c->high, number));
-    line_of_text(d, x + w, top + h - 34, 0, (style){11, true, d->p->ink, RIGHT_ALIGNED}, text);
+    line_of_text(d, x + w, fmax(top - 2, top + h - 17 - card_right_height(c) * h), 0, (style){11, true, d->p->ink, RIGHT_ALIGNED}, text);
     return top + h + 38;
 }
 
@@ -413,8 +413,8 @@ static double bucket_columns(painter *d, const card *c, double x, double y, doub
     for (int b = 0; b < n; b++) {
         char low[32], high[32], text[96];
         double left = x + b * column, width = (c->high - c->low) / n;
-        snprintf(text, sizeof text, "%s to %s", card_number(c->low + b * width, low),
-                 card_number(c->low + (b + 1) * width, high));
+        snprintf(text, sizeof text, "%s to %s", card_number_at(c->low + b * width, width, low),
+                 card_number_at(c->low + (b + 1) * width, width, high));
         line_of_text(d, left + 1, y + 2, column - 2, (style){fmin(10, column / 8), true, d->p->ink, CENTRED}, text);
         snprintf(text, sizeof text, "%" PRId64, c->bucket_counts[b]);
         line_of_text(d, left + 1, y + 16, column - 2, (style){fmin(10, column / 8), false, d->p->soft, CENTRED}, text);
@@ -435,8 +435,10 @@ static double title(painter *d, const card *c, double x, double y, double width)
     snprintf(text, sizeof text, "%.300s : %" PRId64, c->site->short_name, r->ref.unit);
     double w = line_of_text(d, x, y, 0.6 * width, (style){20, true, d->p->ink, 0}, text);
     w += 14 + line_of_text(d, x + w + 14, y, 0.5 * (width - w), (style){20, true, d->p->hot, 0},
-                           *r->label ? r->label : r->word);
-    snprintf(text, sizeof text, "%s%.400s", r->reads && r->media_count > 1 ? "multimodal: " : "", r->media);
+                           *r->label                                    ? r->label
+                           : c->n_words && c->words[0].significant ? c->words[0].word
+                                                                   : "");
+    snprintf(text, sizeof text, "%s%.400s", r->reads && r->media_count > 1 && r->max > 0 ? "multimodal: " : "", r->media);
     line_of_text(d, x + w + 14, y + 7, width - w - 14, (style){12, false, d->p->soft, 0}, text);
     y += 32;
     if (r->dead)

@@ -281,7 +281,8 @@ static cn_status run_images(scan *s, cn_error *err)
     CN_TRY(feed_open(&f, &s->list, &options, err));
     while ((item = feed_next(f))) {
         if (item->status == CN_OK) {
-            cn_pixels_normalise(item->rgb, 1, s->source->resolution, NULL, NULL, pixels + (size_t)n * image);
+            cn_pixels_normalise(item->rgb, 1, s->source->resolution, s->source->mean, s->source->std,
+                                pixels + (size_t)n * image);
             batch[n++] = (pending){.index = item->index, .thumbnail = item->thumbnail,
                                    .thumbnail_size = item->thumbnail_size, .thumbnail_type = item->thumbnail_type,
                                    .width = item->width, .height = item->height, .format = item->format};

@@ -79,54 +79,70 @@ done:
     return st;
 }
 
-static cn_status run_texts(source *s, const char *const *texts, size_t n, float *embeddings, bool *known,
-                           bool (*go_on)(void *user, size_t done, size_t total), void *user, cn_error *err)
+/* Tokens of all texts, (n, context); *longest: the most that one of them uses. */
+static cn_status tokenise(const cn_model *model, const char *const *texts, size_t n, size_t context, int32_t *rows,
+                          bool *known, size_t *longest, cn_error *err)
 {
     cn_status st = CN_OK;
-    model_source *m = s->self;
-    cn_runner *runner = NULL;
     cn_tokenizer *tokenizer = NULL;
-    int32_t *rows = NULL;
-    size_t *where = NULL, waiting = 0, unseen_count = 0;
     bool *unseen = NULL;
-    size_t context = (size_t)cn_model_get_info(m->model)->context_length;
-    size_t width = (size_t)s->embedding;
-    cn_runner_options options = {.tower = CN_TOWER_TEXT, .embedding = true, .batch = 32, .threads = m->options.threads,
-                                 .precision = m->options.precision, .backend = m->options.backend};
-    CN_TRY(unseen_tokens(m->model, &unseen, &unseen_count, err));
+    size_t unseen_count = 0, used;
+    *longest = 2;
+    CN_TRY(unseen_tokens(model, &unseen, &unseen_count, err));
     CN_TRY(cn_tokenizer_create(&tokenizer, err));
-    CN_TRY(cn_runner_create(&runner, m->model, &options, err));
-    rows = cn_calloc((size_t)options.batch * context, sizeof *rows);
-    where = cn_calloc((size_t)options.batch, sizeof *where);
-    CN_CHECK(rows && where, CN_ENOMEM, "out of memory for a batch of texts");
-    memset(embeddings, 0, n * width * sizeof *embeddings);
-    for (size_t i = 0; i <= n; i++) {
-        if (i < n) {
-            int32_t *row = rows + waiting * context;
-            size_t used;
-            CN_TRY(cn_tokenizer_row(tokenizer, texts[i], context, true, row, &used, err));
-            known[i] = used > 2;
-            for (size_t k = 1; k + 1 < used; k++)
-                if (row[k] < 0 || (unseen && ((size_t)row[k] >= unseen_count || unseen[row[k]])))
-                    known[i] = false;
-            if (known[i])
-                where[waiting++] = i;
-        }
-        if (waiting == (size_t)options.batch || (i == n && waiting)) {
-            CN_TRY(cn_runner_texts(runner, rows, (int64_t)waiting, err));
-            const float *from = cn_runner_embedding(runner);
-            for (size_t k = 0; k < waiting; k++)
-                memcpy(embeddings + where[k] * width, from + k * width, width * sizeof *from);
-            waiting = 0;
-            CN_CHECK(!go_on || go_on(user, i, n), CN_ECANCELED, "the scan was cancelled");
-        }
+    for (size_t i = 0; i < n; i++) {
+        int32_t *row = rows + i * context;
+        CN_TRY(cn_tokenizer_row(tokenizer, texts[i], context, true, row, &used, err));
+        known[i] = used > 2;
+        for (size_t k = 1; k + 1 < used; k++)
+            if (row[k] < 0 || (unseen && ((size_t)row[k] >= unseen_count || unseen[row[k]])))
+                known[i] = false;
+        if (known[i] && used > *longest)
+            *longest = used;
     }
 done:
     cn_free(unseen);
-    cn_free(where);
+    cn_tokenizer_free(tokenizer);
+    return st;
+}
+
+static cn_status run_texts(source *s, const char *const *texts, size_t n, float *embeddings, bool *known,
+                           bool (*go_on)(void *user, size_t done, size_t total), void *user, cn_error *err)
+{
+    enum { BATCH = 32 };
+    cn_status st = CN_OK;
+    model_source *m = s->self;
+    cn_runner *runner = NULL;
+    int32_t *all = NULL, *rows = NULL;
+    size_t where[BATCH], waiting = 0, longest;
+    size_t context = (size_t)cn_model_get_info(m->model)->context_length, width = (size_t)s->embedding;
+    all = cn_calloc(n, context * sizeof *all);
+    rows = cn_calloc(BATCH, context * sizeof *rows);
+    CN_CHECK(all && rows, CN_ENOMEM, "out of memory for %zu texts", n);
+    CN_TRY(tokenise(m->model, texts, n, context, all, known, &longest, err));
+    cn_runner_options options = {.tower = CN_TOWER_TEXT, .embedding = true, .batch = BATCH,
+                                 .threads = m->options.threads, .precision = m->options.precision,
+                                 .backend = m->options.backend, .text_length = (int64_t)longest};
+    CN_TRY(cn_runner_create(&runner, m->model, &options, err));
+    memset(embeddings, 0, n * width * sizeof *embeddings);
+    for (size_t i = 0; i <= n; i++) {
+        if (i < n && known[i]) {
+            memcpy(rows + waiting * context, all + i * context, context * sizeof *rows);
+            where[waiting++] = i;
+        }
+        if (waiting < BATCH && (i < n || waiting == 0))
+            continue;
+        CN_TRY(cn_runner_texts(runner, rows, (int64_t)waiting, err));
+        const float *from = cn_runner_embedding(runner);
+        for (size_t k = 0; k < waiting; k++)
+            memcpy(embeddings + where[k] * width, from + k * width, width * sizeof *from);
+        waiting = 0;
+        CN_CHECK(!go_on || go_on(user, i < n ? i + 1 : n, n), CN_ECANCELED, "the scan was cancelled");
+    }
+done:
+    cn_free(all);
     cn_free(rows);
     cn_runner_free(runner);
-    cn_tokenizer_free(tokenizer);
     return st;
 }
 
@@ -161,6 +177,8 @@ cn_status source_open_model(source *s, const cn_model *model, const cn_scan_opti
     s->precision = options->precision == CN_PRECISION_BF16 ? "bf16" : "fp32";
     CN_TRY(cn_model_fingerprint(model, s->fingerprint, err));
     s->resolution = info->resolution;
+    s->mean = info->mean;
+    s->std = info->std;
     s->embedding = info->embedding;
     s->batch = options->batch ? options->batch : 32;
     CN_CHECK(options->n_sites <= CN_MAX_STUDY_SITES, CN_ELIMIT, "%zu sites asked for, the limit is %d",

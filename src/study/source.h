@@ -13,6 +13,7 @@ typedef struct source {
     char model_name[64], model_file[256], fingerprint[65], backend[128];
     const char *precision;
     int resolution, embedding; /* px; values (0: no embedding) */
+    const float *mean, *std;   /* of RGB pixels, (3); NULL: CLIP's */
     const cn_site *sites[CN_MAX_STUDY_SITES];
     size_t n_sites;
     int64_t batch;
