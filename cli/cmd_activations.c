@@ -143,7 +143,8 @@ static int check_towers(struct job *job)
         return fail_usage("activations", "%s is a site of the text tower: name texts with --text",
                           of_tower[CN_TOWER_TEXT]);
     if (of_tower[CN_TOWER_IMAGE] && !job->inputs[CN_TOWER_IMAGE])
-        return fail_usage("activations", "%s is a site of the image tower: name images", of_tower[CN_TOWER_IMAGE]);
+        return fail_usage("activations", "%s is a site of the image tower: name images",
+                          of_tower[CN_TOWER_IMAGE]);
     if (!of_tower[CN_TOWER_TEXT] && job->inputs[CN_TOWER_TEXT])
         return fail_usage("activations", "--text needs a site of the text tower, e.g. --site transformer");
     if (!of_tower[CN_TOWER_IMAGE] && job->inputs[CN_TOWER_IMAGE])
@@ -165,7 +166,7 @@ static bool wants_where(const struct job *job)
     return job->how == REDUCE_ARGMAX || (job->how == REDUCE_MAX && job->format != FORMAT_NPY);
 }
 
-static void make_room(struct job *job, struct column *c, size_t batch)
+static int make_room(struct job *job, struct column *c, size_t batch)
 {
     int64_t shape[4];
     int ndim = column_shape(job, c, job->how == REDUCE_ARGMAX ? REDUCE_MAX : job->how, shape);
@@ -175,9 +176,13 @@ static void make_room(struct job *job, struct column *c, size_t batch)
     c->item_where = 2 * selection_count(&c->selection);
     size_t held = job->format == FORMAT_NPZ ? (size_t)shape[0] : batch;
     if (job->how != REDUCE_ARGMAX || job->format == FORMAT_CSV)
-        c->values = need(calloc(held, c->item_values * sizeof *c->values));
+        c->values = calloc(held, c->item_values * sizeof *c->values);
     if (wants_where(job))
-        c->where = need(calloc(held, c->item_where * sizeof *c->where));
+        c->where = calloc(held, c->item_where * sizeof *c->where);
+    if ((wants_where(job) && !c->where) || (!c->values && job->how != REDUCE_ARGMAX))
+        return fail("out of memory for %zu rows of %s%s", held, c->name,
+                    job->format == FORMAT_NPZ ? "; a .npy is written as they come" : "");
+    return EXIT_DONE;
 }
 
 static void csv_field(FILE *out, const char *text)
@@ -246,8 +251,8 @@ static int take(struct job *job, cn_runner *runner, cn_tower tower, size_t first
             for (size_t v = 0; bad && where && v < c->item_where; v++)
                 where[v] = -1;
             if (job->format == FORMAT_CSV && !bad)
-                csv_lines(job, c, used ? job->a->texts.items[first + k] : job->pictures->paths[first + k], values,
-                          where);
+                csv_lines(job, c, used ? job->a->texts.items[first + k] : job->pictures->paths[first + k],
+                          values, where);
         }
         if (job->format == FORMAT_NPY) {
             cn_error err = {0};
@@ -277,18 +282,20 @@ static int run_tower(struct job *job, const cn_model *model, cn_tower tower)
     const struct arguments *a = job->a;
     if (!job->inputs[tower])
         return EXIT_DONE;
-    cn_runner_options o = runner_options(&a->run, tower, tower == CN_TOWER_IMAGE ? 8 : 32,
-                                         (int64_t)job->inputs[tower]);
+    cn_runner_options o =
+        runner_options(&a->run, tower, tower == CN_TOWER_IMAGE ? 8 : 32, (int64_t)job->inputs[tower]);
     const cn_site **sites = need(calloc(job->n_columns, sizeof *sites));
-    for (size_t i = 0; i < job->n_columns; i++) {
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < job->n_columns && code == EXIT_DONE; i++) {
         if (job->columns[i].selection.site->tower != tower)
             continue;
         sites[o.n_sites++] = job->columns[i].selection.site;
-        make_room(job, &job->columns[i], (size_t)o.batch);
+        code = make_room(job, &job->columns[i], (size_t)o.batch);
     }
     o.sites = sites;
-    int code;
-    if (tower == CN_TOWER_IMAGE)
+    if (code != EXIT_DONE)
+        ; /* reported */
+    else if (tower == CN_TOWER_IMAGE)
         code = images_run(model, o, job->pictures, a->skip_bad, a->quiet, take_images, job, &job->bad);
     else
         code = texts_run(model, o, a->texts.items, a->texts.count, a->truncate, a->quiet, take_texts, job);
@@ -303,8 +310,8 @@ static int open_output(struct job *job)
     if (job->format == FORMAT_NPY) {
         int64_t shape[4];
         int ndim = column_shape(job, &job->columns[0], job->how, shape);
-        st = cn_npy_writer_open(&job->npy, job->a->output, job->how == REDUCE_ARGMAX ? CN_DTYPE_I32 : CN_DTYPE_F32, ndim,
-                                shape, &err);
+        st = cn_npy_writer_open(&job->npy, job->a->output,
+                                job->how == REDUCE_ARGMAX ? CN_DTYPE_I32 : CN_DTYPE_F32, ndim, shape, &err);
     } else if (job->format == FORMAT_NPZ) {
         st = cn_npz_writer_open(&job->npz, job->a->output, &err);
     } else {
@@ -359,7 +366,8 @@ static int close_output(struct job *job, int code)
     }
     if (job->format == FORMAT_CSV)
         return outfile_commit(&job->csv);
-    st = job->format == FORMAT_NPY ? cn_npy_writer_finish(job->npy, &err) : cn_npz_writer_finish(job->npz, &err);
+    st = job->format == FORMAT_NPY ? cn_npy_writer_finish(job->npy, &err)
+                                   : cn_npz_writer_finish(job->npz, &err);
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
 }
 
@@ -428,7 +436,7 @@ static int find_format(const char *output, format *out)
         *out = FORMAT_NPZ;
     else if (has_ending(output, ".csv") || strcmp(output, "-") == 0)
         *out = FORMAT_CSV;
-    else if (!has_ending(output, ".npy") && strncmp(output, "/dev/", 5) != 0)
+    else if (wrong_ending(output, ".npy"))
         return fail_usage("activations", "the output must end in .npy, .npz or .csv, not '%s'", output);
     return EXIT_DONE;
 }
@@ -487,29 +495,33 @@ const struct command command_activations = {
                 "activations [--model M] --site S --site S2... [--unit S:U...] FILE... -o OUT.npz\n"
                 "activations [--model M] --site S FILE... -o OUT.csv\n"
                 "activations [--model M] --site S --text TEXT... -o OUT.npy",
-    .description =
-        "Reads any sites in one pass; nothing deeper than the deepest site is computed. Arrays are float32 with "
-        "the images (or texts) first:\n\n"
-        "  mean, max  (n, units)\n"
-        "  argmax     (n, units, 2) int32: row and column of the maximum on the\n"
-        "             site's grid; for tokens their number and 0\n"
-        "  none       (n, C, H, W) for maps, (n, L, D) for tokens, (n, D) for vectors\n\n"
-        "A .npz has, for each SITE as it was written, SITE.mean for mean, SITE.max and SITE.position for max, "
-        "SITE.position for argmax, and SITE for full maps. CSV has a line for every input and unit: input, site, unit, y, x, "
-        "value, with y and x empty for means.\n\n"
-        "The mean and maximum of tokens are over all tokens of an image, class token included, and over the tokens of "
-        "a text up to its end mark.\n\n" IMAGES_HELP
-        "\n\nOutput appears when it is complete; a failure leaves nothing behind.",
-    .examples = "The mean of every unit at the default site:\n\n"
-                "$ clipneuron activations photos -o units.npy\n\n"
-                "The maximum and its position at two sites:\n\n"
-                "$ clipneuron activations --site layer3 --site layer4 --reduce max photos -o units.npz\n\n"
-                "Two units as a table:\n\n"
-                "$ clipneuron activations --unit layer4:7 --unit layer4:12 --reduce max cat.png rocket.jpg -o -\n\n"
-                "The whole map of a stage:\n\n"
-                "$ clipneuron activations --site layer3 --reduce none cat.png -o map.npy\n\n"
-                "What a layer of the text tower makes of two prompts:\n\n"
-                "$ clipneuron activations --site transformer.resblocks.1 --text \"a cat\" \"a dog\" -o text.npy",
+    .description = "Reads any sites in one pass; nothing deeper than the deepest site is computed. Arrays "
+                   "are float32 with "
+                   "the images (or texts) first:\n\n"
+                   "  mean, max  (n, units)\n"
+                   "  argmax     (n, units, 2) int32: row and column of the maximum on the\n"
+                   "             site's grid; for tokens their number and 0\n"
+                   "  none       (n, C, H, W) for maps, (n, L, D) for tokens, (n, D) for vectors\n\n"
+                   "A .npz has, for each SITE as it was written, SITE.mean for mean, SITE.max and "
+                   "SITE.position for max, "
+                   "SITE.position for argmax, and SITE for full maps. CSV has a line for every input and "
+                   "unit: input, site, unit, y, x, "
+                   "value, with y and x empty for means.\n\n"
+                   "The mean and maximum of tokens are over all tokens of an image, class token included, "
+                   "and over the tokens of "
+                   "a text up to its end mark.\n\n" IMAGES_HELP
+                   "\n\nOutput appears when it is complete; a failure leaves nothing behind.",
+    .examples =
+        "The mean of every unit at the default site:\n\n"
+        "$ clipneuron activations photos -o units.npy\n\n"
+        "The maximum and its position at two sites:\n\n"
+        "$ clipneuron activations --site layer3 --site layer4 --reduce max photos -o units.npz\n\n"
+        "Two units as a table:\n\n"
+        "$ clipneuron activations --unit layer4:7 --unit layer4:12 --reduce max cat.png rocket.jpg -o -\n\n"
+        "The whole map of a stage:\n\n"
+        "$ clipneuron activations --site layer3 --reduce none cat.png -o map.npy\n\n"
+        "What a layer of the text tower makes of two prompts:\n\n"
+        "$ clipneuron activations --site transformer.resblocks.1 --text \"a cat\" \"a dog\" -o text.npy",
     .options = options,
     .n_options = CN_COUNT(options),
     .operand = "FILE...",

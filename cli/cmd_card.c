@@ -17,7 +17,8 @@ struct arguments {
     bool no_buckets, list, json, quiet;
 };
 
-static const char *const order_choices[] = {"interesting", "unit", "peak", "purity", "kurtosis", "share", "label", NULL};
+static const char *const order_choices[] = {"interesting", "unit",  "peak",  "purity",
+                                            "kurtosis",    "share", "label", NULL};
 static const char *const theme_choices[] = {"auto", "light", "dark", NULL};
 
 /* clang-format off */
@@ -65,8 +66,8 @@ static void add_unit(struct units *units, cn_unit_ref ref)
 }
 
 /* The first units of a site in the order. */
-static cn_status add_first(const struct arguments *a, cn_study *study, size_t site, size_t limit, struct units *units,
-                           cn_error *err)
+static cn_status add_first(const struct arguments *a, cn_study *study, size_t site, size_t limit,
+                           struct units *units, cn_error *err)
 {
     cn_unit_row *rows = NULL;
     size_t n = 0;
@@ -106,7 +107,8 @@ static bool is_folder(const char *path)
     return (path[0] && path[strlen(path) - 1] == '/') || (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
 }
 
-static cn_status write_cards(const struct arguments *a, cn_study *study, const struct units *units, cn_error *err)
+static cn_status write_cards(const struct arguments *a, cn_study *study, const struct units *units,
+                             cn_error *err)
 {
     cn_card_options o = {
         .title = a->title,
@@ -128,7 +130,8 @@ static cn_status write_cards(const struct arguments *a, cn_study *study, const s
     return cn_card_write_html(study, units->refs, units->count, &o, a->output, err);
 }
 
-static cn_status print_units(const struct arguments *a, cn_study *study, const struct units *units, cn_error *err)
+static cn_status print_units(const struct arguments *a, cn_study *study, const struct units *units,
+                             cn_error *err)
 {
     cn_status st = CN_OK;
     cn_unit_row **rows = need(calloc(units->count + 1, sizeof *rows));
@@ -185,8 +188,8 @@ static int run(int argc, char **argv)
         code = fail_usage("card", "no study named");
     else if (!a.output && !a.list)
         code = fail_usage("card", "-o FILE is missing");
-    else if (a.output && !is_folder(a.output) && !has_ending(a.output, ".html") && !has_ending(a.output, ".htm") &&
-             !has_ending(a.output, ".png"))
+    else if (a.output && !is_folder(a.output) && !has_ending(a.output, ".html") &&
+             !has_ending(a.output, ".htm") && !has_ending(a.output, ".png"))
         code = fail_usage("card", "the output must end in .html, .png or /, not '%s'", a.output);
     else
         code = make_cards(&a);
@@ -197,10 +200,13 @@ static int run(int argc, char **argv)
 const struct command command_card = {
     .name = "card",
     .summary = "what a study knows of units: an HTML page or PNG sheets",
-    .synopsis = "card STUDY UNIT... -o OUT.html\ncard STUDY [--top N] [--order O] -o OUT.html\ncard STUDY --list",
+    .synopsis =
+        "card STUDY UNIT... -o OUT.html\ncard STUDY [--top N] [--order O] -o OUT.html\ncard STUDY --list",
     .description =
-        "Makes a card for every UNIT: the strongest examples with the responding region marked, the most inhibiting "
-        "ones, a sample from every level of activation, the histogram of activation in sd units, labels, media and "
+        "Makes a card for every UNIT: the strongest examples with the responding region marked, the most "
+        "inhibiting "
+        "ones, a sample from every level of activation, the histogram of activation in sd units, labels, "
+        "media and "
         "the nearest words. UNIT is a number at the study's first site, or SITE:UNIT. Without one, the most "
         "interesting units of the study are shown.",
     .examples = "The most interesting units of a study:\n\n"

@@ -53,7 +53,8 @@ struct results {
 static int take_prompts(cn_runner *runner, const struct text_batch *batch, void *user)
 {
     struct results *r = user;
-    memcpy(r->prompts + batch->first * r->width, cn_runner_embedding(runner), batch->n * r->width * sizeof(float));
+    memcpy(r->prompts + batch->first * r->width, cn_runner_embedding(runner),
+           batch->n * r->width * sizeof(float));
     return EXIT_DONE;
 }
 
@@ -209,7 +210,8 @@ static int classify(const struct arguments *a, const struct pictures *pictures)
     if (code != EXIT_DONE)
         return code;
     const cn_model_info *info = cn_model_get_info(model);
-    struct results r = {.texts = a->texts.count, .width = (size_t)info->embedding, .scale = (double)info->logit_scale};
+    struct results r = {
+        .texts = a->texts.count, .width = (size_t)info->embedding, .scale = (double)info->logit_scale};
     r.classes = need(calloc(r.texts, r.width * sizeof *r.classes));
     r.logits = need(calloc(pictures->count, r.texts * sizeof *r.logits));
     r.good = need(calloc(pictures->count, sizeof *r.good));
@@ -247,7 +249,8 @@ static int check_templates(const struct words *templates)
 {
     for (size_t i = 0; i < templates->count; i++)
         if (!strstr(templates->items[i], "{}"))
-            return fail_usage("classify", "the template '%s' has no {} where the class goes", templates->items[i]);
+            return fail_usage("classify", "the template '%s' has no {} where the class goes",
+                              templates->items[i]);
     return EXIT_DONE;
 }
 
@@ -289,15 +292,18 @@ const struct command command_classify = {
     .name = "classify",
     .summary = "zero-shot classification: which text fits an image best",
     .synopsis = "classify [--model M] --text TEXT --text TEXT... [--template TEXT...] [--json] FILE...",
-    .description =
-        "Prints for every image the probabilities of the texts: the softmax over texts of the logits, which are the "
-        "model's logit scale times the cosine between the image's and the text's embedding. What is compared is the "
-        "wording: \"a photo of a dog\" and \"dog\" are different classes, and prompt templates matter.\n\n" IMAGES_HELP,
-    .examples = "Which of three:\n\n"
-                "$ clipneuron classify --text \"a cat\" --text \"a rocket\" --text \"a face\" cat.png rocket.jpg\n\n"
-                "An ensemble of two prompts, for a script:\n\n"
-                "$ clipneuron classify --text cat --text rocket --template \"a photo of a {}\" --template \"a {}\" "
-                "--json cat.png",
+    .description = "Prints for every image the probabilities of the texts: the softmax over texts of the "
+                   "logits, which are the "
+                   "model's logit scale times the cosine between the image's and the text's embedding. What "
+                   "is compared is the "
+                   "wording: \"a photo of a dog\" and \"dog\" are different classes, and prompt templates "
+                   "matter.\n\n" IMAGES_HELP,
+    .examples =
+        "Which of three:\n\n"
+        "$ clipneuron classify --text \"a cat\" --text \"a rocket\" --text \"a face\" cat.png rocket.jpg\n\n"
+        "An ensemble of two prompts, for a script:\n\n"
+        "$ clipneuron classify --text cat --text rocket --template \"a photo of a {}\" --template \"a {}\" "
+        "--json cat.png",
     .options = options,
     .n_options = CN_COUNT(options),
     .operand = "FILE...",

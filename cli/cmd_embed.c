@@ -75,14 +75,16 @@ static int take_texts(cn_runner *runner, const struct text_batch *batch, void *u
 }
 
 /* One kind of input through its tower into the sink. */
-static int embed(const struct arguments *a, const cn_model *model, cn_tower tower, const struct pictures *pictures,
-                 const struct words *texts, struct sink *sink)
+static int embed(const struct arguments *a, const cn_model *model, cn_tower tower,
+                 const struct pictures *pictures, const struct words *texts, struct sink *sink)
 {
     size_t n = tower == CN_TOWER_IMAGE ? pictures->count : texts->count;
     cn_runner_options o = runner_options(&a->run, tower, tower == CN_TOWER_IMAGE ? 8 : 32, (int64_t)n);
     o.embedding = true;
     size_t held = sink->writer ? (size_t)o.batch : n;
-    sink->rows = need(calloc(held ? held : 1, sink->width * sizeof *sink->rows));
+    sink->rows = calloc(held ? held : 1, sink->width * sizeof *sink->rows);
+    if (!sink->rows)
+        return fail("out of memory for %zu embeddings; a .npy is written as they come", held);
     if (tower == CN_TOWER_IMAGE)
         return images_run(model, o, pictures, a->skip_bad, a->quiet, take_images, sink, NULL);
     return texts_run(model, o, texts->items, texts->count, a->truncate, a->quiet, take_texts, sink);
@@ -93,7 +95,8 @@ static int write_npy(const struct arguments *a, const cn_model *model, const str
 {
     cn_tower tower = pictures->count ? CN_TOWER_IMAGE : CN_TOWER_TEXT;
     struct sink sink = {.width = (size_t)cn_model_get_info(model)->embedding, .normalise = a->normalise};
-    const int64_t shape[2] = {(int64_t)(pictures->count ? pictures->count : texts->count), (int64_t)sink.width};
+    const int64_t shape[2] = {(int64_t)(pictures->count ? pictures->count : texts->count),
+                              (int64_t)sink.width};
     cn_error err = {0};
     cn_status st = cn_npy_writer_open(&sink.writer, a->output, CN_DTYPE_F32, 2, shape, &err);
     if (st != CN_OK)
@@ -151,6 +154,8 @@ static int run(int argc, char **argv)
     code = EXIT_DONE;
     if (!a.output)
         code = fail_usage("embed", "-o FILE is missing");
+    else if (!npz && wrong_ending(a.output, ".npy"))
+        code = fail_usage("embed", "the output must end in .npy or .npz, not '%s'", a.output);
     else if (!a.images.count && !a.texts.count && !a.text_files.count)
         code = fail_usage("embed", "name images with --image or texts with --text");
     else if (!npz && a.images.count && (a.texts.count || a.text_files.count))
@@ -183,11 +188,12 @@ const struct command command_embed = {
     .synopsis = "embed [--model M] --image FILE... -o OUT.npy\n"
                 "embed [--model M] --text TEXT... -o OUT.npy\n"
                 "embed [--model M] --image FILE... --text TEXT... -o OUT.npz",
-    .description =
-        "Writes the output of the image or text tower, float32 of shape (n, embedding), one row for every image or "
-        "text in the order of the arguments, before normalisation. The cosine of an image's row and a text's row is "
-        "what CLIP was trained on.\n\n" IMAGES_HELP
-        "\n\nOutput appears when it is complete; a failure leaves nothing behind.",
+    .description = "Writes the output of the image or text tower, float32 of shape (n, embedding), one row "
+                   "for every image or "
+                   "text in the order of the arguments, before normalisation. The cosine of an image's row "
+                   "and a text's row is "
+                   "what CLIP was trained on.\n\n" IMAGES_HELP
+                   "\n\nOutput appears when it is complete; a failure leaves nothing behind.",
     .examples = "Two pictures:\n\n"
                 "$ clipneuron embed --image cat.png rocket.jpg -o images.npy\n\n"
                 "Three prompts, as unit vectors:\n\n"

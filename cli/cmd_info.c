@@ -37,14 +37,9 @@ static const char *const layout_names[] = {"map", "tokens", "vector"};
 static int site_shape(const cn_site *site, int64_t shape[3])
 {
     switch (site->layout) {
-    case CN_SITE_MAP:
-        shape[0] = site->units, shape[1] = site->height, shape[2] = site->width;
-        return 3;
-    case CN_SITE_TOKENS:
-        shape[0] = site->positions, shape[1] = site->units;
-        return 2;
-    case CN_SITE_VECTOR:
-        break;
+    case CN_SITE_MAP: shape[0] = site->units, shape[1] = site->height, shape[2] = site->width; return 3;
+    case CN_SITE_TOKENS: shape[0] = site->positions, shape[1] = site->units; return 2;
+    case CN_SITE_VECTOR: break;
     }
     shape[0] = site->units;
     return 1;
@@ -79,8 +74,9 @@ static const char *image_blocks(char *out, size_t size, const cn_model_info *inf
         snprintf(out, size, "%d layers, width %d, %d heads, patch %d px", info->blocks[0], info->image_width,
                  info->image_heads, info->patch);
     else
-        snprintf(out, size, "blocks %d, %d, %d, %d, width %d, %d heads in the attention pool", info->blocks[0],
-                 info->blocks[1], info->blocks[2], info->blocks[3], info->image_width, info->image_heads);
+        snprintf(out, size, "blocks %d, %d, %d, %d, width %d, %d heads in the attention pool",
+                 info->blocks[0], info->blocks[1], info->blocks[2], info->blocks[3], info->image_width,
+                 info->image_heads);
     return out;
 }
 
@@ -112,7 +108,8 @@ struct memory {
 static int plan_memory(const struct arguments *a, const cn_model *model, struct memory *memory)
 {
     for (int tower = CN_TOWER_IMAGE; tower <= CN_TOWER_TEXT; tower++) {
-        cn_runner_options o = runner_options(&a->run, (cn_tower)tower, tower == CN_TOWER_IMAGE ? 8 : 32, 65536);
+        cn_runner_options o =
+            runner_options(&a->run, (cn_tower)tower, tower == CN_TOWER_IMAGE ? 8 : 32, 65536);
         cn_runner *runner = NULL;
         cn_error err = {0};
         o.embedding = true;
@@ -131,7 +128,8 @@ static void print_memory(const struct arguments *a, const struct memory *memory)
     for (int tower = 0; tower < 2; tower++)
         row("memory", "%s tower, batch %lld, %s: weights %.1f MB, activations %.1f MB, outputs %.1f MB",
             tower_names[tower], (long long)memory->batch[tower], dtype_choices[a->run.dtype],
-            (double)memory->tower[tower].weight_bytes / 1e6, (double)memory->tower[tower].activation_bytes / 1e6,
+            (double)memory->tower[tower].weight_bytes / 1e6,
+            (double)memory->tower[tower].activation_bytes / 1e6,
             (double)memory->tower[tower].output_bytes / 1e6);
 }
 
@@ -143,13 +141,15 @@ static void print_table(const cn_model *model, const char *fingerprint)
     char a[64], b[64], c[64], line[256];
     int64_t shape[3];
     row("model", "%s", cn_weights_path(weights));
-    row("architecture", "%s (%s)", info->name, info->architecture == CN_ARCH_VIT ? "vision transformer" : "ResNet");
-    row("checkpoint", "%s, %s, %zu tensors", info->format, cn_dtype_name(info->storage), cn_weights_count(weights));
-    row("parameters", "%s (image %s, text %s)", grouped(a, info->parameters), grouped(b, info->image_parameters),
-        grouped(c, info->text_parameters));
+    row("architecture", "%s (%s)", info->name,
+        info->architecture == CN_ARCH_VIT ? "vision transformer" : "ResNet");
+    row("checkpoint", "%s, %s, %zu tensors", info->format, cn_dtype_name(info->storage),
+        cn_weights_count(weights));
+    row("parameters", "%s (image %s, text %s)", grouped(a, info->parameters),
+        grouped(b, info->image_parameters), grouped(c, info->text_parameters));
     row("image tower", "%s", image_blocks(line, sizeof line, info));
-    row("text tower", "%d layers, width %d, %d heads, context %d, vocabulary %d", info->text_layers, info->text_width,
-        info->text_heads, info->context_length, info->vocabulary);
+    row("text tower", "%d layers, width %d, %d heads, context %d, vocabulary %d", info->text_layers,
+        info->text_width, info->text_heads, info->context_length, info->vocabulary);
     row("embedding", "%d", info->embedding);
     row("computation", "%s GFLOP an image, %s GFLOP a text", gflops(a, sizeof a, info->image_flops),
         gflops(b, sizeof b, info->text_flops));
@@ -177,8 +177,8 @@ static void print_sites(const cn_model *model)
         const cn_site *site = cn_model_site_at(model, i);
         char line[96];
         int64_t shape[3];
-        printf("%-*s  %-5s  %6lld  %s\n", (int)width, site->name, tower_names[site->tower], (long long)site->units,
-               shape_text(line, sizeof line, shape, site_shape(site, shape)));
+        printf("%-*s  %-5s  %6lld  %s\n", (int)width, site->name, tower_names[site->tower],
+               (long long)site->units, shape_text(line, sizeof line, shape, site_shape(site, shape)));
     }
 }
 
@@ -361,11 +361,13 @@ const struct command command_info = {
     .name = "info",
     .summary = "what a checkpoint holds: shapes, sites, parameters, work",
     .synopsis = "info [--model M] [--sites] [--tensors] [--fingerprint] [--memory] [--json]\ninfo M",
-    .description =
-        "Opens a checkpoint of any kind that the program reads, checks every tensor that the network needs, and prints "
-        "what it found: the architecture, the shapes of both towers, the number of parameters, the floating-point "
-        "operations of one image and of one text of full length (a multiply-add counts as two), which GELU is used and "
-        "who said so, and the preprocessing.",
+    .description = "Opens a checkpoint of any kind that the program reads, checks every tensor that the "
+                   "network needs, and prints "
+                   "what it found: the architecture, the shapes of both towers, the number of parameters, "
+                   "the floating-point "
+                   "operations of one image and of one text of full length (a multiply-add counts as two), "
+                   "which GELU is used and "
+                   "who said so, and the preprocessing.",
     .examples = "The model that comes with the program:\n\n"
                 "$ clipneuron info\n\n"
                 "The names of all sites, for --site of the other commands:\n\n"

@@ -69,6 +69,8 @@ static int run(int argc, char **argv)
         code = fail_usage("pixels", "--size is missing");
     else if (!a.output)
         code = fail_usage("pixels", "-o FILE is missing");
+    else if (wrong_ending(a.output, ".npy"))
+        code = fail_usage("pixels", "the output must end in .npy, not '%s'", a.output);
     else if (!a.files.count)
         code = fail_usage("pixels", "no image named");
     else
@@ -84,10 +86,11 @@ const struct command command_pixels = {
     .name = "pixels",
     .summary = "images after resize and crop, as the model sees them",
     .synopsis = "pixels --size R FILE... -o OUT.npy",
-    .description =
-        "Writes uint8 RGB pixels of shape (n, R, R, 3): the shorter side resized to R pixels with Pillow's bicubic "
-        "filter, byte for byte, and the centre cropped, as in CLIP's own preprocessing. The network takes these after "
-        "normalisation.\n\n" IMAGES_HELP,
+    .description = "Writes uint8 RGB pixels of shape (n, R, R, 3): the shorter side resized to R pixels with "
+                   "Pillow's bicubic "
+                   "filter, byte for byte, and the centre cropped, as in CLIP's own preprocessing. The "
+                   "network takes these after "
+                   "normalisation.\n\n" IMAGES_HELP,
     .examples = "What RN50x4 sees of a photograph:\n\n"
                 "$ clipneuron pixels --size 288 cat.png -o pixels.npy\n\n"
                 "A folder of pictures:\n\n"

@@ -88,7 +88,8 @@ static bool on_progress(const cn_pull_progress *p, void *user)
 
 static int pull(const struct arguments *a, const char *name, cn_pull_result *result)
 {
-    cn_pull_options o = {.folder = a->folder, .url_base = a->url_base, .force = a->force, .progress = on_progress};
+    cn_pull_options o = {
+        .folder = a->folder, .url_base = a->url_base, .force = a->force, .progress = on_progress};
     const cn_pull_model *model = NULL;
     cn_error err = {0};
     cn_status st = CN_OK;
@@ -167,13 +168,16 @@ const struct command command_pull = {
     .name = "pull",
     .summary = "download OpenAI's released models, checked",
     .synopsis = "pull NAME...\npull URL --sha256 HEX\npull --list [--json]",
-    .description =
-        "Fetches checkpoints into the cache, prints their paths, and lets --model find them by name. NAME is one of "
-        "--list, in any case (vit-b-32 is ViT-B/32). The file is downloaded to FILE.part, its SHA-256 is compared with "
-        "the published one, and only then does it get its name. What has arrived is kept when the connection breaks, "
-        "the disk is full or the program is stopped, and the next call goes on from there; a file with a wrong sum is "
-        "removed. A file that is already there is checked and not fetched again.\n\n"
-        "Proxies are taken from the environment (https_proxy, no_proxy).",
+    .description = "Fetches checkpoints into the cache, prints their paths, and lets --model find them by "
+                   "name. NAME is one of "
+                   "--list, in any case (vit-b-32 is ViT-B/32). The file is downloaded to FILE.part, its "
+                   "SHA-256 is compared with "
+                   "the published one, and only then does it get its name. What has arrived is kept when the "
+                   "connection breaks, "
+                   "the disk is full or the program is stopped, and the next call goes on from there; a file "
+                   "with a wrong sum is "
+                   "removed. A file that is already there is checked and not fetched again.\n\n"
+                   "Proxies are taken from the environment (https_proxy, no_proxy).",
     .examples = "What there is:\n\n"
                 "$ clipneuron pull --list\n\n"
                 "The paper's main subject, and a look at it (422 MB):\n\n"

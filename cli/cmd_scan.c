@@ -151,7 +151,8 @@ static int show(const struct arguments *a, const cn_scan_result *result)
             unit_table_json(&j, "interesting", rows, n);
             json_close(&j, '}');
         } else if (st == CN_OK && n > 0) {
-            printf("%s%s: %lld units, the most interesting %zu\n\n", site ? "\n" : "", s->name, (long long)s->units, n);
+            printf("%s%s: %lld units, the most interesting %zu\n\n", site ? "\n" : "", s->name,
+                   (long long)s->units, n);
             unit_table_print(study, rows, n, stdout);
         }
         cn_unit_rows_free(rows);
@@ -188,7 +189,8 @@ static int run(int argc, char **argv)
         note(a.quiet, "clipneuron: %lld images in %.1f s%s", (long long)result.images, result.seconds,
              result.failed ? "" : "; 'clipneuron card' shows units");
         if (result.failed)
-            note(a.quiet, "clipneuron: %lld images could not be read; the study names them", (long long)result.failed);
+            note(a.quiet, "clipneuron: %lld images could not be read; the study names them",
+                 (long long)result.failed);
     }
     cn_model_close(model);
     options_free(&command_scan, &a);
@@ -199,13 +201,16 @@ const struct command command_scan = {
     .name = "scan",
     .summary = "run a collection of pictures through a model: a study",
     .synopsis = "scan [--model M] [--site S...] DIR -o STUDY\nscan [--model M] LIST.txt|LIST.csv -o STUDY",
-    .description =
-        "Runs all pictures below DIR (or of a list: a path a line, or a CSV with a column path) through the model and "
-        "writes a study: a folder with statistics of every unit, its strongest and most inhibiting examples, a sample "
-        "from every level of activation, what labels and words go with it, and the images x units matrices. At the "
-        "end it prints the most interesting units. 'clipneuron card' makes pages from a study; neither the model nor "
-        "the pictures are needed again.\n\n"
-        "Pictures that cannot be read are counted and named in the study; they do not end a scan.",
+    .description = "Runs all pictures below DIR (or of a list: a path a line, or a CSV with a column path) "
+                   "through the model and "
+                   "writes a study: a folder with statistics of every unit, its strongest and most "
+                   "inhibiting examples, a sample "
+                   "from every level of activation, what labels and words go with it, and the images x units "
+                   "matrices. At the "
+                   "end it prints the most interesting units. 'clipneuron card' makes pages from a study; "
+                   "neither the model nor "
+                   "the pictures are needed again.\n\n"
+                   "Pictures that cannot be read are counted and named in the study; they do not end a scan.",
     .examples = "A folder with the small model:\n\n"
                 "$ clipneuron scan photos -o study\n\n"
                 "Again, with other options:\n\n"

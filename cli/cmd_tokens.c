@@ -28,8 +28,8 @@ static const struct option options[] = {
 /* clang-format on */
 
 /* One row as a line of JSON, appended to out. */
-static cn_status print_row(const cn_tokenizer *tokenizer, const struct arguments *a, const char *text, int32_t *row,
-                           FILE *out, cn_error *err)
+static cn_status print_row(const cn_tokenizer *tokenizer, const struct arguments *a, const char *text,
+                           int32_t *row, FILE *out, cn_error *err)
 {
     size_t used = 0;
     cn_status st = cn_tokenizer_row(tokenizer, text, (size_t)a->context, a->truncate, row, &used, err);
@@ -77,6 +77,10 @@ static int print_stream(const cn_tokenizer *tokenizer, const struct arguments *a
         number++;
         if (length > 0 && line[length - 1] == '\n')
             line[--length] = '\0';
+        if (strlen(line) != (size_t)length) {
+            code = fail("standard input, line %zu: a zero byte", number);
+            break;
+        }
         cn_status st = print_row(tokenizer, a, line, row, stdout, &err);
         if (st != CN_OK)
             code = fail("standard input, line %zu: %s", number, err.text);
@@ -103,7 +107,8 @@ static int run(int argc, char **argv)
         return fail_error(&err, st);
     }
     int32_t *row = need(calloc((size_t)a.context, sizeof *row));
-    bool stream = a.texts.count == 0 || (a.texts.count == 1 && !a.texts.literal && strcmp(a.texts.items[0], "-") == 0);
+    bool stream =
+        a.texts.count == 0 || (a.texts.count == 1 && !a.texts.literal && strcmp(a.texts.items[0], "-") == 0);
     code = stream ? print_stream(tokenizer, &a, row) : print_arguments(tokenizer, &a, row);
     free(row);
     cn_tokenizer_free(tokenizer);
@@ -115,12 +120,14 @@ const struct command command_tokens = {
     .name = "tokens",
     .summary = "token ids of texts, as the model reads them",
     .synopsis = "tokens [--truncate] [--context N] TEXT...\ntokens [--truncate] [--context N] < LINES",
-    .description =
-        "Prints one JSON array of token ids a line, start mark (49406) and end mark (49407) included, for every TEXT, "
-        "or for every line of standard input when there is no TEXT or the only one is \"-\". The ids are those of "
-        "CLIP's own tokenizer: texts are cleaned, lower-cased, split and merged; zeros that fill the rest of a row "
-        "are left out.\n\n"
-        "A TEXT that begins like an option is written after --.",
+    .description = "Prints one JSON array of token ids a line, start mark (49406) and end mark (49407) "
+                   "included, for every TEXT, "
+                   "or for every line of standard input when there is no TEXT or the only one is \"-\". The "
+                   "ids are those of "
+                   "CLIP's own tokenizer: texts are cleaned, lower-cased, split and merged; zeros that fill "
+                   "the rest of a row "
+                   "are left out.\n\n"
+                   "A TEXT that begins like an option is written after --.",
     .examples = "The ids of a prompt:\n\n"
                 "$ clipneuron tokens \"a photo of a dog\"\n\n"
                 "How a rare word is cut into tokens:\n\n"

@@ -93,7 +93,8 @@ void help_command(const struct command *c, FILE *out)
     fputc('\n', out);
     heading(out, "EXIT STATUS");
     fprintf(out, "%*s0    done\n", INDENT, "");
-    fprintf(out, "%*s1    a file, the model, the network or memory failed; one line on stderr says why\n", INDENT, "");
+    fprintf(out, "%*s1    a file, the model, the network or memory failed; one line on stderr says why\n",
+            INDENT, "");
     fprintf(out, "%*s2    the command line is wrong\n", INDENT, "");
     fprintf(out, "%*s130  interrupted by Ctrl-C; unfinished output is removed\n", INDENT, "");
     if (c->exit_status)

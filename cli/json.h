@@ -8,9 +8,9 @@
 
 struct json {
     FILE *out;
-    bool comma;  /* the next value needs one before it */
+    bool comma; /* the next value needs one before it */
     int depth;
-    int flat;    /* the depth from which all stays on one line; 0: none; ends with that value */
+    int flat; /* the depth from which all stays on one line; 0: none; ends with that value */
 };
 
 void json_begin(struct json *j, FILE *out);

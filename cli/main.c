@@ -7,19 +7,21 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-    &command_info,   &command_embed, &command_classify, &command_activations, &command_scan,
-    &command_card,   &command_tokens, &command_pixels,  &command_pull,
+    &command_info, &command_embed,  &command_classify, &command_activations, &command_scan,
+    &command_card, &command_tokens, &command_pixels,   &command_pull,
 };
 
 static void overview(FILE *out)
 {
     fputs("clipneuron - a microscope for the multimodal neurons of CLIP\n\n"
-          "usage: clipneuron COMMAND [OPTION...] [ARGUMENT...]\n\ncommands:\n", out);
+          "usage: clipneuron COMMAND [OPTION...] [ARGUMENT...]\n\ncommands:\n",
+          out);
     for (size_t i = 0; i < CN_COUNT(commands); i++)
         fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     fputs("  help         print the manual of a command\n\n"
           "options:\n  -h, --help   print this page\n  --version    print the version\n\n"
-          "'clipneuron help COMMAND' has options and examples.\n", out);
+          "'clipneuron help COMMAND' has options and examples.\n",
+          out);
 }
 
 static const struct command *find(const char *name)
@@ -70,8 +72,8 @@ static int dispatch(int argc, char **argv)
         return EXIT_DONE;
     }
     if (argv[1][0] == '-')
-        return fail_usage(NULL, "unknown option '%s'; the command comes first, as in 'clipneuron info %s'", argv[1],
-                          argv[1]);
+        return fail_usage(NULL, "unknown option '%s'; the command comes first, as in 'clipneuron info %s'",
+                          argv[1], argv[1]);
     const struct command *command = find(argv[1]);
     if (!command)
         return unknown_command(argv[1]);

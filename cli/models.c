@@ -164,7 +164,9 @@ cn_runner_options runner_options(const struct run_arguments *arguments, cn_tower
     int64_t batch = arguments->batch ? arguments->batch : batch_default;
     return (cn_runner_options){
         .tower = tower,
-        .batch = batch < n ? batch : n > 0 ? n : 1,
+        .batch = batch < n ? batch
+                 : n > 0   ? n
+                           : 1,
         .threads = (int)arguments->threads,
         .precision = (cn_precision)arguments->dtype,
         .backend = (cn_backend)arguments->backend,

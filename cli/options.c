@@ -84,7 +84,8 @@ static parse_result unknown_option(const struct command *c, const char *arg)
     return PARSE_ERROR;
 }
 
-static parse_result store_count(const struct command *c, const struct option *o, int64_t *target, const char *value)
+static parse_result store_count(const struct command *c, const struct option *o, int64_t *target,
+                                const char *value)
 {
     char *end = NULL;
     errno = 0;
@@ -105,7 +106,8 @@ static parse_result store_count(const struct command *c, const struct option *o,
     return PARSE_OK;
 }
 
-static parse_result store_choice(const struct command *c, const struct option *o, int *target, const char *value)
+static parse_result store_choice(const struct command *c, const struct option *o, int *target,
+                                 const char *value)
 {
     char list[256] = "";
     for (int i = 0; o->choices[i]; i++) {
@@ -114,7 +116,10 @@ static parse_result store_choice(const struct command *c, const struct option *o
             return PARSE_OK;
         }
         size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : o->choices[i + 1] ? ", " : " or ",
+        snprintf(list + used, sizeof list - used, "%s%s",
+                 i == 0              ? ""
+                 : o->choices[i + 1] ? ", "
+                                     : " or ",
                  o->choices[i]);
     }
     fail_usage(c->name, "--%s must be %s, not '%s'", o->name, list, value);
@@ -125,20 +130,12 @@ static parse_result store(const struct command *c, const struct option *o, void 
 {
     void *target = (char *)arguments + o->offset;
     switch (o->kind) {
-    case OPTION_FLAG:
-        *(bool *)target = true;
-        return PARSE_OK;
-    case OPTION_TEXT:
-        *(const char **)target = value;
-        return PARSE_OK;
-    case OPTION_COUNT:
-        return store_count(c, o, target, value);
-    case OPTION_CHOICE:
-        return store_choice(c, o, target, value);
+    case OPTION_FLAG: *(bool *)target = true; return PARSE_OK;
+    case OPTION_TEXT: *(const char **)target = value; return PARSE_OK;
+    case OPTION_COUNT: return store_count(c, o, target, value);
+    case OPTION_CHOICE: return store_choice(c, o, target, value);
     case OPTION_WORDS:
-    case OPTION_GREEDY:
-        words_add(target, value);
-        return PARSE_OK;
+    case OPTION_GREEDY: words_add(target, value); return PARSE_OK;
     }
     return PARSE_ERROR;
 }
@@ -179,11 +176,13 @@ parse_result options_parse(const struct command *c, int argc, char **argv, void 
         const struct option *o = is_long ? find_long(c, arg + 2, length) : find_short(c, arg[1]);
         if (!o)
             return unknown_option(c, arg);
-        const char *value = is_long ? (arg[2 + length] ? arg + 2 + length + 1 : NULL) : (arg[2] ? arg + 2 : NULL);
+        const char *value =
+            is_long ? (arg[2 + length] ? arg + 2 + length + 1 : NULL) : (arg[2] ? arg + 2 : NULL);
         greedy = NULL;
         if (o->kind == OPTION_FLAG) {
             if (value) {
-                fail_usage(c->name, is_long ? "--%s takes no value" : "--%s takes no value; write options apart",
+                fail_usage(c->name,
+                           is_long ? "--%s takes no value" : "--%s takes no value; write options apart",
                            o->name);
                 return PARSE_ERROR;
             }
@@ -222,13 +221,9 @@ void options_free(const struct command *c, void *arguments)
 int options_begin(const struct command *c, int argc, char **argv, void *arguments)
 {
     switch (options_parse(c, argc, argv, arguments)) {
-    case PARSE_OK:
-        return -1;
-    case PARSE_HELP:
-        options_free(c, arguments);
-        return EXIT_DONE;
-    case PARSE_ERROR:
-        break;
+    case PARSE_OK: return -1;
+    case PARSE_HELP: options_free(c, arguments); return EXIT_DONE;
+    case PARSE_ERROR: break;
     }
     options_free(c, arguments);
     return EXIT_USAGE;

@@ -29,14 +29,14 @@ void words_add(struct words *words, const char *item);
 void words_free(struct words *words);
 
 struct option {
-    char letter;       /* 0: none */
-    const char *name;  /* without dashes */
+    char letter;      /* 0: none */
+    const char *name; /* without dashes */
     option_kind kind;
     size_t offset;
     const char *value; /* shown in the manual: "FILE" */
     const char *help;
-    int64_t min, max;                 /* COUNT */
-    const char *const *choices;       /* CHOICE: ends with NULL */
+    int64_t min, max;           /* COUNT */
+    const char *const *choices; /* CHOICE: ends with NULL */
 };
 
 struct command {
@@ -48,8 +48,8 @@ struct command {
     const char *exit_status; /* beyond the general ones, or NULL */
     const struct option *options;
     size_t n_options;
-    const char *operand;     /* "FILE...", or NULL when operands are refused */
-    size_t operands_offset;  /* of a struct words in the arguments */
+    const char *operand;    /* "FILE...", or NULL when operands are refused */
+    size_t operands_offset; /* of a struct words in the arguments */
     int (*run)(int argc, char **argv);
 };
 

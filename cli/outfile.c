@@ -55,7 +55,8 @@ int outfile_commit(struct outfile *out)
         good = false;
         reason = errno;
     }
-    int code = good ? EXIT_DONE : fail("%s: cannot be written: %s", out->path, strerror(reason ? reason : EIO));
+    int code =
+        good ? EXIT_DONE : fail("%s: cannot be written: %s", out->path, strerror(reason ? reason : EIO));
     if (good) {
         free(out->temporary);
         out->temporary = NULL;

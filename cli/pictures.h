@@ -8,9 +8,9 @@
 #include <clipneuron/error.h>
 #include <stdint.h>
 
-#define IMAGES_HELP \
+#define IMAGES_HELP                                                                                     \
     "An image argument is a file (JPEG, PNG, WebP or GIF), a folder, which stands for all image files " \
-    "below it in the order of their names, or @FILE, a list with one path a line (relative paths: to " \
+    "below it in the order of their names, or @FILE, a list with one path a line (relative paths: to "  \
     "the list's folder; @- reads standard input). After -- a name means itself."
 
 /* Paths owned by the list. */
@@ -32,8 +32,8 @@ struct picture_batch {
 
 struct picture_reader;
 /* workers threads decode at most two batches ahead; skip_bad: a bad image is a note and not the end. */
-int pictures_read(struct picture_reader **out, const struct pictures *pictures, int size, size_t batch, int workers,
-                  bool skip_bad, bool quiet);
+int pictures_read(struct picture_reader **out, const struct pictures *pictures, int size, size_t batch,
+                  int workers, bool skip_bad, bool quiet);
 /* EXIT_DONE with batch->n == 0 after the last; reports and returns an exit code for the first bad
  * image in the order of the list, and when interrupted. */
 int pictures_next(struct picture_reader *reader, struct picture_batch *batch);

@@ -50,7 +50,8 @@ static bool read_one(const char *path, int size, uint8_t *rgb, cn_error *err)
 {
     cn_image *image = NULL;
     memset(err, 0, sizeof *err);
-    bool good = cn_image_load(&image, path, NULL, err) == CN_OK && cn_image_preprocess(image, size, rgb, err) == CN_OK;
+    bool good = cn_image_load(&image, path, NULL, err) == CN_OK &&
+                cn_image_preprocess(image, size, rgb, err) == CN_OK;
     cn_image_free(image);
     if (!good)
         memset(rgb, 0, (size_t)size * (size_t)size * 3);
@@ -73,7 +74,8 @@ static void *work(void *argument)
         struct slot *slot = &r->slots[i / r->batch % SLOTS];
         size_t row = i % r->batch;
         pthread_mutex_unlock(&r->lock);
-        bool good = read_one(r->pictures->paths[i], r->size, slot->rgb + row * image_bytes, &slot->errors[row]);
+        bool good =
+            read_one(r->pictures->paths[i], r->size, slot->rgb + row * image_bytes, &slot->errors[row]);
         pthread_mutex_lock(&r->lock);
         slot->good[row] = good;
         if (++slot->done == batch_length(r, i / r->batch))
@@ -83,8 +85,8 @@ static void *work(void *argument)
     return NULL;
 }
 
-int pictures_read(struct picture_reader **out, const struct pictures *pictures, int size, size_t batch, int workers,
-                  bool skip_bad, bool quiet)
+int pictures_read(struct picture_reader **out, const struct pictures *pictures, int size, size_t batch,
+                  int workers, bool skip_bad, bool quiet)
 {
     struct picture_reader *r = need(calloc(1, sizeof *r));
     *out = r;
@@ -134,7 +136,8 @@ int pictures_next(struct picture_reader *r, struct picture_batch *batch)
     size_t n = batch_length(r, r->taken);
     while (slot->done < n)
         pthread_cond_wait(&r->ready, &r->lock);
-    *batch = (struct picture_batch){.rgb = slot->rgb, .good = slot->good, .first = r->taken * r->batch, .n = n};
+    *batch =
+        (struct picture_batch){.rgb = slot->rgb, .good = slot->good, .first = r->taken * r->batch, .n = n};
     r->taken++;
     r->holding = true;
     pthread_mutex_unlock(&r->lock);

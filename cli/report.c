@@ -154,6 +154,12 @@ bool has_ending(const char *name, const char *ending)
     return length >= tail && strcasecmp(name + length - tail, ending) == 0;
 }
 
+bool wrong_ending(const char *name, const char *ending)
+{
+    const char *slash = strrchr(name, '/');
+    return strrchr(slash ? slash + 1 : name, '.') && !has_ending(name, ending);
+}
+
 /* Edits (insert, delete, replace, swap of neighbours) that make b of a; words beyond 63 bytes are far. */
 static size_t distance(const char *a, const char *b)
 {

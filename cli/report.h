@@ -10,8 +10,8 @@
 
 enum {
     EXIT_DONE = 0,
-    EXIT_FAILED = 1,      /* input, output, format, network, memory */
-    EXIT_USAGE = 2,       /* the command line itself */
+    EXIT_FAILED = 1,       /* input, output, format, network, memory */
+    EXIT_USAGE = 2,        /* the command line itself */
     EXIT_INTERRUPTED = 130 /* Ctrl-C; 128 + the signal's number in general */
 };
 
@@ -39,6 +39,9 @@ char *need_format(const char *fmt, ...) CN_PRINTF(1, 2);
 
 /* Whether a file name ends so, in any case: has_ending("A.NPY", ".npy"). */
 bool has_ending(const char *name, const char *ending);
+
+/* Whether a file's name has an ending, and another one: "x.txt" is wrong for ".npy", "x" and "/dev/null" are not. */
+bool wrong_ending(const char *name, const char *ending);
 
 /* Words to suggest for a misspelt one: the nearest of names[], or NULL when nothing is near. */
 const char *nearest(const char *word, const char *const *names, size_t count);

@@ -18,16 +18,27 @@ int lines_read(struct lines *lines, const char *file, bool skip_empty)
     char *line = NULL;
     size_t room = 0;
     ssize_t length;
+    size_t number = 0;
+    int code = EXIT_DONE;
     while ((length = getline(&line, &room, f)) >= 0) {
+        number++;
         while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
             line[--length] = '\0';
+        if (strlen(line) != (size_t)length) {
+            code = fail("%s: line %zu has a zero byte", standard ? "standard input" : file, number);
+            break;
+        }
+        if (number == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0) /* the mark that some editors put first */
+            memmove(line, line + 3, (size_t)(length -= 3) + 1);
         if (length == 0 && skip_empty)
             continue;
         if ((lines->count & (lines->count - 1)) == 0)
-            lines->items = need(realloc(lines->items, (lines->count ? lines->count * 2 : 1) * sizeof(char *)));
+            lines->items =
+                need(realloc(lines->items, (lines->count ? lines->count * 2 : 1) * sizeof(char *)));
         lines->items[lines->count++] = need_format("%s", line);
     }
-    int code = ferror(f) ? fail("%s: %s", standard ? "standard input" : file, strerror(errno)) : EXIT_DONE;
+    if (ferror(f))
+        code = fail("%s: %s", standard ? "standard input" : file, strerror(errno));
     free(line);
     if (!standard)
         fclose(f);
@@ -44,8 +55,8 @@ void lines_free(struct lines *lines)
     memset(lines, 0, sizeof *lines);
 }
 
-int texts_run(const cn_model *model, cn_runner_options options, const char *const *texts, size_t n, bool truncate,
-              bool quiet, text_batch_callback *each, void *user)
+int texts_run(const cn_model *model, cn_runner_options options, const char *const *texts, size_t n,
+              bool truncate, bool quiet, text_batch_callback *each, void *user)
 {
     size_t context = (size_t)cn_model_get_info(model)->context_length;
     size_t batch = (size_t)options.batch;

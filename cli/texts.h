@@ -22,7 +22,7 @@ struct text_batch {
 /* Runs texts in batches. For each batch the callback gets the runner after the run; it returns an exit
  * code. Reports everything. */
 typedef int text_batch_callback(cn_runner *runner, const struct text_batch *batch, void *user);
-int texts_run(const cn_model *model, cn_runner_options options, const char *const *texts, size_t n, bool truncate,
-              bool quiet, text_batch_callback *each, void *user);
+int texts_run(const cn_model *model, cn_runner_options options, const char *const *texts, size_t n,
+              bool truncate, bool quiet, text_batch_callback *each, void *user);
 
 #endif

@@ -14,16 +14,16 @@
 extern "C" {
 #endif
 
-#define CN_PULL_PATH_SIZE 4096                      /* bytes of a path, with its zero */
-#define CN_MAX_PULL_BYTES ((int64_t)16 << 30)       /* largest file that is fetched unless told */
+#define CN_PULL_PATH_SIZE 4096                /* bytes of a path, with its zero */
+#define CN_MAX_PULL_BYTES ((int64_t)16 << 30) /* largest file that is fetched unless told */
 
 /* A model that OpenAI released; static storage. */
 typedef struct cn_pull_model {
-    const char *name;     /* as the original code names it: "RN50x4", "ViT-B/32" */
-    const char *file;     /* "RN50x4.pt" */
-    const char *sha256;   /* published sum, 64 hex digits; also a part of the address */
-    int resolution;       /* px of its input */
-    int megabytes;        /* about, of 10^6 bytes, to show before the download */
+    const char *name;   /* as the original code names it: "RN50x4", "ViT-B/32" */
+    const char *file;   /* "RN50x4.pt" */
+    const char *sha256; /* published sum, 64 hex digits; also a part of the address */
+    int resolution;     /* px of its input */
+    int megabytes;      /* about, of 10^6 bytes, to show before the download */
 } cn_pull_model;
 
 CN_API size_t cn_pull_count(void);
@@ -36,7 +36,8 @@ CN_API CN_MUST_CHECK cn_status cn_pull_find(const char *name, const cn_pull_mode
  * @param[out] folder caller's buffer @return CN_OK; CN_ENOTFOUND when neither variable is set; CN_ELIMIT */
 CN_API CN_MUST_CHECK cn_status cn_pull_folder(char folder[CN_PULL_PATH_SIZE], cn_error *err);
 /** The path that a released model has once pulled. */
-CN_API CN_MUST_CHECK cn_status cn_pull_path(const cn_pull_model *model, char path[CN_PULL_PATH_SIZE], cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_pull_path(const cn_pull_model *model, char path[CN_PULL_PATH_SIZE],
+                                            cn_error *err);
 
 typedef struct cn_pull_progress {
     int64_t done;    /* bytes of the file that are there */
@@ -63,9 +64,9 @@ typedef struct cn_pull_options {
 
 typedef struct cn_pull_result {
     char path[CN_PULL_PATH_SIZE];
-    int64_t bytes;        /* of the file */
-    int64_t received;     /* that came over the network; 0 when the file was there with the right sum */
-    int64_t resumed;      /* that an earlier call had left */
+    int64_t bytes;    /* of the file */
+    int64_t received; /* that came over the network; 0 when the file was there with the right sum */
+    int64_t resumed;  /* that an earlier call had left */
 } cn_pull_result;
 
 /** Fetches a released model. @param[out] result NULL, or filled on success
@@ -76,8 +77,9 @@ CN_API CN_MUST_CHECK cn_status cn_pull(const cn_pull_model *model, const cn_pull
                                        cn_pull_result *result, cn_error *err);
 
 /** Fetches any http or https address whose sum is known; the file gets the last part of the address as name. */
-CN_API CN_MUST_CHECK cn_status cn_pull_url(const char *url, const char *sha256, const cn_pull_options *options,
-                                           cn_pull_result *result, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_pull_url(const char *url, const char *sha256,
+                                           const cn_pull_options *options, cn_pull_result *result,
+                                           cn_error *err);
 
 #ifdef __cplusplus
 }

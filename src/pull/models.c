@@ -18,8 +18,8 @@ static const cn_pull_model models[] = {
     {"ViT-B/32", "ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", 224, 354},
     {"ViT-B/16", "ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f", 224, 351},
     {"ViT-L/14", "ViT-L-14.pt", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836", 224, 933},
-    {"ViT-L/14@336px", "ViT-L-14-336px.pt", "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02", 336,
-     934},
+    {"ViT-L/14@336px", "ViT-L-14-336px.pt",
+     "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02", 336, 934},
 };
 
 enum { N_MODELS = sizeof models / sizeof models[0] };
@@ -86,6 +86,7 @@ cn_status cn_pull_path(const cn_pull_model *model, char path[CN_PULL_PATH_SIZE],
         return st;
     int length = snprintf(path, CN_PULL_PATH_SIZE, "%s/%s", folder, model->file);
     if (length < 0 || length >= CN_PULL_PATH_SIZE)
-        return cn_fail(err, CN_ELIMIT, "the path of %s has more than %d bytes", model->file, CN_PULL_PATH_SIZE - 1);
+        return cn_fail(err, CN_ELIMIT, "the path of %s has more than %d bytes", model->file,
+                       CN_PULL_PATH_SIZE - 1);
     return CN_OK;
 }

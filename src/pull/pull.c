@@ -155,8 +155,14 @@ static cn_status fetch(struct job *job, cn_error *err)
     int64_t pause = job->o.wait_ms;
     for (;;) {
         cn_error reason = {0};
-        transfer t = {.url = job->url, .path = job->part, .fd = job->fd, .have = job->have, .resumed = job->resumed,
-                      .total = -1, .sum = &job->sum, .options = &job->o};
+        transfer t = {.url = job->url,
+                      .path = job->part,
+                      .fd = job->fd,
+                      .have = job->have,
+                      .resumed = job->resumed,
+                      .total = -1,
+                      .sum = &job->sum,
+                      .options = &job->o};
         int64_t before = job->have;
         cn_status st = transfer_run(&t, &reason);
         job->have = t.have;
@@ -229,8 +235,8 @@ static cn_status run(struct job *job, cn_pull_result *result, cn_error *err)
         }
         if (!right)
             unlink(job->part);
-        CN_CHECK(right, CN_EMISMATCH, "%s: wrong sum: SHA-256 is %s and must be %s; the file is removed", job->url, hex,
-                 job->sha256);
+        CN_CHECK(right, CN_EMISMATCH, "%s: wrong sum: SHA-256 is %s and must be %s; the file is removed",
+                 job->url, hex, job->sha256);
         CN_TRY(give_name(job, err));
         size = job->have;
     }
@@ -293,7 +299,8 @@ done:
     return st;
 }
 
-cn_status cn_pull(const cn_pull_model *model, const cn_pull_options *options, cn_pull_result *result, cn_error *err)
+cn_status cn_pull(const cn_pull_model *model, const cn_pull_options *options, cn_pull_result *result,
+                  cn_error *err)
 {
     char url[CN_PULL_PATH_SIZE];
     const char *base = options && options->url_base ? options->url_base : OPENAI;
@@ -306,8 +313,8 @@ cn_status cn_pull(const cn_pull_model *model, const cn_pull_options *options, cn
     return pull(url, model->file, model->sha256, options, result, err);
 }
 
-cn_status cn_pull_url(const char *url, const char *sum, const cn_pull_options *options, cn_pull_result *result,
-                      cn_error *err)
+cn_status cn_pull_url(const char *url, const char *sum, const cn_pull_options *options,
+                      cn_pull_result *result, cn_error *err)
 {
     char file[256];
     size_t digits = strspn(sum, "0123456789abcdefABCDEF");

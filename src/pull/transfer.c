@@ -17,10 +17,10 @@ struct answer {
     transfer *t;
     cn_error *err;
     CURL *curl;
-    cn_status st;       /* of what we refused or could not do ourselves */
-    bool begun;         /* the status was looked at */
+    cn_status st;                     /* of what we refused or could not do ourselves */
+    bool begun;                       /* the status was looked at */
     int64_t range_first, range_total; /* of Content-Range; -1 when absent */
-    int64_t length;     /* Content-Length; -1 when absent */
+    int64_t length;                   /* Content-Length; -1 when absent */
 };
 
 static cn_status start_anew(transfer *t, cn_error *err)
@@ -59,8 +59,9 @@ static cn_status begin(struct answer *a)
     curl_easy_getinfo(a->curl, CURLINFO_RESPONSE_CODE, &code);
     a->begun = true;
     if (code == 206 && t->have > 0) {
-        CN_CHECK(a->range_first == t->have, CN_ENETWORK, "%s: asked for bytes from %" PRId64 ", got them from %" PRId64,
-                 t->url, t->have, a->range_first);
+        CN_CHECK(a->range_first == t->have, CN_ENETWORK,
+                 "%s: asked for bytes from %" PRId64 ", got them from %" PRId64, t->url, t->have,
+                 a->range_first);
         t->total = a->range_total >= 0 ? a->range_total : a->length >= 0 ? t->have + a->length : -1;
     } else if (code == 200) {
         if (t->have > 0)
@@ -68,12 +69,13 @@ static cn_status begin(struct answer *a)
         t->total = a->length;
     } else {
         t->end = code == 408 || code == 429 || code >= 500 ? TRANSFER_BROKEN : TRANSFER_FAILED;
-        st = cn_fail(err, code == 404 ? CN_ENOTFOUND : CN_ENETWORK, "%s: the server answered %ld%s", t->url, code,
-                     code == 404 ? " (not found)" : "");
+        st = cn_fail(err, code == 404 ? CN_ENOTFOUND : CN_ENETWORK, "%s: the server answered %ld%s", t->url,
+                     code, code == 404 ? " (not found)" : "");
         goto done;
     }
-    CN_CHECK(t->total <= t->options->max_bytes, CN_ELIMIT, "%s: %" PRId64 " bytes are more than the limit of %" PRId64,
-             t->url, t->total, t->options->max_bytes);
+    CN_CHECK(t->total <= t->options->max_bytes, CN_ELIMIT,
+             "%s: %" PRId64 " bytes are more than the limit of %" PRId64, t->url, t->total,
+             t->options->max_bytes);
     CN_TRY(check_room(t, err));
 done:
     return st;
@@ -88,7 +90,8 @@ static cn_status append(transfer *t, const char *data, size_t size, cn_error *er
         ssize_t n = write(t->fd, data, size);
         if (n < 0 && errno == EINTR)
             continue;
-        CN_CHECK(n > 0, CN_EIO, "%s: %s after %" PRId64 " bytes; they are kept, and the next call goes on from there",
+        CN_CHECK(n > 0, CN_EIO,
+                 "%s: %s after %" PRId64 " bytes; they are kept, and the next call goes on from there",
                  t->path, strerror(errno), t->have);
         CN_TRY(sha256_add(*t->sum, data, (size_t)n, err));
         t->have += n;
@@ -175,10 +178,8 @@ static bool may_pass(CURLcode code)
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM:
-        return true;
-    default:
-        return false;
+    case CURLE_HTTP2_STREAM: return true;
+    default: return false;
     }
 }
 
@@ -196,7 +197,8 @@ static cn_status finish(struct answer *a, CURLcode code, const char *reason)
             t->end = TRANSFER_BROKEN;
             return start_anew(t, a->err) == CN_OK
                        ? cn_fail(a->err, CN_ENETWORK, "%s: the server has no bytes from there on", t->url)
-                       : a->err ? a->err->status : CN_EIO;
+                   : a->err ? a->err->status
+                            : CN_EIO;
         } else {
             cn_status st = begin(a);
             if (st != CN_OK)
@@ -211,8 +213,9 @@ static cn_status finish(struct answer *a, CURLcode code, const char *reason)
     if (reason[0] == '\0')
         reason = curl_easy_strerror(code);
     if (t->total > 0 && t->have > 0)
-        return cn_fail(a->err, CN_ENETWORK, "%s: %s (%" PRId64 " of %" PRId64 " bytes are kept for the next call)",
-                       t->url, reason, t->have, t->total);
+        return cn_fail(a->err, CN_ENETWORK,
+                       "%s: %s (%" PRId64 " of %" PRId64 " bytes are kept for the next call)", t->url, reason,
+                       t->have, t->total);
     return cn_fail(a->err, CN_ENETWORK, "%s: %s", t->url, reason);
 }
 

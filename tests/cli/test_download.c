@@ -3,7 +3,6 @@
 
 #include "../pull/server.h"
 
-
 enum { SIZE = 200000 };
 
 static unsigned char bytes[SIZE];
@@ -69,7 +68,8 @@ static void json_says_what_came(void **state)
     assert_int_equal(pull("--json --folder here"), 0);
     snprintf(expected, sizeof expected,
              "[\n  {\n    \"name\": \"http://127.0.0.1:%d/net.pt\",\n    \"path\": \"here/net.pt\",\n"
-             "    \"bytes\": 200000,\n    \"received\": 200000,\n    \"resumed\": 0\n  }\n]\n", server.port);
+             "    \"bytes\": 200000,\n    \"received\": 200000,\n    \"resumed\": 0\n  }\n]\n",
+             server.port);
     assert_string_equal(shell_out, expected);
 }
 
@@ -82,7 +82,8 @@ static void wrong_sum_is_one_line_and_leaves_nothing(void **state)
     wrong[64] = '\0';
     assert_int_equal(shell("clipneuron pull http://127.0.0.1:%d/net.pt --sha256 %s", server.port, wrong), 1);
     snprintf(expected, sizeof expected,
-             "clipneuron: http://127.0.0.1:%d/net.pt: wrong sum: SHA-256 is %s and must be %s; the file is removed\n",
+             "clipneuron: http://127.0.0.1:%d/net.pt: wrong sum: SHA-256 is %s and must be %s; the file is "
+             "removed\n",
              server.port, sum, wrong);
     assert_string_equal(shell_err, expected);
     assert_string_equal(shell_out, "");
@@ -94,8 +95,10 @@ static void released_name_from_a_mirror_with_other_bytes_is_refused(void **state
 {
     (void)state;
     assert_int_equal(shell("clipneuron pull --url-base http://127.0.0.1:%d rn50", server.port), 1);
-    assert_non_null(strstr(shell_err, "must be afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"));
-    assert_string_equal(server.last_path, "/afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762/RN50.pt");
+    assert_non_null(
+        strstr(shell_err, "must be afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"));
+    assert_string_equal(server.last_path,
+                        "/afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762/RN50.pt");
 }
 
 /* Starts a pull that stalls at 150000 bytes, sends a signal, and returns the exit code. */
@@ -105,8 +108,10 @@ static int interrupt_with(const char *signal_name)
     server.cuts = 1;
     server.stall = true;
     return shell("clipneuron pull http://127.0.0.1:%d/net.pt --sha256 %s & p=$!\n"
-                 "for i in $(seq 500); do test \"$(stat -c %%s " PART " 2>/dev/null)\" = 150000 && break; sleep 0.02; done\n"
-                 "kill -%s $p; wait $p", server.port, sum, signal_name);
+                 "for i in $(seq 500); do test \"$(stat -c %%s " PART
+                 " 2>/dev/null)\" = 150000 && break; sleep 0.02; done\n"
+                 "kill -%s $p; wait $p",
+                 server.port, sum, signal_name);
 }
 
 static void assert_next_call_goes_on(void)
@@ -138,12 +143,16 @@ static void full_disk_is_one_line_and_the_next_call_goes_on(void **state)
 {
     (void)state;
     char expected[512];
-    assert_int_equal(shell("ulimit -f $((65536 / $(sh -c 'ulimit -f 1; head -c 4096 /dev/zero > .probe 2> /dev/null; "
-                           "stat -c %%s .probe'))); clipneuron pull http://127.0.0.1:%d/net.pt --sha256 %s",
-                           server.port, sum), 1);
+    assert_int_equal(
+        shell("ulimit -f $((65536 / $(sh -c 'ulimit -f 1; head -c 4096 /dev/zero > .probe 2> /dev/null; "
+              "stat -c %%s .probe'))); clipneuron pull http://127.0.0.1:%d/net.pt --sha256 %s",
+              server.port, sum),
+        1);
     snprintf(expected, sizeof expected,
-             "clipneuron: %s/" PART ": File too large after 65536 bytes; they are kept, and the next call goes on from "
-             "there\n", shell_folder);
+             "clipneuron: %s/" PART
+             ": File too large after 65536 bytes; they are kept, and the next call goes on from "
+             "there\n",
+             shell_folder);
     assert_string_equal(shell_err, expected);
     assert_int_equal(size_of(PART), 65536);
     assert_int_equal(pull("--json"), 0);
@@ -153,7 +162,8 @@ static void full_disk_is_one_line_and_the_next_call_goes_on(void **state)
 static void list_shows_which_models_are_there(void **state)
 {
     (void)state;
-    assert_int_equal(shell("mkdir -p clipneuron/models; touch clipneuron/models/RN101.pt; clipneuron pull --list"), 0);
+    assert_int_equal(
+        shell("mkdir -p clipneuron/models; touch clipneuron/models/RN101.pt; clipneuron pull --list"), 0);
     char expected[2048];
     snprintf(expected, sizeof expected,
              "name             input      size  file\n"
@@ -165,7 +175,8 @@ static void list_shows_which_models_are_there(void **state)
              "ViT-B/32         224 px    354 MB  -\n"
              "ViT-B/16         224 px    351 MB  -\n"
              "ViT-L/14         224 px    933 MB  -\n"
-             "ViT-L/14@336px   336 px    934 MB  -\n", shell_folder);
+             "ViT-L/14@336px   336 px    934 MB  -\n",
+             shell_folder);
     assert_string_equal(shell_out, expected);
     assert_int_equal(shell("clipneuron pull --list --json | grep -c sha256"), 0);
     assert_string_equal(shell_out, "9\n");

@@ -27,11 +27,11 @@ static void run_examples(const char *command)
     assert_true(run > 0);
 }
 
-#define EXAMPLES(command)                                                                                              \
-    static void examples_of_##command##_run(void **state)                                                              \
-    {                                                                                                                  \
-        (void)state;                                                                                                   \
-        run_examples(#command);                                                                                        \
+#define EXAMPLES(command)                                 \
+    static void examples_of_##command##_run(void **state) \
+    {                                                     \
+        (void)state;                                      \
+        run_examples(#command);                           \
     }
 EXAMPLES(info)
 EXAMPLES(embed)
@@ -48,14 +48,10 @@ EXAMPLES(pull)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_NEW_FOLDER(examples_of_info_run),
-        IN_A_NEW_FOLDER(examples_of_embed_run),
-        IN_A_NEW_FOLDER(examples_of_classify_run),
-        IN_A_NEW_FOLDER(examples_of_activations_run),
-        IN_A_NEW_FOLDER(examples_of_scan_run),
-        IN_A_NEW_FOLDER(examples_of_card_run),
-        IN_A_NEW_FOLDER(examples_of_tokens_run),
-        IN_A_NEW_FOLDER(examples_of_pixels_run),
+        IN_A_NEW_FOLDER(examples_of_info_run),     IN_A_NEW_FOLDER(examples_of_embed_run),
+        IN_A_NEW_FOLDER(examples_of_classify_run), IN_A_NEW_FOLDER(examples_of_activations_run),
+        IN_A_NEW_FOLDER(examples_of_scan_run),     IN_A_NEW_FOLDER(examples_of_card_run),
+        IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_pull_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,8 @@
 
 #include <pty.h>
 
-static const char *line(int64_t done, int64_t total, int64_t base, double seconds, progress_unit unit, int columns)
+static const char *line(int64_t done, int64_t total, int64_t base, double seconds, progress_unit unit,
+                        int columns)
 {
     static char text[512];
     progress_line(text, sizeof text, "images", done, total, base, seconds, unit, columns);
@@ -50,7 +51,8 @@ static void terminal_sees_a_bar_that_is_removed(void **state)
     if (child == 0) {
         if (chdir(shell_folder) == 0) {
             setenv("TERM", "xterm", 1);
-            execlp("clipneuron", "clipneuron", "pixels", "--size", "8", "photos", "-o", "x.npy", (char *)NULL);
+            execlp("clipneuron", "clipneuron", "pixels", "--size", "8", "photos", "-o", "x.npy",
+                   (char *)NULL);
         }
         _exit(99);
     }

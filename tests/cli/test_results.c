@@ -29,7 +29,8 @@ static double worst(const float *a, const float *b, size_t n)
 }
 
 /* An array in a file of the temporary folder against a golden tensor. */
-static void assert_golden(const char *file, const char *array, const char *expected, const char *tensor, double bound)
+static void assert_golden(const char *file, const char *array, const char *expected, const char *tensor,
+                          double bound)
 {
     cn_arrays *arrays = NULL;
     cn_weights *golden = NULL;
@@ -63,20 +64,22 @@ static float *read_array(const char *file, const char *array, int64_t *shape, in
     return values;
 }
 
-#define RUNS(...)                                                                                                      \
-    do {                                                                                                               \
-        int code = shell(__VA_ARGS__);                                                                                 \
-        if (code)                                                                                                      \
-            fail_msg("exit %d: %s", code, shell_err);                                                                  \
+#define RUNS(...)                                     \
+    do {                                              \
+        int code = shell(__VA_ARGS__);                \
+        if (code)                                     \
+            fail_msg("exit %d: %s", code, shell_err); \
     } while (0)
 
 static void tokens_print_a_row_a_line(void **state)
 {
     (void)state;
     RUNS("clipneuron tokens 'a photo of a dog' '' 'Hello World!'");
-    assert_string_equal(shell_out, "[49406,320,1125,539,320,1929,49407]\n[49406,49407]\n[49406,3306,1002,256,49407]\n");
+    assert_string_equal(shell_out,
+                        "[49406,320,1125,539,320,1929,49407]\n[49406,49407]\n[49406,3306,1002,256,49407]\n");
     RUNS("printf 'a photo of a dog\\n\\nHello World!' | clipneuron tokens -");
-    assert_string_equal(shell_out, "[49406,320,1125,539,320,1929,49407]\n[49406,49407]\n[49406,3306,1002,256,49407]\n");
+    assert_string_equal(shell_out,
+                        "[49406,320,1125,539,320,1929,49407]\n[49406,49407]\n[49406,3306,1002,256,49407]\n");
     RUNS("clipneuron tokens --text 'a photo'");
     assert_string_equal(shell_out, "[\"<|startoftext|>\",\"a \",\"photo \",\"<|endoftext|>\"]\n");
 }
@@ -117,7 +120,8 @@ static void embeddings_equal_the_original(void **state)
     assert_golden("image.npy", "", GOLDEN "/rn-small.expected.safetensors", "image_features", 1e-4);
     RUNS("clipneuron embed --model " VIT " --image %s -o image.npy --batch 2 --threads 1", PICTURES);
     assert_golden("image.npy", "", GOLDEN "/vit-small.expected.safetensors", "image_features", 1e-4);
-    RUNS("clipneuron embed --model " GOLDEN "/vit-small.hf --image %s -o both.npz --text a b --backend reference",
+    RUNS("clipneuron embed --model " GOLDEN
+         "/vit-small.hf --image %s -o both.npz --text a b --backend reference",
          PICTURES);
     assert_golden("both.npz", "image", GOLDEN "/vit-small.expected.safetensors", "image_features", 1e-4);
 }
@@ -142,7 +146,8 @@ static void normalised_embeddings_have_length_one(void **state)
 {
     (void)state;
     int64_t shape[2];
-    RUNS("printf 'a dog\\na cat\\n' > t.txt; clipneuron embed --model " RN " --text 'a car' --texts t.txt --normalise -o n.npy");
+    RUNS("printf 'a dog\\na cat\\n' > t.txt; clipneuron embed --model " RN
+         " --text 'a car' --texts t.txt --normalise -o n.npy");
     float *rows = read_array("n.npy", "", shape, 2);
     assert_int_equal(shape[0], 3);
     assert_int_equal(shape[1], 64);
@@ -178,7 +183,8 @@ static void probabilities_are_a_softmax_of_scaled_cosines(void **state)
     RUNS("clipneuron classify --model " RN " --text 'a cat' --text 'a \"dog\"' --json cat.png rocket.jpg");
     static char json[sizeof shell_out];
     strcpy(json, shell_out);
-    RUNS("clipneuron embed --model " RN " --image cat.png rocket.jpg --text 'a cat' 'a \"dog\"' --normalise -o e.npz");
+    RUNS("clipneuron embed --model " RN
+         " --image cat.png rocket.jpg --text 'a cat' 'a \"dog\"' --normalise -o e.npz");
     float *image = read_array("e.npz", "image", s, 2), *text = read_array("e.npz", "text", s, 2);
     assert_non_null(strstr(json, "\"a \\\"dog\\\"\""));
     const char *at = json;
@@ -231,7 +237,8 @@ static void reductions_agree_with_the_full_map(void **state)
     RUNS("clipneuron activations --model " RN " -s layer3 -r argmax photos -o where.npy");
     float *map = read_array("map.npy", "", s, 4), *mean = read_array("mean.npy", "", m, 2);
     float *max = read_array("max.npy", "", m, 2), *zmax = read_array("max.npz", "layer3.max", m, 2);
-    float *where = read_array("where.npy", "", m, 3), *zwhere = read_array("max.npz", "layer3.position", m, 3);
+    float *where = read_array("where.npy", "", m, 3),
+          *zwhere = read_array("max.npz", "layer3.position", m, 3);
     int64_t positions = s[2] * s[3];
     assert_int_equal(m[0], s[0]);
     assert_int_equal(m[1], s[1]);
@@ -277,8 +284,10 @@ static void text_sites_take_texts(void **state)
 {
     (void)state;
     int64_t s[3], m[2];
-    RUNS("clipneuron activations --model " RN " -s transformer.resblocks.0 --text 'a cat' dog -r none -o t.npy");
-    RUNS("clipneuron activations --model " RN " -s transformer.resblocks.0 --text 'a cat' dog -r mean -o tm.npy");
+    RUNS("clipneuron activations --model " RN
+         " -s transformer.resblocks.0 --text 'a cat' dog -r none -o t.npy");
+    RUNS("clipneuron activations --model " RN
+         " -s transformer.resblocks.0 --text 'a cat' dog -r mean -o tm.npy");
     float *map = read_array("t.npy", "", s, 3), *mean = read_array("tm.npy", "", m, 2);
     assert_int_equal(s[0], 2);
     assert_int_equal(s[1], 77);
@@ -291,9 +300,11 @@ static void text_sites_take_texts(void **state)
             assert_float_equal(mean[i * s[2] + d], sum / used[i], 1e-5);
         }
     free(map), free(mean);
-    assert_int_equal(shell("clipneuron activations --model " RN " -s transformer.resblocks.0 cat.png -o t.npy"), 2);
-    assert_string_equal(shell_err, "clipneuron: activations: transformer.resblocks.0 is a site of the text tower: name "
-                                   "texts with --text\n");
+    assert_int_equal(
+        shell("clipneuron activations --model " RN " -s transformer.resblocks.0 cat.png -o t.npy"), 2);
+    assert_string_equal(shell_err,
+                        "clipneuron: activations: transformer.resblocks.0 is a site of the text tower: name "
+                        "texts with --text\n");
 }
 
 static void wrong_sites_and_units_are_named(void **state)
@@ -338,21 +349,24 @@ static void bad_image_is_skipped_when_asked(void **state)
     }
     free(rows);
     RUNS("clipneuron classify --model " RN " --text a --text a --skip-bad -q broken.png cat.png");
-    assert_string_equal(shell_out, "cat.png\n  a      50.00%  ###############\n  a      50.00%  ###############\n");
+    assert_string_equal(shell_out,
+                        "cat.png\n  a      50.00%  ###############\n  a      50.00%  ###############\n");
     assert_string_equal(shell_err, "");
 }
 
 static void full_disk_leaves_no_output(void **state)
 {
     (void)state;
-    assert_int_equal(shell("mkdir full; (ulimit -f 8; clipneuron pixels --size 224 photos -o full/x.npy)"), 1);
+    assert_int_equal(shell("mkdir full; (ulimit -f 8; clipneuron pixels --size 224 photos -o full/x.npy)"),
+                     1);
     assert_string_equal(shell_err, "clipneuron: full/x.npy: cannot be written: File too large\n");
     assert_int_equal(shell("(ulimit -f 8; clipneuron activations --model " RN " photos -o full/x.csv)"), 1);
     assert_string_equal(shell_err, "clipneuron: full/x.csv: cannot be written: File too large\n");
     RUNS("ls -A full");
     assert_string_equal(shell_out, "");
     assert_int_equal(shell("clipneuron pixels --size 8 cat.png -o no/such/x.npy"), 1);
-    assert_string_equal(shell_err, "clipneuron: no/such/x.npy: cannot be written: No such file or directory\n");
+    assert_string_equal(shell_err,
+                        "clipneuron: no/such/x.npy: cannot be written: No such file or directory\n");
 }
 
 static void interruption_leaves_no_output(void **state)
@@ -360,28 +374,53 @@ static void interruption_leaves_no_output(void **state)
     (void)state;
     RUNS("mkdir -p stopped; for i in $(seq 4000); do echo cat.png; done > many.txt");
     assert_int_equal(shell("clipneuron pixels --size 224 @many.txt -o stopped/x.npy & p=$!; sleep 0.3; "
-                           "kill -INT $p; wait $p"), 0 + 130);
+                           "kill -INT $p; wait $p"),
+                     0 + 130);
     assert_string_equal(shell_err, "");
     RUNS("ls -A stopped");
     assert_string_equal(shell_out, "");
 }
 
+static void interrupted_scan_leaves_no_study(void **state)
+{
+    (void)state;
+    RUNS("for i in $(seq 3000); do echo cat.png; done > long.txt; mkdir in; cp long.txt in/; cp cat.png in/");
+    assert_int_equal(shell("clipneuron scan in/long.txt -o in/study & p=$!; sleep 1; kill -INT $p; wait $p"), 130);
+    assert_string_equal(shell_out, "");
+    RUNS("ls -A in");
+    assert_string_equal(shell_out, "cat.png\nlong.txt\n");
+}
+
+static void zero_bytes_in_lists_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("printf 'a\\0b\\n' | clipneuron tokens"), 1);
+    assert_string_equal(shell_err, "clipneuron: standard input, line 1: a zero byte\n");
+    assert_int_equal(shell("printf 'a\\n\\0b\\n' | clipneuron classify --texts - cat.png"), 1);
+    assert_string_equal(shell_err, "clipneuron: standard input: line 2 has a zero byte\n");
+}
+
 static void models_are_found_by_name(void **state)
 {
     (void)state;
-    RUNS("clipneuron info | head -1; mkdir -p clipneuron/models; cp " RN " clipneuron/models/mine.safetensors; "
+    RUNS("clipneuron info | head -1; mkdir -p clipneuron/models; cp " RN
+         " clipneuron/models/mine.safetensors; "
          "clipneuron info --model mine --json | grep '\"embedding\"'; "
          "cp " RN " clipneuron/models/RN50x4.pt; clipneuron info --model rn50X4 --json | grep '\"model\"'; "
-         "CLIPNEURON_MODEL=mine clipneuron info --json | grep '\"embedding\"'; rm clipneuron/models/RN50x4.pt");
+         "CLIPNEURON_MODEL=mine clipneuron info --json | grep '\"embedding\"'; rm "
+         "clipneuron/models/RN50x4.pt");
     char expected[1024];
     snprintf(expected, sizeof expected,
              "model         %s/models/icons-small.safetensors\n  \"embedding\": 64,\n"
-             "  \"model\": \"%s/clipneuron/models/RN50x4.pt\",\n  \"embedding\": 64,\n", CN_SOURCE_DIR, shell_folder);
+             "  \"model\": \"%s/clipneuron/models/RN50x4.pt\",\n  \"embedding\": 64,\n",
+             CN_SOURCE_DIR, shell_folder);
     assert_string_equal(shell_out, expected);
     assert_int_equal(shell("clipneuron info --model RN50x4"), 1);
-    assert_string_equal(shell_err, "clipneuron: RN50x4: not downloaded yet; 'clipneuron pull RN50x4' fetches it\n");
+    assert_string_equal(shell_err,
+                        "clipneuron: RN50x4: not downloaded yet; 'clipneuron pull RN50x4' fetches it\n");
     assert_int_equal(shell("clipneuron info --model RN51"), 1);
-    assert_string_equal(shell_err, "clipneuron: RN51: no file, folder or model of that name; did you mean RN50?\n");
+    assert_string_equal(shell_err,
+                        "clipneuron: RN51: no file, folder or model of that name; did you mean RN50?\n");
     assert_int_equal(shell("clipneuron info --model ./RN50x4"), 1);
     assert_string_equal(shell_err, "clipneuron: ./RN50x4: No such file or directory\n");
     assert_int_equal(shell("clipneuron info --model cat.png"), 1);
@@ -392,18 +431,19 @@ static void info_prints_what_the_checkpoint_holds(void **state)
 {
     (void)state;
     RUNS("clipneuron info --model " RN " --gelu erf | grep -v -e backend -e GFLOP");
-    assert_string_equal(shell_out,
-                        "model         " RN "\n"
-                        "architecture  RN (ResNet)\n"
-                        "checkpoint    safetensors, f16, 189 tensors\n"
-                        "parameters    4,898,457 (image 1,627,224, text 3,271,232)\n"
-                        "image tower   blocks 1, 2, 1, 2, width 16, 8 heads in the attention pool\n"
-                        "text tower    2 layers, width 64, 1 heads, context 77, vocabulary 49408\n"
-                        "embedding     64\n"
-                        "gelu          erf (option)\n"
-                        "logit scale   14.2985\n"
-                        "input         64 px, bicubic, centre crop, mean 0.4815 0.4578 0.4082, sd 0.2686 0.2613 0.2758\n"
-                        "sites         123; by default visual.layer4.1.add (512 x 2 x 2)\n");
+    assert_string_equal(
+        shell_out,
+        "model         " RN "\n"
+        "architecture  RN (ResNet)\n"
+        "checkpoint    safetensors, f16, 189 tensors\n"
+        "parameters    4,898,457 (image 1,627,224, text 3,271,232)\n"
+        "image tower   blocks 1, 2, 1, 2, width 16, 8 heads in the attention pool\n"
+        "text tower    2 layers, width 64, 1 heads, context 77, vocabulary 49408\n"
+        "embedding     64\n"
+        "gelu          erf (option)\n"
+        "logit scale   14.2985\n"
+        "input         64 px, bicubic, centre crop, mean 0.4815 0.4578 0.4082, sd 0.2686 0.2613 0.2758\n"
+        "sites         123; by default visual.layer4.1.add (512 x 2 x 2)\n");
     RUNS("clipneuron info --model " RN " --sites | grep 'layer4.1.add '; clipneuron info --model " RN
          " --tensors | tail -1; clipneuron info --model " RN " --fingerprint | grep -c fingerprint");
 }
@@ -416,7 +456,8 @@ static void scan_makes_a_study_and_card_pages_from_it(void **state)
     for (const char *c = shell_out; *c; c++)
         lines += *c == '\n';
     assert_int_equal(lines, 6); /* site, empty, head, three units */
-    assert_int_equal(strncmp(shell_out, "visual.layer4.3.add: 1024 units, the most interesting 3\n\n unit  label", 69), 0);
+    assert_int_equal(
+        strncmp(shell_out, "visual.layer4.3.add: 1024 units, the most interesting 3\n\n unit  label", 69), 0);
     assert_string_equal(shell_err, "");
     assert_int_equal(shell("clipneuron scan --quiet photos -o study"), 1);
     assert_int_equal(strncmp(shell_err, "clipneuron: study: ", 19), 0);
@@ -451,6 +492,8 @@ int main(void)
         cmocka_unit_test(bad_image_is_skipped_when_asked),
         cmocka_unit_test(full_disk_leaves_no_output),
         cmocka_unit_test(interruption_leaves_no_output),
+        cmocka_unit_test(interrupted_scan_leaves_no_study),
+        cmocka_unit_test(zero_bytes_in_lists_are_refused),
         cmocka_unit_test(models_are_found_by_name),
         cmocka_unit_test(info_prints_what_the_checkpoint_holds),
         cmocka_unit_test(scan_makes_a_study_and_card_pages_from_it),

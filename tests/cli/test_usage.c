@@ -1,15 +1,15 @@
 /* The program's options, manuals and errors, by exact output. */
 #include "shell.h"
 
-#define FAILS(code, message, ...)                                                                                      \
-    do {                                                                                                               \
-        assert_int_equal(shell(__VA_ARGS__), code);                                                                    \
-        assert_string_equal(shell_err, message "\n");                                                                  \
-        assert_string_equal(shell_out, "");                                                                            \
+#define FAILS(code, message, ...)                     \
+    do {                                              \
+        assert_int_equal(shell(__VA_ARGS__), code);   \
+        assert_string_equal(shell_err, message "\n"); \
+        assert_string_equal(shell_out, "");           \
     } while (0)
 
-static const char *const commands[] = {"info",   "embed", "classify", "activations", "scan",
-                                       "card",   "tokens", "pixels",   "pull"};
+static const char *const commands[] = {"info", "embed",  "classify", "activations", "scan",
+                                       "card", "tokens", "pixels",   "pull"};
 
 static void version_is_one_line(void **state)
 {
@@ -45,8 +45,8 @@ static void overview_names_every_command(void **state)
 static void every_manual_has_its_parts_in_80_columns(void **state)
 {
     (void)state;
-    static const char *const parts[] = {"NAME\n", "SYNOPSIS\n", "DESCRIPTION\n", "OPTIONS\n", "EXAMPLES\n",
-                                        "EXIT STATUS\n"};
+    static const char *const parts[] = {"NAME\n",    "SYNOPSIS\n", "DESCRIPTION\n",
+                                        "OPTIONS\n", "EXAMPLES\n", "EXIT STATUS\n"};
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         assert_int_equal(shell("clipneuron %s --help", commands[i]), 0);
         assert_string_equal(shell_err, "");
@@ -70,18 +70,22 @@ static void misspelt_commands_get_a_suggestion(void **state)
 {
     (void)state;
     FAILS(2, "clipneuron: unknown command 'clasify'; did you mean 'classify'?", "clipneuron clasify");
-    FAILS(2, "clipneuron: unknown command 'frobnicate'; 'clipneuron help' lists the commands", "clipneuron frobnicate");
+    FAILS(2, "clipneuron: unknown command 'frobnicate'; 'clipneuron help' lists the commands",
+          "clipneuron frobnicate");
     FAILS(2, "clipneuron: unknown command 'imfo'; did you mean 'info'?", "clipneuron help imfo");
 }
 
 static void misspelt_options_get_a_suggestion(void **state)
 {
     (void)state;
-    FAILS(2, "clipneuron: embed: unknown option --modle; did you mean --model?", "clipneuron embed --modle x");
-    FAILS(2, "clipneuron: classify: unknown option --temp; did you mean --template?", "clipneuron classify --temp=x");
+    FAILS(2, "clipneuron: embed: unknown option --modle; did you mean --model?",
+          "clipneuron embed --modle x");
+    FAILS(2, "clipneuron: classify: unknown option --temp; did you mean --template?",
+          "clipneuron classify --temp=x");
     FAILS(2, "clipneuron: tokens: unknown option --zzzzzz; 'clipneuron help tokens' lists the options",
           "clipneuron tokens --zzzzzz");
-    FAILS(2, "clipneuron: info: unknown option -x; 'clipneuron help info' lists the options", "clipneuron info -x");
+    FAILS(2, "clipneuron: info: unknown option -x; 'clipneuron help info' lists the options",
+          "clipneuron info -x");
 }
 
 static void values_are_checked(void **state)
@@ -129,7 +133,8 @@ static void names_cannot_command_the_terminal(void **state)
           "clipneuron pixels --size 8 \"$(printf 'a\\033[31mb\\n.png')\" -o x.npy");
     /* C1 controls and direction overrides, and bytes that are no text */
     FAILS(1, "clipneuron: a\\xc2\\x9b31m\\xe2\\x80\\xae\\xff\xc3\xa4.png: No such file or directory",
-          "clipneuron pixels --size 8 \"$(printf 'a\\302\\23331m\\342\\200\\256\\377\\303\\244.png')\" -o x.npy");
+          "clipneuron pixels --size 8 \"$(printf 'a\\302\\23331m\\342\\200\\256\\377\\303\\244.png')\" -o "
+          "x.npy");
 }
 
 static void full_disks_are_noticed_on_standard_output(void **state)

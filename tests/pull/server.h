@@ -19,19 +19,19 @@ struct server {
     const unsigned char *bytes;
     size_t size;
     /* how to misbehave */
-    size_t cut_after;       /* close the connection after so many bytes of a body; 0: never */
-    atomic_int cuts;        /* ... that many times; -1: always */
-    bool no_ranges;         /* ignore Range: answer 200 from the start */
-    bool no_length;         /* no Content-Length: the end of the connection ends the body */
-    bool wrong_range;       /* claim another start than asked for */
-    int status;             /* answer this instead; 0: none */
-    atomic_int status_times;/* ... that many times; -1: always */
-    bool redirect;          /* send to the same path below /moved */
-    bool stall;             /* after cut_after bytes keep the connection open and send nothing */
-    size_t announce;        /* Content-Length to claim; 0: the truth */
+    size_t cut_after;        /* close the connection after so many bytes of a body; 0: never */
+    atomic_int cuts;         /* ... that many times; -1: always */
+    bool no_ranges;          /* ignore Range: answer 200 from the start */
+    bool no_length;          /* no Content-Length: the end of the connection ends the body */
+    bool wrong_range;        /* claim another start than asked for */
+    int status;              /* answer this instead; 0: none */
+    atomic_int status_times; /* ... that many times; -1: always */
+    bool redirect;           /* send to the same path below /moved */
+    bool stall;              /* after cut_after bytes keep the connection open and send nothing */
+    size_t announce;         /* Content-Length to claim; 0: the truth */
     /* what happened */
     atomic_int requests;
-    atomic_llong sent;      /* bytes of bodies */
+    atomic_llong sent; /* bytes of bodies */
     char last_range[64];
     char last_path[512];
     /* its own */
@@ -83,19 +83,25 @@ static inline void server_answer(struct server *s, int fd)
         sscanf(range, "Range: bytes=%llu-", &first);
     }
     if (s->redirect && strncmp(s->last_path, "/moved", 6) != 0) {
-        snprintf(head, sizeof head, "HTTP/1.1 302 Found\r\nLocation: /moved%.400s\r\nContent-Length: 5\r\nConnection: close\r\n\r\nmoved",
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 302 Found\r\nLocation: /moved%.400s\r\nContent-Length: 5\r\nConnection: "
+                 "close\r\n\r\nmoved",
                  s->last_path);
         server_send(fd, head, strlen(head));
         return;
     }
     if (s->status && server_use(&s->status_times)) {
-        snprintf(head, sizeof head, "HTTP/1.1 %d Nope\r\nContent-Length: 12\r\nConnection: close\r\n\r\nan error page", s->status);
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 %d Nope\r\nContent-Length: 12\r\nConnection: close\r\n\r\nan error page",
+                 s->status);
         server_send(fd, head, strlen(head) - 1);
         return;
     }
     bool partial = range && !s->no_ranges;
     if (partial && first >= s->size) {
-        snprintf(head, sizeof head, "HTTP/1.1 416 No\r\nContent-Range: bytes */%zu\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnone",
+        snprintf(head, sizeof head,
+                 "HTTP/1.1 416 No\r\nContent-Range: bytes */%zu\r\nContent-Length: 4\r\nConnection: "
+                 "close\r\n\r\nnone",
                  s->size);
         server_send(fd, head, strlen(head));
         return;
@@ -103,9 +109,11 @@ static inline void server_answer(struct server *s, int fd)
     if (!partial)
         first = 0;
     size_t size = s->size - first;
-    int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nConnection: close\r\n", partial ? "206 Partial Content" : "200 OK");
+    int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nConnection: close\r\n",
+                     partial ? "206 Partial Content" : "200 OK");
     if (!s->no_length)
-        n += snprintf(head + n, sizeof head - (size_t)n, "Content-Length: %zu\r\n", s->announce ? s->announce : size);
+        n += snprintf(head + n, sizeof head - (size_t)n, "Content-Length: %zu\r\n",
+                      s->announce ? s->announce : size);
     if (partial)
         n += snprintf(head + n, sizeof head - (size_t)n, "Content-Range: bytes %llu-%zu/%zu\r\n",
                       first + (s->wrong_range ? 1 : 0), s->size - 1, s->size);
@@ -149,8 +157,8 @@ static inline bool server_start(struct server *s)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&address, length) != 0 || listen(s->listener, 16) != 0 ||
-        getsockname(s->listener, (struct sockaddr *)&address, &length) != 0)
+    if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&address, length) != 0 ||
+        listen(s->listener, 16) != 0 || getsockname(s->listener, (struct sockaddr *)&address, &length) != 0)
         return false;
     s->port = ntohs(address.sin_port);
     return pthread_create(&s->thread, NULL, server_run, s) == 0;
@@ -158,7 +166,8 @@ static inline bool server_start(struct server *s)
 
 static inline void server_stop(struct server *s)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                   .sin_port = htons((unsigned short)s->port)};
     atomic_store(&s->stop, true);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* wakes accept */

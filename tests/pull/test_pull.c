@@ -40,7 +40,8 @@ static int make_bytes(void **state)
         bytes[i] = (unsigned char)(x >> 24);
     }
     sha256 *s = NULL;
-    int bad = sha256_open(&s, NULL) != CN_OK || sha256_add(s, bytes, SIZE, NULL) != CN_OK || sha256_hex(s, sum, NULL) != CN_OK;
+    int bad = sha256_open(&s, NULL) != CN_OK || sha256_add(s, bytes, SIZE, NULL) != CN_OK ||
+              sha256_hex(s, sum, NULL) != CN_OK;
     sha256_close(s);
     setenv("no_proxy", "*", 1); /* the server is this process */
     return bad;
@@ -535,9 +536,14 @@ static void names_are_found_however_written(void **state)
 {
     (void)state;
     static const char *const ways[][2] = {
-        {"RN50", "RN50"},           {"rn50x4", "RN50x4"},         {"ViT-B/32", "ViT-B/32"},
-        {"vit-b-32", "ViT-B/32"},   {"ViT_B_16", "ViT-B/16"},     {"ViT-L-14-336px", "ViT-L/14@336px"},
-        {"ViT-L/14@336", "ViT-L/14@336px"}, {"vitl14", "ViT-L/14"},
+        {"RN50", "RN50"},
+        {"rn50x4", "RN50x4"},
+        {"ViT-B/32", "ViT-B/32"},
+        {"vit-b-32", "ViT-B/32"},
+        {"ViT_B_16", "ViT-B/16"},
+        {"ViT-L-14-336px", "ViT-L/14@336px"},
+        {"ViT-L/14@336", "ViT-L/14@336px"},
+        {"vitl14", "ViT-L/14"},
     };
     const cn_pull_model *m = NULL;
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
