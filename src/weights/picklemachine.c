@@ -12,7 +12,7 @@ struct pickle_chunk {
     /* the bytes follow */
 };
 
-cn_status pickle_bad(const pickle *p, const char *reason, cn_error *err)
+cn_status(pickle_bad)(const pickle *p, const char *reason, cn_error *err)
 {
     return cn_fail(err, CN_EFORMAT, "%s: damaged pickle at byte %zu: %s", p->what,
                    (size_t)(p->opcode - p->data), reason);

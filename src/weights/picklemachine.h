@@ -27,6 +27,9 @@ void *pickle_bytes(pickle *p, size_t size, cn_status *st, cn_error *err);
 CN_MUST_CHECK cn_status pickle_append(pickle *p, pickle_value *list, pickle_value *item, cn_error *err);
 /* "FILE: damaged pickle at byte N: reason", N being the opcode at hand. */
 cn_status pickle_bad(const pickle *p, const char *reason, cn_error *err);
+#ifdef __clang_analyzer__ /* as in base/check.h: the result is no CN_OK */
+#define pickle_bad(p, reason, err) ((void)(pickle_bad)((p), (reason), (err)), CN_EFORMAT)
+#endif
 /* Makes room for `need` entries, at most limit; new ones are NULL. */
 CN_MUST_CHECK cn_status pickle_grow(pickle *p, pickle_value ***array, size_t *room, size_t need, size_t limit,
                                     const char *name, cn_error *err);
