@@ -10,7 +10,6 @@
 #include "clipneuron/image.h"
 #include "clipneuron/model.h"
 #include "clipneuron/pull.h"
-#include "clipneuron/pull.h"
 #include "clipneuron/study.h"
 #include "clipneuron/tokenizer.h"
 #include "clipneuron/weights.h"
