@@ -66,7 +66,7 @@ static inline int shell_begin(void **state)
     setenv("PATH", path, 1);
     setenv("LC_ALL", "C", 1);
     /* fontconfig keeps its tables to the end of the process, and only it can free them */
-    setenv("LSAN_OPTIONS", "suppressions=" CN_SOURCE_DIR "/tests/cli/lsan.supp:print_suppressions=0", 0);
+    setenv("LSAN_OPTIONS", "suppressions=" CN_SOURCE_DIR "/tools/lsan.supp:print_suppressions=0", 0);
     unsetenv("CLIPNEURON_MODEL");
     snprintf(shell_folder, sizeof shell_folder, "/tmp/clipneuron-cli-XXXXXX");
     if (!mkdtemp(shell_folder))

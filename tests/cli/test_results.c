@@ -126,6 +126,24 @@ static void embeddings_equal_the_original(void **state)
     assert_golden("both.npz", "image", GOLDEN "/vit-small.expected.safetensors", "image_features", 1e-4);
 }
 
+static void sites_equal_the_original(void **state)
+{
+    (void)state;
+    static const char *const sites[][2] = {
+        {"layer1", "act:visual.layer1"},
+        {"visual.relu3", "act:visual.relu3"},
+        {"visual.layer4.0", "act:visual.layer4.0"},
+        {"layer4.1.add", "act:pre:visual.layer4.1.relu3"},
+    };
+    for (size_t i = 0; i < sizeof sites / sizeof sites[0]; i++) {
+        RUNS("clipneuron activations --model " RN " --site %s --reduce none %s -o act.npy", sites[i][0],
+             PICTURES);
+        assert_golden("act.npy", "", GOLDEN "/rn-small.expected.safetensors", sites[i][1], 1e-4);
+    }
+    RUNS("clipneuron activations --model " VIT " --site visual.ln_pre --reduce none %s -o act.npy", PICTURES);
+    assert_golden("act.npy", "", GOLDEN "/vit-small.expected.safetensors", "act:visual.ln_pre", 1e-4);
+}
+
 static void embeddings_do_not_depend_on_how_images_are_named(void **state)
 {
     (void)state;
@@ -373,9 +391,12 @@ static void interruption_leaves_no_output(void **state)
 {
     (void)state;
     RUNS("mkdir -p stopped; for i in $(seq 4000); do echo cat.png; done > many.txt");
-    assert_int_equal(shell("clipneuron pixels --size 224 @many.txt -o stopped/x.npy & p=$!; sleep 0.3; "
-                           "kill -INT $p; wait $p"),
-                     0 + 130);
+    /* the unfinished file says that the program is at work */
+    assert_int_equal(
+        shell("clipneuron pixels --size 224 @many.txt -o stopped/x.npy & p=$!\n"
+              "for i in $(seq 1000); do test -n \"$(ls -A stopped)\" && break; sleep 0.01; done\n"
+              "kill -INT $p; wait $p"),
+        130);
     assert_string_equal(shell_err, "");
     RUNS("ls -A stopped");
     assert_string_equal(shell_out, "");
@@ -385,7 +406,11 @@ static void interrupted_scan_leaves_no_study(void **state)
 {
     (void)state;
     RUNS("for i in $(seq 3000); do echo cat.png; done > long.txt; mkdir in; cp long.txt in/; cp cat.png in/");
-    assert_int_equal(shell("clipneuron scan in/long.txt -o in/study & p=$!; sleep 1; kill -INT $p; wait $p"), 130);
+    assert_int_equal(
+        shell("clipneuron scan in/long.txt -o in/study & p=$!\n"
+              "for i in $(seq 1000); do test $(ls -A in | wc -l) -gt 2 && break; sleep 0.01; done\n"
+              "kill -INT $p; wait $p"),
+        130);
     assert_string_equal(shell_out, "");
     RUNS("ls -A in");
     assert_string_equal(shell_out, "cat.png\nlong.txt\n");
@@ -479,6 +504,7 @@ int main(void)
         cmocka_unit_test(tokens_after_two_dashes_are_texts),
         cmocka_unit_test(pixels_equal_the_original),
         cmocka_unit_test(embeddings_equal_the_original),
+        cmocka_unit_test(sites_equal_the_original),
         cmocka_unit_test(embeddings_do_not_depend_on_how_images_are_named),
         cmocka_unit_test(normalised_embeddings_have_length_one),
         cmocka_unit_test(probabilities_are_a_softmax_of_scaled_cosines),
