@@ -1,0 +1,617 @@
+/* Whole scans with invented activations: what the study says equals what the matrices hold, whatever the
+ * threads, and a study appears complete or not at all. */
+#include "base/memory.h"
+#include "clipneuron/array.h"
+#include "clipneuron/image.h"
+#include "fake.h"
+#include "study/sample.h"
+#include "tempdir.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { EACH = 15, IMAGES = 2 * EACH };
+
+static int setup(void **state)
+{
+    *state = tempdir_make();
+    fake_collection(*state, EACH);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    tempdir_remove(*state);
+    return 0;
+}
+
+static cn_study *open_study(const char *dir, const char *name)
+{
+    cn_study *s;
+    cn_error err = {0};
+    if (cn_study_open(&s, tempdir_path(dir, name), &err) != CN_OK)
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static const cn_tensor *matrix(cn_arrays **a, const char *dir, const char *name)
+{
+    cn_error err = {0};
+    if (cn_arrays_open(a, tempdir_path(dir, name), &err) != CN_OK)
+        fail_msg("%s", err.text);
+    return cn_arrays_at(*a, 0);
+}
+
+static void a_scan_counts_what_it_met(void **state)
+{
+    const char *dir = *state;
+    cn_scan_result r;
+    fake_scan(dir, "study", NULL, &r);
+    assert_int_equal(r.images, IMAGES);
+    assert_int_equal(r.failed, 1);
+    assert_int_equal(r.ignored, 1);
+    assert_int_equal(r.labelled, IMAGES);
+    assert_int_equal(r.labels, 2);
+    assert_int_equal(r.media, 2);
+    assert_int_equal(tempdir_count(dir), 3); /* pics, labels.csv, study: nothing temporary */
+
+    cn_study *s = open_study(dir, "study");
+    const cn_study_info *info = cn_study_get_info(s);
+    assert_int_equal(info->images, IMAGES);
+    assert_int_equal(info->failed, 1);
+    assert_string_equal(info->fingerprint, "f00d");
+    assert_string_equal(info->collection_name, "pics");
+    assert_string_equal(info->word_template, "{}");
+    assert_int_equal(info->resolution, FAKE_RESOLUTION);
+    assert_int_equal(info->reduce, CN_REDUCE_MEAN);
+    assert_true(info->unknown_words > 0); /* those with a z, says the fake */
+    cn_failure *f;
+    size_t n;
+    assert_int_equal(cn_study_failures(s, &f, &n, NULL), CN_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(f[0].path, "red/broken.png");
+    assert_null(strstr(f[0].reason, "broken.png"));
+    assert_true(strlen(f[0].reason) > 5);
+    cn_failures_free(f);
+    assert_int_equal(cn_study_site_count(s), 3);
+    assert_string_equal(cn_study_site_at(s, 0)->short_name, "layer4.0.add");
+    assert_int_equal(cn_study_site_at(s, 0)->dead, 1);
+    assert_int_equal(cn_study_site_at(s, 1)->height, 2); /* the tokens without the class token */
+    assert_int_equal(cn_study_site_at(s, 2)->height, 0);
+    cn_study_close(s);
+}
+
+static void statistics_equal_those_of_the_matrix(void **state)
+{
+    const char *dir = *state;
+    fake_scan(dir, "study", NULL, NULL);
+    cn_study *s = open_study(dir, "study");
+    cn_arrays *a;
+    const cn_tensor *t = matrix(&a, dir, "study/layer4.0.add.mean.npy");
+    assert_int_equal(t->shape[0], IMAGES);
+    assert_int_equal(t->shape[1], FAKE_UNITS);
+    float values[IMAGES * FAKE_UNITS];
+    cn_tensor_read_f32(t, values);
+    cn_unit_row *rows;
+    size_t n;
+    assert_int_equal(cn_study_units(s, 0, CN_ORDER_UNIT, 0, &rows, &n, NULL), CN_OK);
+    assert_int_equal(n, FAKE_UNITS);
+    for (int u = 0; u < FAKE_UNITS; u++) {
+        double mean = 0, square = 0, max = -INFINITY;
+        int positive = 0;
+        for (int i = 0; i < IMAGES; i++) {
+            double v = values[i * FAKE_UNITS + u];
+            mean += v / IMAGES, square += v * v / IMAGES, max = fmax(max, v), positive += v > 0;
+        }
+        assert_true(fabs(rows[u].mean - mean) < 1e-9);
+        assert_true(fabs(rows[u].rms - sqrt(square)) < 1e-9);
+        assert_true(rows[u].max == max);
+        assert_true(rows[u].share_positive == (double)positive / IMAGES);
+        assert_int_equal(rows[u].dead, u == FAKE_UNITS - 1);
+        int64_t counts[7], total = 0;
+        assert_int_equal(cn_study_histogram(s, rows[u].ref, -3, 3, 7, counts, NULL), CN_OK);
+        for (int b = 0; b < 7; b++)
+            total += counts[b];
+        assert_int_equal(total, rows[u].dead ? 0 : IMAGES);
+    }
+    cn_unit_rows_free(rows);
+    cn_arrays_close(a);
+    cn_study_close(s);
+}
+
+static void the_matrix_holds_what_the_pixels_give(void **state)
+{
+    const char *dir = *state;
+    fake_scan(dir, "study", NULL, NULL);
+    cn_study *s = open_study(dir, "study");
+    static const char *const names[] = {"layer4.0.add", "tokens", "out"};
+    for (size_t site = 0; site < 3; site++) {
+        char name[64];
+        cn_arrays *a;
+        float values[IMAGES * FAKE_UNITS];
+        snprintf(name, sizeof name, "study/%s.mean.npy", names[site]);
+        cn_tensor_read_f32(matrix(&a, dir, name), values);
+        cn_arrays_close(a);
+        cn_example *e;
+        size_t n;
+        assert_int_equal(cn_study_examples(s, (cn_unit_ref){site, 0}, CN_EXAMPLE_TOP, &e, &n, NULL), CN_OK);
+        for (size_t i = 0; i < n; i++) {
+            cn_image *image;
+            static uint8_t rgb[FAKE_RESOLUTION * FAKE_RESOLUTION * 3];
+            static float pixels[3 * FAKE_RESOLUTION * FAKE_RESOLUTION];
+            snprintf(name, sizeof name, "pics/%.40s", e[i].path);
+            assert_int_equal(cn_image_load(&image, tempdir_path(dir, name), NULL, NULL), CN_OK);
+            assert_int_equal(cn_image_preprocess(image, FAKE_RESOLUTION, rgb, NULL), CN_OK);
+            cn_image_free(image);
+            cn_pixels_normalise(rgb, 1, FAKE_RESOLUTION, NULL, NULL, pixels);
+            float expected = fake_mean(site, 0, pixels);
+            assert_true(values[e[i].image * FAKE_UNITS] == expected);
+            assert_true(e[i].value == expected);
+        }
+        cn_examples_free(e);
+    }
+    cn_study_close(s);
+}
+
+static void examples_are_sorted_and_carry_place_map_and_thumbnail(void **state)
+{
+    const char *dir = *state;
+    fake_scan(dir, "study", NULL, NULL);
+    cn_study *s = open_study(dir, "study");
+    for (size_t site = 0; site < 3; site++) {
+        const cn_study_site *k = cn_study_site_at(s, site);
+        cn_example *e;
+        size_t n;
+        assert_int_equal(cn_study_examples(s, (cn_unit_ref){site, 1}, CN_EXAMPLE_TOP, &e, &n, NULL), CN_OK);
+        assert_int_equal(n, 24);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(i == 0 || e[i].value < e[i - 1].value ||
+                        (e[i].value == e[i - 1].value && strcmp(e[i].path, e[i - 1].path) > 0));
+            assert_non_null(e[i].thumbnail);
+            assert_string_equal(e[i].label, strncmp(e[i].path, "red", 3) == 0 ? "red" : "green");
+            assert_true(strcmp(e[i].medium, "line") == 0 || strcmp(e[i].medium, "word") == 0);
+            if (site == 2) {
+                assert_null(e[i].map);
+                assert_int_equal(e[i].row, -1);
+            } else if (e[i].row >= 0) {
+                int64_t at = e[i].row * k->width + e[i].column;
+                assert_true(fabs(e[i].map[at] - e[i].peak) < 0.01);
+                for (int64_t p = 0; p < k->height * k->width; p++)
+                    assert_true(e[i].map[p] <= e[i].map[at]);
+            } else {
+                assert_int_equal(site, 1); /* only a class token is off the map */
+            }
+        }
+        cn_examples_free(e);
+        assert_int_equal(cn_study_examples(s, (cn_unit_ref){site, 1}, CN_EXAMPLE_BOTTOM, &e, &n, NULL), CN_OK);
+        assert_int_equal(n, 12);
+        for (size_t i = 1; i < n; i++)
+            assert_true(e[i].value >= e[i - 1].value);
+        cn_examples_free(e);
+    }
+    cn_study_close(s);
+}
+
+static void buckets_divide_the_range_and_sample_it(void **state)
+{
+    const char *dir = *state;
+    cn_scan_options o = {.buckets = 5, .per_bucket = 3, .seed = 42};
+    fake_scan(dir, "study", &o, NULL);
+    cn_study *s = open_study(dir, "study");
+    cn_unit_row *row;
+    cn_example *e;
+    size_t n;
+    assert_int_equal(cn_study_unit(s, (cn_unit_ref){0, 0}, &row, NULL), CN_OK);
+    assert_int_equal(cn_study_examples(s, row->ref, CN_EXAMPLE_BUCKET, &e, &n, NULL), CN_OK);
+    assert_true(n > 5 && n <= 15);
+    int held[5] = {0};
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(e[i].bucket, bucket_of((float)e[i].value, (float)row->min, (float)row->max, 5));
+        assert_true(i == 0 || e[i].bucket >= e[i - 1].bucket);
+        if (i && e[i].bucket == e[i - 1].bucket)
+            assert_true(sample_key(42, e[i].path) > sample_key(42, e[i - 1].path));
+        held[e[i].bucket]++;
+    }
+    assert_true(held[0] > 0 && held[4] > 0); /* the extremes are in buckets of their own */
+    cn_examples_free(e);
+    cn_unit_rows_free(row);
+    cn_study_close(s);
+}
+
+static void groups_equal_means_over_the_matrix(void **state)
+{
+    const char *dir = *state;
+    fake_scan(dir, "study", NULL, NULL);
+    cn_study *s = open_study(dir, "study");
+    cn_arrays *a;
+    float means[2 * FAKE_UNITS];
+    const cn_tensor *t = matrix(&a, dir, "study/layer4.0.add.labels.npy");
+    assert_int_equal(t->shape[0], 2);
+    cn_tensor_read_f32(t, means); /* row 0: green, row 1: red */
+    cn_arrays_close(a);
+    cn_group *g;
+    size_t n;
+    assert_int_equal(cn_study_groups(s, (cn_unit_ref){0, 1}, CN_GROUP_LABEL, &g, &n, NULL), CN_OK);
+    assert_int_equal(n, 2);
+    assert_string_equal(g[0].name, "green"); /* unit 1 sees the green channel */
+    assert_true(g[0].z > 3 && g[1].z < -3);
+    assert_true(fabs(g[0].mean - means[1]) < 1e-6 && fabs(g[1].mean - means[FAKE_UNITS + 1]) < 1e-6);
+    assert_int_equal(g[0].images, EACH);
+    assert_true(g[0].share_positive == -1);
+    cn_groups_free(g);
+    assert_int_equal(cn_study_groups(s, (cn_unit_ref){0, 1}, CN_GROUP_MEDIUM, &g, &n, NULL), CN_OK);
+    assert_int_equal(n, 2);
+    assert_string_equal(g[0].name, "line");
+    assert_int_equal(g[0].images + g[1].images, IMAGES);
+    cn_groups_free(g);
+    assert_int_equal(cn_study_groups(s, (cn_unit_ref){0, 1}, CN_GROUP_LABEL_MEDIUM, &g, &n, NULL), CN_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(g[0].images + g[1].images, EACH);
+    cn_groups_free(g);
+    cn_unit_row *row;
+    assert_int_equal(cn_study_unit(s, (cn_unit_ref){0, 1}, &row, NULL), CN_OK);
+    assert_string_equal(row->label, "green");
+    assert_true(row->purity > 0.9 && row->reads && row->media_count == 2);
+    assert_string_equal(row->media, "line word");
+    cn_unit_rows_free(row);
+    cn_study_close(s);
+}
+
+/* ---- the same study from any threads ---- */
+
+typedef struct text {
+    char *data;
+    size_t size;
+} text;
+
+static int add_row(void *user, int columns, char **values, char **names)
+{
+    text *t = user;
+    (void)names;
+    for (int i = 0; i < columns; i++) {
+        size_t length = values[i] ? strlen(values[i]) : 4;
+        t->data = realloc(t->data, t->size + length + 2);
+        memcpy(t->data + t->size, values[i] ? values[i] : "NULL", length);
+        t->size += length;
+        t->data[t->size++] = i + 1 < columns ? '|' : '\n';
+        t->data[t->size] = '\0';
+    }
+    return 0;
+}
+
+static char *dump(const char *dir, const char *study)
+{
+    static const char *const queries[] = {
+        "SELECT key, value FROM meta WHERE key NOT IN ('created', 'seconds') ORDER BY key",
+        "SELECT * FROM images ORDER BY id", "SELECT image, type, hex(data) FROM thumbnails ORDER BY image",
+        "SELECT * FROM failures ORDER BY path", "SELECT * FROM labels ORDER BY id", "SELECT * FROM media ORDER BY id",
+        "SELECT * FROM sites ORDER BY id", "SELECT * FROM units ORDER BY site, unit",
+        "SELECT site, unit, hex(bins) FROM histograms ORDER BY site, unit",
+        "SELECT site, unit, kind, rank, bucket, image, value, peak, y, x, hex(map) FROM examples ORDER BY site, unit, kind, rank",
+        "SELECT * FROM unit_labels ORDER BY site, unit, rank", "SELECT * FROM unit_media ORDER BY site, unit, medium",
+        "SELECT * FROM unit_label_media ORDER BY site, unit, medium", "SELECT * FROM words ORDER BY id",
+        "SELECT * FROM unit_words ORDER BY site, unit, rank"};
+    char path[1024];
+    sqlite3 *db;
+    text t = {0};
+    snprintf(path, sizeof path, "%s/%s/study.sqlite", dir, study);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++)
+        assert_int_equal(sqlite3_exec(db, queries[i], add_row, &t, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    return t.data;
+}
+
+static void the_study_is_the_same_for_any_threads_and_batch(void **state)
+{
+    const char *dir = *state;
+    static const int threads[] = {1, 2, 7}, batches[] = {8, 5, 64};
+    char *first = NULL, *bytes = NULL;
+    size_t first_size = 0;
+    for (int i = 0; i < 3; i++) {
+        char name[32], file[64];
+        size_t size;
+        snprintf(name, sizeof name, "study%d", i);
+        cn_scan_options o = {.decode_threads = threads[i], .batch = batches[i]};
+        fake_scan(dir, name, &o, NULL);
+        char *d = dump(dir, name);
+        snprintf(file, sizeof file, "%s/layer4.0.add.mean.npy", name);
+        char *m = tempdir_read(tempdir_path(dir, file), &size);
+        if (!first) {
+            first = d, bytes = m, first_size = size;
+            continue;
+        }
+        assert_string_equal(first, d);
+        assert_int_equal(size, first_size);
+        assert_memory_equal(bytes, m, size);
+        free(d);
+        free(m);
+    }
+    assert_true(strlen(first) > 10000);
+    free(first);
+    free(bytes);
+}
+
+/* ---- options ---- */
+
+static void half_matrices_hold_rounded_values_and_none_leaves_them_out(void **state)
+{
+    const char *dir = *state;
+    cn_arrays *a;
+    float full[IMAGES * FAKE_UNITS], half[IMAGES * FAKE_UNITS];
+    fake_scan(dir, "study", NULL, NULL);
+    cn_scan_options o = {.matrices = CN_DTYPE_F16};
+    fake_scan(dir, "half", &o, NULL);
+    o = (cn_scan_options){.no_matrices = true, .no_words = true};
+    fake_scan(dir, "none", &o, NULL);
+    assert_int_equal(tempdir_count(tempdir_path(dir, "none")), 1);
+    assert_int_equal(tempdir_count(tempdir_path(dir, "study")), 1 + 3 * 4 + 2);
+    cn_tensor_read_f32(matrix(&a, dir, "study/layer4.0.add.mean.npy"), full);
+    cn_arrays_close(a);
+    const cn_tensor *t = matrix(&a, dir, "half/layer4.0.add.mean.npy");
+    assert_int_equal(t->dtype, CN_DTYPE_F16);
+    cn_tensor_read_f32(t, half);
+    cn_arrays_close(a);
+    for (int i = 0; i < IMAGES * FAKE_UNITS; i++)
+        assert_true(fabsf(full[i] - half[i]) <= fabsf(full[i]) / 2048 + 1e-7f);
+    cn_study *s = open_study(dir, "none");
+    cn_word *w;
+    size_t n;
+    assert_int_equal(cn_study_words(s, (cn_unit_ref){0, 0}, &w, &n, NULL), CN_OK);
+    assert_int_equal(n, 0);
+    assert_null(cn_study_get_info(s)->word_template);
+    cn_study_close(s);
+}
+
+static void statistics_may_be_of_the_spatial_maximum(void **state)
+{
+    const char *dir = *state;
+    cn_scan_options o = {.reduce = CN_REDUCE_MAX};
+    fake_scan(dir, "study", &o, NULL);
+    cn_study *s = open_study(dir, "study");
+    cn_example *e;
+    size_t n;
+    assert_int_equal(cn_study_examples(s, (cn_unit_ref){0, 0}, CN_EXAMPLE_TOP, &e, &n, NULL), CN_OK);
+    for (size_t i = 0; i < n; i++)
+        assert_true(e[i].value == e[i].peak);
+    cn_examples_free(e);
+    assert_int_equal(cn_study_get_info(s)->reduce, CN_REDUCE_MAX);
+    cn_study_close(s);
+}
+
+static cn_status try_scan(const char *dir, const char *study, const char *fingerprint, const cn_scan_options *o,
+                          int broken, cn_scan_result *result, cn_error *err)
+{
+    source s;
+    memset(err, 0, sizeof *err);
+    fake_open(&s, fingerprint, 8);
+    fake_break_run(&s, broken);
+    cn_status st = scan_source(&s, tempdir_path(dir, "pics"), tempdir_path(dir, study), o, result, err);
+    s.close(&s);
+    return st;
+}
+
+static void options_out_of_range_are_refused(void **state)
+{
+    const char *dir = *state;
+    const cn_scan_options bad[] = {{.top = -1}, {.bottom = 1000}, {.buckets = 100, .per_bucket = 100},
+                                   {.thumbnail = 5}, {.decode_threads = -1}, {.matrices = CN_DTYPE_U8},
+                                   {.word_template = "no hole"}, {.word_template = "{} {}"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        cn_error err;
+        assert_int_equal(try_scan(dir, "study", "f00d", &bad[i], 0, NULL, &err), CN_EINVAL);
+        assert_true(err.text[0]);
+    }
+    assert_int_equal(tempdir_count(dir), 2);
+}
+
+/* ---- failures ---- */
+
+static void values_that_are_not_finite_count_as_failures(void **state)
+{
+    const char *dir = *state;
+    cn_scan_result r;
+    cn_error err;
+    assert_int_equal(try_scan(dir, "study", "f00d", NULL, 2, &r, &err), CN_OK);
+    assert_int_equal(r.images, IMAGES - 1);
+    assert_int_equal(r.failed, 2);
+    cn_study *s = open_study(dir, "study");
+    cn_failure *f;
+    size_t n;
+    assert_int_equal(cn_study_failures(s, &f, &n, NULL), CN_OK);
+    assert_string_equal(f[0].reason, "the model's values at visual.layer4.0.add are not finite");
+    cn_failures_free(f);
+    cn_study_close(s);
+}
+
+static bool stop_in_phase(const cn_scan_progress *p, void *user)
+{
+    return p->phase != *(const cn_scan_phase *)user;
+}
+
+static void a_cancelled_scan_leaves_nothing(void **state)
+{
+    const char *dir = *state;
+    for (cn_scan_phase phase = CN_SCAN_LISTING; phase <= CN_SCAN_WRITING; phase++) {
+        cn_scan_options o = {.progress = stop_in_phase, .user = &phase};
+        cn_error err;
+        assert_int_equal(try_scan(dir, "study", "f00d", &o, 0, NULL, &err), CN_ECANCELED);
+        assert_int_equal(tempdir_count(dir), 2);
+    }
+}
+
+static void only_a_study_of_the_same_model_is_replaced_and_only_by_force(void **state)
+{
+    const char *dir = *state;
+    cn_error err;
+    cn_scan_options force = {.force = true, .seed = 9};
+    tempdir_text(dir, "other/mine.txt", "precious");
+    assert_int_equal(try_scan(dir, "other", "f00d", &force, 0, NULL, &err), CN_EINVAL);
+    assert_non_null(strstr(err.text, "is not empty and no study"));
+    assert_int_equal(try_scan(dir, "labels.csv", "f00d", &force, 0, NULL, &err), CN_EINVAL);
+    assert_non_null(strstr(err.text, "is not a folder"));
+    assert_int_equal(try_scan(dir, "study", "f00d", NULL, 0, NULL, &err), CN_OK);
+    assert_int_equal(try_scan(dir, "study", "f00d", NULL, 0, NULL, &err), CN_EINVAL);
+    assert_non_null(strstr(err.text, "is a study of this model already"));
+    assert_int_equal(try_scan(dir, "study", "beef", &force, 0, NULL, &err), CN_EMISMATCH);
+    assert_non_null(strstr(err.text, "another model"));
+    tempdir_text(dir, "study/cards.html", "mine");
+    assert_int_equal(try_scan(dir, "study/", "f00d", &force, 0, NULL, &err), CN_OK);
+    char *kept = tempdir_read(tempdir_path(dir, "study/cards.html"), NULL);
+    assert_string_equal(kept, "mine"); /* the user's own file is in the new study */
+    free(kept);
+    char *precious = tempdir_read(tempdir_path(dir, "other/mine.txt"), NULL);
+    assert_string_equal(precious, "precious");
+    free(precious);
+    assert_int_equal(tempdir_count(dir), 4); /* pics, labels.csv, other, study */
+}
+
+static void an_empty_collection_gives_an_empty_study(void **state)
+{
+    const char *dir = *state;
+    cn_scan_result r;
+    source s;
+    tempdir_text(dir, "nothing/readme.txt", "no pictures");
+    fake_open(&s, "f00d", 8);
+    assert_int_equal(scan_source(&s, tempdir_path(dir, "nothing"), tempdir_path(dir, "study"), NULL, &r, NULL), CN_OK);
+    s.close(&s);
+    assert_int_equal(r.images, 0);
+    cn_study *study = open_study(dir, "study");
+    cn_unit_row *rows;
+    size_t n;
+    assert_int_equal(cn_study_units(study, 0, CN_ORDER_INTERESTING, 0, &rows, &n, NULL), CN_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(cn_study_site_at(study, 0)->dead, FAKE_UNITS);
+    cn_study_close(study);
+}
+
+static void each_failing_allocation_ends_a_scan_cleanly(void **state)
+{
+    const char *dir = *state;
+    char *small = tempdir_make();
+    (void)dir;
+    fake_collection(small, 1);
+    tempdir_text(small, "words.txt", "cat\ndog\n");
+    for (size_t n = 1;; n += n < 60 ? 1 : 7) {
+        source s;
+        cn_error err = {0};
+        char words[1024];
+        snprintf(words, sizeof words, "%s/words.txt", small);
+        cn_scan_options o = {.words = words, .decode_threads = 1, .force = true, .top = 3, .bottom = 2};
+        fake_open(&s, "f00d", 2);
+        cn_memory_fail_at(n, true);
+        cn_status st = scan_source(&s, tempdir_path(small, "pics"), tempdir_path(small, "study"), &o, NULL, &err);
+        cn_memory_fail_at(0, false);
+        s.close(&s);
+        if (st == CN_OK)
+            break;
+        if (st != CN_ENOMEM)
+            fail_msg("allocation %zu: %s", n, err.text);
+        assert_int_equal(tempdir_count(small), 3); /* pics, labels.csv, words.txt */
+        assert_true(n < 5000);
+    }
+    tempdir_remove(small);
+}
+
+/* ---- asking ---- */
+
+static void units_are_named_in_several_ways(void **state)
+{
+    const char *dir = *state;
+    fake_scan(dir, "study", NULL, NULL);
+    cn_study *s = open_study(dir, "study");
+    static const struct { const char *text; size_t site; int64_t unit; cn_status st; } cases[] = {
+        {"3", 0, 3, CN_OK}, {"layer4.0.add:3", 0, 3, CN_OK}, {"visual.layer4.0.add:0", 0, 0, CN_OK},
+        {"layer4:5", 0, 5, CN_OK}, {"layer4_0_add:2", 0, 2, CN_OK}, {"tokens:1", 1, 1, CN_OK}, {"out", 2, -1, CN_OK},
+        {"6", 0, 0, CN_EINVAL}, {"layer4:99999999999999999999", 0, 0, CN_EINVAL}, {"layer4:", 0, 0, CN_EINVAL},
+        {"layer4:-1", 0, 0, CN_EINVAL}, {"layer3:1", 0, 0, CN_ENOTFOUND}, {"layer:1", 0, 0, CN_ENOTFOUND}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t site;
+        int64_t unit;
+        cn_error err = {0};
+        assert_int_equal(cn_study_parse_unit(s, cases[i].text, &site, &unit, &err), cases[i].st);
+        assert_int_equal(err.status, cases[i].st);
+        if (cases[i].st != CN_OK)
+            continue;
+        assert_int_equal(site, cases[i].site);
+        assert_int_equal(unit, cases[i].unit);
+    }
+    cn_error err = {0};
+    cn_unit_row *row;
+    assert_int_equal(cn_study_unit(s, (cn_unit_ref){0, 6}, &row, &err), CN_EINVAL);
+    assert_non_null(strstr(err.text, "layer4.0.add has units 0 to 5"));
+    cn_study_close(s);
+}
+
+static void orders_sort_and_leave_dead_units_out(void **state)
+{
+    const char *dir = *state;
+    fake_scan(dir, "study", NULL, NULL);
+    cn_study *s = open_study(dir, "study");
+    size_t fire = 0;
+    for (int64_t u = 0; u < FAKE_UNITS; u++) {
+        cn_unit_row *row;
+        assert_int_equal(cn_study_unit(s, (cn_unit_ref){0, u}, &row, NULL), CN_OK);
+        fire += !row->dead && row->max > 0;
+        cn_unit_rows_free(row);
+    }
+    assert_in_range(fire, 3, FAKE_UNITS - 2);
+    for (cn_unit_order o = CN_ORDER_INTERESTING; o <= CN_ORDER_LABEL; o++) {
+        cn_unit_row *r;
+        size_t n;
+        assert_int_equal(cn_study_units(s, 0, o, 0, &r, &n, NULL), CN_OK);
+        size_t expected = o == CN_ORDER_UNIT ? FAKE_UNITS : o == CN_ORDER_INTERESTING ? fire : FAKE_UNITS - 1;
+        if (o == CN_ORDER_INTERESTING)
+            for (size_t i = 0; i < n; i++)
+                assert_true(r[i].max > 0);
+        assert_int_equal(n, expected);
+        for (size_t i = 1; i < n; i++) {
+            assert_true(o != CN_ORDER_UNIT || r[i].ref.unit > r[i - 1].ref.unit);
+            assert_true(o != CN_ORDER_INTERESTING || r[i].score <= r[i - 1].score);
+            assert_true(o != CN_ORDER_PEAK || r[i].peak_sd <= r[i - 1].peak_sd);
+            assert_true(o != CN_ORDER_PURITY || r[i].purity <= r[i - 1].purity);
+            assert_true(o != CN_ORDER_KURTOSIS || r[i].kurtosis <= r[i - 1].kurtosis);
+            assert_true(o != CN_ORDER_SHARE || r[i].share_positive >= r[i - 1].share_positive);
+            assert_true(o != CN_ORDER_LABEL || strcmp(r[i].label, r[i - 1].label) >= 0);
+        }
+        cn_unit_rows_free(r);
+        assert_int_equal(cn_study_units(s, 0, o, 2, &r, &n, NULL), CN_OK);
+        assert_int_equal(n, 2);
+        cn_unit_rows_free(r);
+    }
+    cn_study_close(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(a_scan_counts_what_it_met),
+        T(statistics_equal_those_of_the_matrix),
+        T(the_matrix_holds_what_the_pixels_give),
+        T(examples_are_sorted_and_carry_place_map_and_thumbnail),
+        T(buckets_divide_the_range_and_sample_it),
+        T(groups_equal_means_over_the_matrix),
+        T(the_study_is_the_same_for_any_threads_and_batch),
+        T(half_matrices_hold_rounded_values_and_none_leaves_them_out),
+        T(statistics_may_be_of_the_spatial_maximum),
+        T(options_out_of_range_are_refused),
+        T(values_that_are_not_finite_count_as_failures),
+        T(a_cancelled_scan_leaves_nothing),
+        T(only_a_study_of_the_same_model_is_replaced_and_only_by_force),
+        T(an_empty_collection_gives_an_empty_study),
+        T(each_failing_allocation_ends_a_scan_cleanly),
+        T(units_are_named_in_several_ways),
+        T(orders_sort_and_leave_dead_units_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
