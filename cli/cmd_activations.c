@@ -1,9 +1,9 @@
 /* cli/cmd_activations.c -- `clipneuron activations`: images (or texts) times units, at any sites. */
+#include "columns.h"
 #include "commands.h"
 #include "images.h"
 #include "json.h"
 #include "outfile.h"
-#include "reduce.h"
 #include "report.h"
 #include "texts.h"
 
@@ -55,90 +55,24 @@ static const struct option options[] = {
 
 typedef enum format { FORMAT_NPY, FORMAT_NPZ, FORMAT_CSV } format;
 
-/* One site that was asked for, with its rows: all of them for .npz, else those of one batch. */
-struct column {
-    char *name; /* as the user wrote it */
-    struct selection selection;
-    int64_t *units;
-    size_t item_values, item_where; /* numbers for one image or text */
-    float *values;
-    int32_t *where;
-};
-
 struct job {
     const struct arguments *a;
     reduce how;
     format format;
-    struct column *columns;
-    size_t n_columns;
+    struct columns columns;
     size_t inputs[2]; /* images, texts */
     size_t bad;
-    const cn_site **sites[2];
-    size_t n_sites[2];
     const struct pictures *pictures;
     cn_npy_writer *npy;
     cn_npz_writer *npz;
     struct outfile csv;
 };
 
-static struct column *column_named(struct job *job, const char *name, size_t length)
-{
-    for (size_t i = 0; i < job->n_columns; i++)
-        if (strlen(job->columns[i].name) == length && memcmp(job->columns[i].name, name, length) == 0)
-            return &job->columns[i];
-    return NULL;
-}
-
-static struct column *add_column(struct job *job, const cn_site *site, const char *name, size_t length)
-{
-    struct column *c = &job->columns[job->n_columns++];
-    c->name = need_format("%.*s", (int)length, name);
-    c->selection.site = site;
-    return c;
-}
-
-/* Reads --site and --unit. */
-static int find_columns(struct job *job, const cn_model *model)
-{
-    const struct arguments *a = job->a;
-    cn_error err = {0};
-    job->columns = need(calloc(a->sites.count + a->units.count + 1, sizeof *job->columns));
-    for (size_t i = 0; i < a->sites.count; i++) {
-        const char *name = a->sites.items[i];
-        const cn_site *site = NULL;
-        cn_status st = cn_model_find_site(model, name, &site, &err);
-        if (st != CN_OK)
-            return fail_error(&err, st);
-        if (!column_named(job, name, strlen(name)))
-            add_column(job, site, name, strlen(name));
-    }
-    for (size_t i = 0; i < a->units.count; i++) {
-        const char *text = a->units.items[i];
-        const cn_site *site = NULL;
-        int64_t unit = 0;
-        cn_status st = cn_model_parse_unit(model, text, &site, &unit, &err);
-        if (st != CN_OK)
-            return fail_error(&err, st);
-        size_t length = (size_t)(strrchr(text, ':') - text);
-        struct column *c = column_named(job, text, length);
-        if (!c)
-            c = add_column(job, site, text, length);
-        c->units = need(realloc(c->units, (c->selection.n_units + 1) * sizeof *c->units));
-        c->units[c->selection.n_units++] = unit;
-        c->selection.units = c->units;
-    }
-    if (job->n_columns == 0) {
-        const cn_site *site = cn_model_default_site(model);
-        add_column(job, site, site->name, strlen(site->name));
-    }
-    return EXIT_DONE;
-}
-
 static int check_towers(struct job *job)
 {
     const char *of_tower[2] = {NULL, NULL};
-    for (size_t i = 0; i < job->n_columns; i++)
-        of_tower[job->columns[i].selection.site->tower] = job->columns[i].name;
+    for (size_t i = 0; i < job->columns.count; i++)
+        of_tower[job->columns.items[i].selection.site->tower] = job->columns.items[i].name;
     if (of_tower[CN_TOWER_TEXT] && !job->inputs[CN_TOWER_TEXT])
         return fail_usage("activations", "%s is a site of the text tower: name texts with --text",
                           of_tower[CN_TOWER_TEXT]);
@@ -149,8 +83,8 @@ static int check_towers(struct job *job)
         return fail_usage("activations", "--text needs a site of the text tower, e.g. --site transformer");
     if (!of_tower[CN_TOWER_IMAGE] && job->inputs[CN_TOWER_IMAGE])
         return fail_usage("activations", "images need a site of the image tower");
-    if (job->n_columns > 1 && job->format == FORMAT_NPY)
-        return fail_usage("activations", "%zu sites need -o OUT.npz or OUT.csv", job->n_columns);
+    if (job->columns.count > 1 && job->format == FORMAT_NPY)
+        return fail_usage("activations", "%zu sites need -o OUT.npz or OUT.csv", job->columns.count);
     return EXIT_DONE;
 }
 
@@ -185,21 +119,6 @@ static int make_room(struct job *job, struct column *c, size_t batch)
     return EXIT_DONE;
 }
 
-static void csv_field(FILE *out, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, out);
-        return;
-    }
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
 /* The lines of one input at one site: input,site,unit,y,x,value */
 static void csv_lines(struct job *job, const struct column *c, const char *input, const float *values,
                       const int32_t *where)
@@ -232,8 +151,8 @@ static int take(struct job *job, cn_runner *runner, cn_tower tower, size_t first
                 const size_t *used)
 {
     size_t number = 0; /* of the site in the runner */
-    for (size_t i = 0; i < job->n_columns; i++) {
-        struct column *c = &job->columns[i];
+    for (size_t i = 0; i < job->columns.count; i++) {
+        struct column *c = &job->columns.items[i];
         const cn_site *site = c->selection.site;
         if (site->tower != tower)
             continue;
@@ -284,13 +203,13 @@ static int run_tower(struct job *job, const cn_model *model, cn_tower tower)
         return EXIT_DONE;
     cn_runner_options o =
         runner_options(&a->run, tower, tower == CN_TOWER_IMAGE ? 8 : 32, (int64_t)job->inputs[tower]);
-    const cn_site **sites = need(calloc(job->n_columns, sizeof *sites));
+    const cn_site **sites = need(calloc(job->columns.count, sizeof *sites));
     int code = EXIT_DONE;
-    for (size_t i = 0; i < job->n_columns && code == EXIT_DONE; i++) {
-        if (job->columns[i].selection.site->tower != tower)
+    for (size_t i = 0; i < job->columns.count && code == EXIT_DONE; i++) {
+        if (job->columns.items[i].selection.site->tower != tower)
             continue;
-        sites[o.n_sites++] = job->columns[i].selection.site;
-        code = make_room(job, &job->columns[i], (size_t)o.batch);
+        sites[o.n_sites++] = job->columns.items[i].selection.site;
+        code = make_room(job, &job->columns.items[i], (size_t)o.batch);
     }
     o.sites = sites;
     if (code != EXIT_DONE)
@@ -309,7 +228,7 @@ static int open_output(struct job *job)
     cn_status st = CN_OK;
     if (job->format == FORMAT_NPY) {
         int64_t shape[4];
-        int ndim = column_shape(job, &job->columns[0], job->how, shape);
+        int ndim = column_shape(job, &job->columns.items[0], job->how, shape);
         st = cn_npy_writer_open(&job->npy, job->a->output,
                                 job->how == REDUCE_ARGMAX ? CN_DTYPE_I32 : CN_DTYPE_F32, ndim, shape, &err);
     } else if (job->format == FORMAT_NPZ) {
@@ -336,8 +255,8 @@ static int write_npz(struct job *job)
 {
     cn_error err = {0};
     cn_status st = CN_OK;
-    for (size_t i = 0; i < job->n_columns && st == CN_OK; i++) {
-        struct column *c = &job->columns[i];
+    for (size_t i = 0; i < job->columns.count && st == CN_OK; i++) {
+        struct column *c = &job->columns.items[i];
         int64_t shape[4];
         for (int where = 0; where < 2 && st == CN_OK; where++) {
             if (where ? !c->where : !c->values)
@@ -399,8 +318,8 @@ static void print_summary(const struct job *job)
     json_int(&j, "bad_images", (int64_t)job->bad);
     json_int(&j, "texts", (int64_t)job->inputs[CN_TOWER_TEXT]);
     json_open(&j, "sites", '[');
-    for (size_t i = 0; i < job->n_columns; i++) {
-        const struct column *c = &job->columns[i];
+    for (size_t i = 0; i < job->columns.count; i++) {
+        const struct column *c = &job->columns.items[i];
         json_open(&j, NULL, '{');
         json_text(&j, "name", c->name);
         json_text(&j, "site", c->selection.site->name);
@@ -462,7 +381,7 @@ static int run(int argc, char **argv)
     if (code == EXIT_DONE)
         code = model_open(&a.model, &model);
     if (code == EXIT_DONE)
-        code = find_columns(&job, model);
+        code = columns_find(&job.columns, model, &a.sites, &a.units);
     if (code == EXIT_DONE)
         code = check_towers(&job);
     if (code == EXIT_DONE) {
@@ -475,13 +394,7 @@ static int run(int argc, char **argv)
     }
     if (code == EXIT_DONE && a.json)
         print_summary(&job);
-    for (size_t i = 0; i < job.n_columns; i++) {
-        free(job.columns[i].name);
-        free(job.columns[i].units);
-        free(job.columns[i].values);
-        free(job.columns[i].where);
-    }
-    free(job.columns);
+    columns_free(&job.columns);
     cn_model_close(model);
     pictures_free(&pictures);
     options_free(&command_activations, &a);

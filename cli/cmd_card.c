@@ -146,7 +146,7 @@ static cn_status print_units(const struct arguments *a, cn_study *study, const s
         json_begin(&j, stdout);
         json_open(&j, NULL, '{');
         json_text(&j, "output", a->output);
-        unit_table_json(&j, "units", table, units->count);
+        unit_table_json(&j, "units", study, table, units->count);
         json_close(&j, '}');
         json_end(&j);
     } else if (st == CN_OK) {

@@ -148,7 +148,7 @@ static int show(const struct arguments *a, const cn_scan_result *result)
             json_text(&j, "site", s->name);
             json_int(&j, "units", s->units);
             json_int(&j, "dead", s->dead);
-            unit_table_json(&j, "interesting", rows, n);
+            unit_table_json(&j, "interesting", study, rows, n);
             json_close(&j, '}');
         } else if (st == CN_OK && n > 0) {
             printf("%s%s: %lld units, the most interesting %zu\n\n", site ? "\n" : "", s->name,

@@ -75,3 +75,18 @@ void outfile_discard(struct outfile *out)
     free(out->path);
     memset(out, 0, sizeof *out);
 }
+
+void csv_field(FILE *out, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, out);
+        return;
+    }
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}

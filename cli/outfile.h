@@ -13,4 +13,7 @@ int outfile_open(struct outfile *out, const char *path);
 int outfile_commit(struct outfile *out);
 void outfile_discard(struct outfile *out);
 
+/* One field of CSV, quoted as RFC 4180 has it when it must be. */
+void csv_field(FILE *out, const char *text);
+
 #endif

@@ -46,13 +46,15 @@ void unit_table_print(const cn_study *study, const cn_unit_row *rows, size_t n, 
     }
 }
 
-void unit_table_json(struct json *j, const char *key, const cn_unit_row *rows, size_t n)
+void unit_table_json(struct json *j, const char *key, const cn_study *study, const cn_unit_row *rows,
+                     size_t n)
 {
     json_open(j, key, '[');
     for (size_t i = 0; i < n; i++) {
         const cn_unit_row *r = &rows[i];
         j->flat = j->depth + 1;
         json_open(j, NULL, '{');
+        json_text(j, "site", cn_study_site_at(study, r->ref.site)->name);
         json_int(j, "unit", r->ref.unit);
         json_text(j, "label", r->label);
         json_real(j, "purity", r->purity);

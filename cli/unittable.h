@@ -7,6 +7,7 @@
 #include <clipneuron/study.h>
 
 void unit_table_print(const cn_study *study, const cn_unit_row *rows, size_t n, FILE *out);
-void unit_table_json(struct json *j, const char *key, const cn_unit_row *rows, size_t n);
+void unit_table_json(struct json *j, const char *key, const cn_study *study, const cn_unit_row *rows,
+                     size_t n);
 
 #endif
