@@ -10,10 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* oneDNN in Debian is built with OpenMP; these two are its standard interface. Declared here because
+/* oneDNN in Debian is built with OpenMP; this is its standard interface. Declared here because
  * omp.h belongs to a compiler, and clang's would bring a second OpenMP runtime into the process. */
 extern void omp_set_num_threads(int threads);
 extern int omp_get_max_threads(void);
+extern int omp_get_num_threads(void);
+extern int omp_get_thread_num(void);
+/* What `#pragma omp parallel` compiles to; LLVM's runtime has it as well. */
+extern void GOMP_parallel(void (*body)(void *), void *data, unsigned threads, unsigned flags);
 
 struct nn_engine {
     dnnl_engine_t engine;
@@ -29,6 +33,9 @@ struct nn_kernel {
     float *bias_data;
     size_t weight_bytes, scratch_bytes;
     char implementation[64];
+    /* A convolution that runs over its rows in parts: see part_rows. 0 parts: at once. */
+    int64_t parts;
+    size_t src_part, dst_part;         /* bytes */
     /* A convolution whose library layout is not channels-last: copies in and out, and the offsets in
      * scratch memory of what they give and take. NULL for everything else. */
     nn_kernel *before, *after;
@@ -431,6 +438,48 @@ static bool winograd_pays(const nn_conv_spec *s)
            s->out_c >= 40 && s->out_h >= 14 && s->out_w >= 14;
 }
 
+#define CACHE_LINE 64                          /* bytes */
+#define PART_BYTES ((int64_t)512 << 10)        /* of destination, a thread */
+#define PART_MIN_ROWS 128                      /* a thread; fewer make the library's blocks ragged */
+#define PART_WORTH ((int64_t)2 << 20)          /* bytes of destination below which the caches hold it anyway */
+#define PART_WEIGHTS ((int64_t)2 << 20)        /* bytes of weights that are read again for each part */
+
+/* A 1x1 convolution that adds to a large destination waits for memory: the library walks the
+ * destination in strips of 64 channels, which the hardware does not foresee. So it runs over parts of
+ * the rows (n, h and w are one dimension to it) that fit the second-level caches, after each thread has read
+ * its share of the part from end to end (sweep). On RN50x4 80 to 320 channels at 72 px take 5.5 ms in
+ * place of 8.6 in fp32, 2.8 in place of 6.1 in bf16. Returns the rows of a part; 0: all at once. */
+static int64_t part_rows(const nn_conv_spec *s)
+{
+    const int64_t rows = s->n * s->out_h * s->out_w, threads = omp_get_max_threads();
+    const int64_t row_bytes = s->out_c * (int64_t)nn_dtype_size(s->dtype);
+    const int64_t weight_bytes = s->in_c * row_bytes;
+    if (s->kernel != 1 || s->stride != 1 || s->pad != 0 || !s->sum || rows * row_bytes < PART_WORTH ||
+        weight_bytes > PART_WEIGHTS)
+        return 0;
+    int64_t most = PART_BYTES / row_bytes;
+    most = (most < PART_MIN_ROWS ? PART_MIN_ROWS : most) * threads;
+    for (int64_t part = most; part > most / 3; part--)
+        if (rows % part == 0)
+            return part == rows ? 0 : part;
+    return 0;
+}
+
+struct sweep {
+    const volatile char *data;
+    size_t bytes;
+};
+
+/* ThreadSanitizer cannot see how OpenMP's threads wait for each other. */
+__attribute__((no_sanitize("thread"))) static void sweep_share(void *arg)
+{
+    const struct sweep *s = arg;
+    const size_t threads = (size_t)omp_get_num_threads(), i = (size_t)omp_get_thread_num();
+    const size_t begin = s->bytes * i / threads / CACHE_LINE * CACHE_LINE, end = s->bytes * (i + 1) / threads;
+    for (size_t at = begin; at < end; at += CACHE_LINE)
+        (void)s->data[at];
+}
+
 static size_t padded(size_t bytes)
 {
     return (bytes + 63) / 64 * 64;
@@ -495,6 +544,15 @@ cn_status nn_kernel_conv(nn_kernel **out, nn_engine *e, const nn_conv_spec *s, c
             pd = NULL;
     }
     const bool winograd = pd != NULL;
+    const int64_t part = winograd ? 0 : part_rows(s);
+    if (part) {
+        const dnnl_dims_t part_src = {1, s->in_c, 1, part}, part_dst = {1, s->out_c, 1, part};
+        md_clear(&src), md_clear(&dst);
+        channels_last(strides, s->in_c, 1, part);
+        DNN_TRY(md_strided(&src, 4, part_src, type_of(s->dtype), strides), "describing a convolution");
+        channels_last(strides, s->out_c, 1, part);
+        DNN_TRY(md_strided(&dst, 4, part_dst, type_of(s->dtype), strides), "describing a convolution");
+    }
     if (!winograd)
         DNN_TRY(pd_conv(&pd, e->engine, dnnl_convolution_direct, MD(src), MD(packed), MD(bias_md), MD(dst), &g, attr),
                 "a convolution");
@@ -502,6 +560,11 @@ cn_status nn_kernel_conv(nn_kernel **out, nn_engine *e, const nn_conv_spec *s, c
     CN_TRY(pack_weight(k, pd, MD(plain), weight, err));
     CN_TRY(keep_vectors(k, s->out_c, bias, NULL, err));
     DNN_TRY(dnnl_memory_create(&k->bias, MD(bias_md), e->engine, k->bias_data), "describing a bias");
+    if (part) {
+        k->parts = s->n * s->out_h * s->out_w / part;
+        k->src_part = (size_t)(part * s->in_c) * nn_dtype_size(s->dtype);
+        k->dst_part = (size_t)(part * s->out_c) * nn_dtype_size(s->dtype);
+    }
     if (winograd)
         CN_TRY(wrap_in_copies(k, e, pd, MD(src), MD(dst), err));
     *out = k, k = NULL;
@@ -703,8 +766,18 @@ cn_status nn_kernel_run(nn_kernel *k, const void *src, const void *b, void *dst,
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i].memory)
             args[count++] = (dnnl_exec_arg_t){all[i].id, all[i].memory};
-    DNN_TRY(dnnl_primitive_execute(k->primitive, k->engine->stream, count, args), "running a kernel");
-    DNN_TRY(dnnl_stream_wait(k->engine->stream), "running a kernel");
+    for (int64_t part = 0; part < (k->parts ? k->parts : 1); part++) {
+        if (k->parts) {
+            struct sweep sweep = {(char *)dst + (size_t)part * k->dst_part, k->dst_part};
+            GOMP_parallel(sweep_share, &sweep, (unsigned)omp_get_max_threads(), 0);
+            DNN_TRY(dnnl_memory_set_data_handle(k->src, (char *)(uintptr_t)src + (size_t)part * k->src_part),
+                    "setting the source");
+            DNN_TRY(dnnl_memory_set_data_handle(k->dst, (char *)dst + (size_t)part * k->dst_part),
+                    "setting the destination");
+        }
+        DNN_TRY(dnnl_primitive_execute(k->primitive, k->engine->stream, count, args), "running a kernel");
+        DNN_TRY(dnnl_stream_wait(k->engine->stream), "running a kernel");
+    }
     if (k->after)
         CN_TRY(nn_kernel_run(k->after, dst, NULL, result, NULL, err));
 done:

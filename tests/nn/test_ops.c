@@ -77,6 +77,20 @@ static void winograd_sized_conv_equals_reference(void **state)
     }
 }
 
+/* Large enough for the fast program to run it over parts of the rows. */
+static void large_conv_that_adds_equals_reference(void **state)
+{
+    (void)state;
+    nn_graph *g = nn_graph_new();
+    const int x = nn_add_pixels(g, 72);
+    const int shortcut = nn_add_conv(g, x, 112, 1, 1, 0, "conv1");
+    int y = nn_add_relu(g, nn_add_conv(g, x, 16, 1, 1, 0, "conv2"));
+    y = nn_add_conv(g, y, 112, 1, 1, 0, "conv3");
+    compare_tap(g, nn_add_sum(g, y, shortcut), 2, 2, 0);
+    compare_tap(g, g->count - 1, 3, 2, 0);
+    nn_graph_free(g);
+}
+
 /* What the stages of the network do, with every intermediate read in turn: reading a value changes
  * what can be fused, and must not change the numbers. */
 static void bottleneck_with_any_value_tapped_equals_reference(void **state)
@@ -265,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conv_equals_reference),
         cmocka_unit_test(winograd_sized_conv_equals_reference),
+        cmocka_unit_test(large_conv_that_adds_equals_reference),
         cmocka_unit_test(bottleneck_with_any_value_tapped_equals_reference),
         cmocka_unit_test(avgpool_drops_what_fills_no_tile),
         cmocka_unit_test(attnpool_equals_reference),
