@@ -127,7 +127,7 @@ static void print_memory(const struct arguments *a, const struct memory *memory)
 {
     for (int tower = 0; tower < 2; tower++)
         row("memory", "%s tower, batch %lld, %s: weights %.1f MB, activations %.1f MB, outputs %.1f MB",
-            tower_names[tower], (long long)memory->batch[tower], dtype_choices[a->run.dtype],
+            tower_names[tower], (long long)memory->batch[tower], dtype_choices[precision_of(&a->run)],
             (double)memory->tower[tower].weight_bytes / 1e6,
             (double)memory->tower[tower].activation_bytes / 1e6,
             (double)memory->tower[tower].output_bytes / 1e6);

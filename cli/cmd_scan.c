@@ -105,7 +105,7 @@ static int scan(const struct arguments *a, const cn_model *model, cn_scan_result
         .batch = a->run.batch,
         .threads = (int)a->run.threads,
         .decode_threads = (int)a->run.threads,
-        .precision = (cn_precision)a->run.dtype,
+        .precision = precision_of(&a->run),
         .backend = (cn_backend)a->run.backend,
         .progress = on_progress,
         .user = (void *)(uintptr_t)a,

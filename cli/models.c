@@ -13,7 +13,7 @@
 #define DEFAULT_MODEL "icons-small"
 
 const char *const gelu_choices[] = {"auto", "quick", "erf", NULL};
-const char *const dtype_choices[] = {"fp32", "bf16", NULL};
+const char *const dtype_choices[] = {"fp32", "bf16", "auto", NULL};
 const char *const backend_choices[] = {"onednn", "reference", NULL};
 
 static bool exists(const char *path)
@@ -158,6 +158,13 @@ int model_open(const struct model_arguments *arguments, cn_model **out)
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
 }
 
+cn_precision precision_of(const struct run_arguments *arguments)
+{
+    if (arguments->dtype == DTYPE_AUTO)
+        return cn_cpu_has_bf16() && arguments->backend == CN_BACKEND_ONEDNN ? CN_PRECISION_BF16 : CN_PRECISION_F32;
+    return (cn_precision)arguments->dtype;
+}
+
 cn_runner_options runner_options(const struct run_arguments *arguments, cn_tower tower, int64_t batch_default,
                                  int64_t n)
 {
@@ -168,7 +175,7 @@ cn_runner_options runner_options(const struct run_arguments *arguments, cn_tower
                  : n > 0   ? n
                            : 1,
         .threads = (int)arguments->threads,
-        .precision = (cn_precision)arguments->dtype,
+        .precision = precision_of(arguments),
         .backend = (cn_backend)arguments->backend,
     };
 }

@@ -14,9 +14,11 @@ struct model_arguments {
 struct run_arguments {
     int64_t threads; /* 0: all cores */
     int64_t batch;   /* 0: the command's choice */
-    int dtype;       /* a cn_precision */
+    int dtype;       /* a cn_precision, or DTYPE_AUTO */
     int backend;     /* a cn_backend */
 };
+
+enum { DTYPE_AUTO = 2 };
 
 extern const char *const gelu_choices[];
 extern const char *const dtype_choices[];
@@ -34,8 +36,8 @@ extern const char *const backend_choices[];
 #define RUN_OPTIONS(T, member) \
     {'t', "threads", OPTION_COUNT, offsetof(T, member.threads), "N", "CPU threads. Default: all cores.", 1, 1024}, \
     {0, "dtype", OPTION_CHOICE, offsetof(T, member.dtype), "TYPE", \
-     "fp32, or bf16 on a CPU that computes it: about twice as fast, cosine with fp32 at least 0.999. " \
-     "Default: fp32.", 0, 0, dtype_choices}, \
+     "fp32; bf16, on a CPU that computes it: about twice as fast, cosine with fp32 at least 0.999; auto: bf16 " \
+     "where the CPU has it. Default: fp32.", 0, 0, dtype_choices}, \
     {'b', "batch", OPTION_COUNT, offsetof(T, member.batch), "N", \
      "Images or texts that go through the network together. The numbers do not depend on it.", 1, 65536}, \
     {0, "backend", OPTION_CHOICE, offsetof(T, member.backend), "NAME", \
@@ -44,6 +46,9 @@ extern const char *const backend_choices[];
 
 /* Finds the file and opens it. Reports; returns EXIT_DONE with *out owned by the caller. */
 int model_open(const struct model_arguments *arguments, cn_model **out);
+
+/* What --dtype comes to on this CPU. */
+cn_precision precision_of(const struct run_arguments *arguments);
 
 /* The path that a --model value stands for, owned by the caller; NULL after reporting. */
 char *model_find(const char *name);
