@@ -61,7 +61,9 @@ static void sd_axis(html *h, const card *c)
 {
     double step = card_step(c->high - c->low, 12);
     line(h, "axis", LEFT, BOTTOM, RIGHT, BOTTOM);
-    for (double sd = ceil(c->low / step) * step; sd <= c->high + 1e-9; sd += step) {
+    double first = ceil(c->low / step) * step;
+    for (int i = 0; i < 32 && first + i * step <= c->high + 1e-3 * step; i++) {
+        double sd = first + i * step;
         char words[32];
         double x = x_of(c, sd);
         line(h, "axis", x, BOTTOM, x, BOTTOM + 5);

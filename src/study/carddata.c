@@ -116,12 +116,12 @@ static cn_status read_histogram(card *c, cn_study *study, cn_error *err)
     cn_status st = CN_OK;
     c->bucket_counts = cn_calloc((size_t)c->info->buckets, sizeof *c->bucket_counts);
     CN_CHECK(c->bucket_counts, CN_ENOMEM, "out of memory for a card");
-    if (c->row->dead || !(c->row->rms > 0))
+    if (c->row->dead)
         goto done;
     c->low = c->row->min / c->row->rms;
     c->high = c->row->max / c->row->rms;
     c->bins = CARD_BINS;
-    CN_CHECK(c->high > c->low, CN_EFORMAT, "%s: the study is damaged: the range of unit %lld", c->info->path,
+    CN_CHECK(c->row->rms > 0 && isfinite(c->low) && isfinite(c->high) && c->high > c->low, CN_EFORMAT, "%s: the study is damaged: the range of unit %lld", c->info->path,
              (long long)c->row->ref.unit);
     CN_TRY(cn_study_histogram(study, c->row->ref, c->low, c->high, c->bins, c->counts, err));
     CN_TRY(cn_study_histogram(study, c->row->ref, c->low, c->high, (size_t)c->info->buckets, c->bucket_counts, err));

@@ -361,7 +361,9 @@ static void histogram_axes(painter *d, const card *c, double x, double y, double
         line_of_text(d, x - 6, at - 8, 0, (style){10, false, d->p->soft, RIGHT_ALIGNED}, text);
     }
     double step = card_step(c->high - c->low, 12);
-    for (double sd = ceil(c->low / step) * step; sd <= c->high + 1e-9; sd += step) {
+    double first = ceil(c->low / step) * step;
+    for (int i = 0; i < 32 && first + i * step <= c->high + 1e-3 * step; i++) {
+        double sd = first + i * step;
         double at = x + (sd - c->low) / (c->high - c->low) * w;
         rule(d, at, y + h, at, y + h + 4, 0.8, d->p->soft);
         snprintf(text, sizeof text, "%s%.*f", sd < -step / 2 ? "\xe2\x88\x92" : "", step < 0.1 ? 2 : step < 1 ? 1 : 0,

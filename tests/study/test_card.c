@@ -18,6 +18,13 @@
 
 #include <cmocka.h>
 
+/* The font libraries keep their caches until the process ends. */
+CN_API const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig\nleak:libpango\nleak:libglib\n";
+}
+
 static char *dir; /* a study that the tests only read */
 
 static int make_study(void **state)
