@@ -16,7 +16,7 @@ extern "C" {
 #define CN_MAX_CARDS 4096 /* on one page or sheet */
 
 typedef enum cn_card_theme {
-    CN_THEME_AUTO,  /* HTML: the reader's; PNG: light */
+    CN_THEME_AUTO, /* HTML: the reader's; PNG: light */
     CN_THEME_LIGHT,
     CN_THEME_DARK
 } cn_card_theme;
@@ -30,24 +30,27 @@ typedef struct cn_card_options {
     int words, labels;        /* 0: 5 and 8 */
     bool no_buckets;
     cn_card_theme theme;
-    int columns;              /* PNG: cards beside each other; 0: 1 for one unit, else 2 */
-    double scale;             /* PNG: pixels a point; 0: 2 */
+    int columns;  /* PNG: cards beside each other; 0: 1 for one unit, else 2 */
+    double scale; /* PNG: pixels a point; 0: 2 */
 } cn_card_options;
 
 /** One self-contained HTML page: no network, no scripts, light and dark, printable.
  * @param units in the order of the page; n may be 0 (a page that says so) @param options NULL for defaults
  * @return CN_OK; CN_EINVAL (a unit that the study has not), CN_ELIMIT, CN_EIO, CN_EFORMAT (the study), CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_card_write_html(cn_study *study, const cn_unit_ref *units, size_t n,
-                                                  const cn_card_options *options, const char *path, cn_error *err);
+                                                  const cn_card_options *options, const char *path,
+                                                  cn_error *err);
 
 /** One PNG with the cards of all units, side by side and below each other.
  * @return as above; CN_ELIMIT when the sheet would exceed 32,767 px on a side: use fewer units or cn_card_write_pngs */
 CN_API CN_MUST_CHECK cn_status cn_card_write_png(cn_study *study, const cn_unit_ref *units, size_t n,
-                                                 const cn_card_options *options, const char *path, cn_error *err);
+                                                 const cn_card_options *options, const char *path,
+                                                 cn_error *err);
 
 /** One PNG a unit into a folder (made if missing): "layer4.3.add_319.png". */
 CN_API CN_MUST_CHECK cn_status cn_card_write_pngs(cn_study *study, const cn_unit_ref *units, size_t n,
-                                                  const cn_card_options *options, const char *folder, cn_error *err);
+                                                  const cn_card_options *options, const char *folder,
+                                                  cn_error *err);
 
 #ifdef __cplusplus
 }

@@ -24,14 +24,14 @@
 extern "C" {
 #endif
 
-#define CN_STUDY_SCHEMA 1                        /* of study.sqlite; PRAGMA user_version */
+#define CN_STUDY_SCHEMA 1 /* of study.sqlite; PRAGMA user_version */
 #define CN_MAX_STUDY_IMAGES ((int64_t)16 << 20)
 #define CN_MAX_STUDY_SITES 64
 #define CN_MAX_STUDY_LABELS 65536
-#define CN_MAX_STUDY_EXAMPLES 256                /* of one kind for one unit */
+#define CN_MAX_STUDY_EXAMPLES 256 /* of one kind for one unit */
 #define CN_MAX_STUDY_WORDS 65536
-#define CN_MAX_STUDY_LIST ((size_t)1 << 30)      /* bytes of a list or labels file */
-#define CN_STUDY_PURITY_TOP 16                   /* strongest pictures that purity looks at */
+#define CN_MAX_STUDY_LIST ((size_t)1 << 30) /* bytes of a list or labels file */
+#define CN_STUDY_PURITY_TOP 16              /* strongest pictures that purity looks at */
 
 typedef enum cn_reduce { CN_REDUCE_MEAN, CN_REDUCE_MAX } cn_reduce;
 
@@ -53,25 +53,26 @@ typedef bool cn_scan_callback(const cn_scan_progress *progress, void *user);
 
 /* Zeroes (or NULL) give the defaults. Pointers are borrowed for the call. */
 typedef struct cn_scan_options {
-    const char *const *sites;   /* names or aliases of image sites; NULL: cn_model_default_site */
+    const char *const *sites; /* names or aliases of image sites; NULL: cn_model_default_site */
     size_t n_sites;
-    cn_reduce reduce;           /* what statistics and examples are about; both go into the matrices */
-    const char *labels;         /* a CSV; NULL: labels.csv in the folder or beside it, if there is one */
-    const char *words;          /* a list, one word or phrase a line; NULL: the built-in list */
-    bool no_label_words;        /* do not add the collection's labels to the words */
-    bool no_words;              /* leave the nearest words out (the text tower is not run) */
-    const char *word_template;  /* a prompt with one "{}"; NULL: "{}", the bare word */
-    int top, bottom;            /* strongest and most inhibiting examples a unit; 0: 24 and 12 */
-    int buckets, per_bucket;    /* uniform buckets from minimum to maximum, and pictures from each; 0: 10 and 6 */
-    uint64_t seed;              /* of the sample from the buckets */
-    int thumbnail;              /* px; 0: the model's resolution, at most 128 */
-    cn_dtype matrices;          /* CN_DTYPE_F32 (default) or CN_DTYPE_F16 */
-    bool no_matrices;           /* leave the .npy files out */
-    bool force;                 /* replace an older study of the same model */
-    bool apply_orientation;     /* obey EXIF orientation; the original code does not */
-    int64_t batch;              /* 0: 32 */
-    int threads;                /* of the network; 0: all cores */
-    int decode_threads;         /* 0: as many as cores, at most 16 */
+    cn_reduce reduce;          /* what statistics and examples are about; both go into the matrices */
+    const char *labels;        /* a CSV; NULL: labels.csv in the folder or beside it, if there is one */
+    const char *words;         /* a list, one word or phrase a line; NULL: the built-in list */
+    bool no_label_words;       /* do not add the collection's labels to the words */
+    bool no_words;             /* leave the nearest words out (the text tower is not run) */
+    const char *word_template; /* a prompt with one "{}"; NULL: "{}", the bare word */
+    int top, bottom;           /* strongest and most inhibiting examples a unit; 0: 24 and 12 */
+    int buckets,
+        per_bucket;         /* uniform buckets from minimum to maximum, and pictures from each; 0: 10 and 6 */
+    uint64_t seed;          /* of the sample from the buckets */
+    int thumbnail;          /* px; 0: the model's resolution, at most 128 */
+    cn_dtype matrices;      /* CN_DTYPE_F32 (default) or CN_DTYPE_F16 */
+    bool no_matrices;       /* leave the .npy files out */
+    bool force;             /* replace an older study of the same model */
+    bool apply_orientation; /* obey EXIF orientation; the original code does not */
+    int64_t batch;          /* 0: 32 */
+    int threads;            /* of the network; 0: all cores */
+    int decode_threads;     /* 0: as many as cores, at most 16 */
     cn_precision precision;
     cn_backend backend;
     cn_scan_callback *progress; /* NULL: none */
@@ -79,10 +80,10 @@ typedef struct cn_scan_options {
 } cn_scan_options;
 
 typedef struct cn_scan_result {
-    int64_t images;             /* that went through the model */
-    int64_t failed;             /* listed, but not decodable; named in the study with the reason */
-    int64_t ignored;            /* files in the folder that are no pictures by their names */
-    int64_t labelled;           /* images with a label */
+    int64_t images;   /* that went through the model */
+    int64_t failed;   /* listed, but not decodable; named in the study with the reason */
+    int64_t ignored;  /* files in the folder that are no pictures by their names */
+    int64_t labelled; /* images with a label */
     int64_t labels, media, words;
     double seconds, network_seconds;
 } cn_scan_result;
@@ -100,7 +101,8 @@ typedef struct cn_scan_result {
  *         (a list or CSV), CN_ELIMIT, CN_ENOMEM. A collection without a single readable picture is
  *         CN_OK and gives an empty study */
 CN_API CN_MUST_CHECK cn_status cn_study_scan(const cn_model *model, const char *images, const char *study,
-                                             const cn_scan_options *options, cn_scan_result *result, cn_error *err);
+                                             const cn_scan_options *options, cn_scan_result *result,
+                                             cn_error *err);
 
 /* ---- reading a study ---- */
 
@@ -112,25 +114,25 @@ CN_API void cn_study_close(cn_study *study);
 
 /* Borrowed from the study until close; no string is NULL unless said. */
 typedef struct cn_study_info {
-    const char *path;           /* as given to open */
-    const char *model_name;     /* architecture, e.g. "RN50x4" */
-    const char *model_file;     /* last part of the checkpoint's path */
-    const char *fingerprint;    /* cn_model_fingerprint */
-    const char *collection;     /* folder or list that was scanned, absolute */
-    const char *collection_name;/* its last part */
-    const char *created;        /* "2026-11-24T02:30:00Z" */
-    const char *program;        /* "clipneuron 0.1.0" */
-    const char *backend;        /* cn_backend_description at the time */
-    const char *precision;      /* "fp32" or "bf16" */
-    const char *word_template;  /* NULL: no words were scored */
+    const char *path;            /* as given to open */
+    const char *model_name;      /* architecture, e.g. "RN50x4" */
+    const char *model_file;      /* last part of the checkpoint's path */
+    const char *fingerprint;     /* cn_model_fingerprint */
+    const char *collection;      /* folder or list that was scanned, absolute */
+    const char *collection_name; /* its last part */
+    const char *created;         /* "2026-11-24T02:30:00Z" */
+    const char *program;         /* "clipneuron 0.1.0" */
+    const char *backend;         /* cn_backend_description at the time */
+    const char *precision;       /* "fp32" or "bf16" */
+    const char *word_template;   /* NULL: no words were scored */
     cn_reduce reduce;
-    int resolution;             /* px of the model's input */
-    int thumbnail;              /* px */
+    int resolution; /* px of the model's input */
+    int thumbnail;  /* px */
     int embedding;
     int64_t images, failed, labelled;
     int64_t labels, media, words, unknown_words;
     int buckets;
-    double seconds;             /* that the scan took */
+    double seconds; /* that the scan took */
 } cn_study_info;
 
 CN_API const cn_study_info *cn_study_get_info(const cn_study *study);
@@ -140,8 +142,8 @@ typedef struct cn_study_site {
     const char *short_name; /* the same less "visual." */
     cn_site_layout layout;
     int64_t units;
-    int64_t height, width;  /* of the map; a ViT's tokens without the class token form the map */
-    int64_t dead;           /* units that are constant on the collection */
+    int64_t height, width; /* of the map; a ViT's tokens without the class token form the map */
+    int64_t dead;          /* units that are constant on the collection */
 } cn_study_site;
 
 CN_API size_t cn_study_site_count(const cn_study *study);
@@ -152,47 +154,49 @@ CN_API const cn_study_site *cn_study_site_at(const cn_study *study, size_t i);
 CN_API CN_MUST_CHECK cn_status cn_study_parse_unit(const cn_study *study, const char *text, size_t *site,
                                                    int64_t *unit, cn_error *err);
 /** @return CN_OK if the study is of this model; CN_EMISMATCH with both fingerprints */
-CN_API CN_MUST_CHECK cn_status cn_study_check_model(const cn_study *study, const cn_model *model, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_check_model(const cn_study *study, const cn_model *model,
+                                                    cn_error *err);
 
 /* ---- one unit ---- */
 
 typedef struct cn_unit_ref {
-    size_t site;  /* number in the study */
+    size_t site; /* number in the study */
     int64_t unit;
 } cn_unit_ref;
 
 /* A unit as one line of a table. Strings are owned by the list that holds the row; "" where unknown. */
 typedef struct cn_unit_row {
     cn_unit_ref ref;
-    int64_t count;          /* images */
-    double mean, sd, rms;   /* sd about the mean; rms about zero: one "sd unit" */
+    int64_t count;        /* images */
+    double mean, sd, rms; /* sd about the mean; rms about zero: one "sd unit" */
     double min, max;
-    double share_positive;  /* of images with an activation above zero */
-    double kurtosis;        /* fourth standardised moment; 3 for a normal distribution, 0 for a constant */
-    bool dead;              /* the same value on all images; the rest is 0 or "" then */
-    double peak_sd;         /* max / rms */
-    const char *label;      /* whose frequency among the strongest CN_STUDY_PURITY_TOP pictures chance explains least */
-    int64_t label_hits;     /* how many of them have it */
-    int64_t label_images;   /* how many of the collection have it: the base rate */
-    double purity;          /* label_hits / min(CN_STUDY_PURITY_TOP, label_images): 1 is the most possible */
-    double surprise;        /* -log10 of the probability of so many hits by chance (hypergeometric) */
-    double label_z;         /* of the label's mean under random labels */
-    const char *media;      /* media in which the unit answers to the label, "colour line word" */
+    double share_positive; /* of images with an activation above zero */
+    double kurtosis;       /* fourth standardised moment; 3 for a normal distribution, 0 for a constant */
+    bool dead;             /* the same value on all images; the rest is 0 or "" then */
+    double peak_sd;        /* max / rms */
+    const char
+        *label; /* whose frequency among the strongest CN_STUDY_PURITY_TOP pictures chance explains least */
+    int64_t label_hits;   /* how many of them have it */
+    int64_t label_images; /* how many of the collection have it: the base rate */
+    double purity;        /* label_hits / min(CN_STUDY_PURITY_TOP, label_images): 1 is the most possible */
+    double surprise;      /* -log10 of the probability of so many hits by chance (hypergeometric) */
+    double label_z;       /* of the label's mean under random labels */
+    const char *media;    /* media in which the unit answers to the label, "colour line word" */
     int media_count;
-    bool reads;             /* one of them is the written word */
-    const char *word;       /* nearest word */
-    double word_score;      /* its correlation */
-    double score;           /* the ranking's; docs/study.md */
+    bool reads;        /* one of them is the written word */
+    const char *word;  /* nearest word */
+    double word_score; /* its correlation */
+    double score;      /* the ranking's; docs/study.md */
 } cn_unit_row;
 
 typedef enum cn_unit_order {
     CN_ORDER_INTERESTING, /* multimodal first, without units that are never above zero; docs/study.md */
     CN_ORDER_UNIT,
-    CN_ORDER_PEAK,        /* peak_sd, falling */
-    CN_ORDER_PURITY,      /* falling, then label_z */
-    CN_ORDER_KURTOSIS,    /* falling */
-    CN_ORDER_SHARE,       /* share_positive, rising */
-    CN_ORDER_LABEL        /* by name, then purity */
+    CN_ORDER_PEAK,     /* peak_sd, falling */
+    CN_ORDER_PURITY,   /* falling, then label_z */
+    CN_ORDER_KURTOSIS, /* falling */
+    CN_ORDER_SHARE,    /* share_positive, rising */
+    CN_ORDER_LABEL     /* by name, then purity */
 } cn_unit_order;
 
 /** Units of a site in an order; dead ones only for CN_ORDER_UNIT. @param limit 0: all
@@ -200,22 +204,23 @@ typedef enum cn_unit_order {
 CN_API CN_MUST_CHECK cn_status cn_study_units(cn_study *study, size_t site, cn_unit_order order, size_t limit,
                                               cn_unit_row **rows, size_t *n, cn_error *err);
 /** The row of one unit: a list of one, released in the same way. */
-CN_API CN_MUST_CHECK cn_status cn_study_unit(cn_study *study, cn_unit_ref ref, cn_unit_row **row, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_unit(cn_study *study, cn_unit_ref ref, cn_unit_row **row,
+                                             cn_error *err);
 CN_API void cn_unit_rows_free(cn_unit_row *rows);
 
 typedef enum cn_example_kind { CN_EXAMPLE_TOP, CN_EXAMPLE_BOTTOM, CN_EXAMPLE_BUCKET } cn_example_kind;
 
 typedef struct cn_example {
-    int64_t image;          /* row of the matrices, and images.id */
-    const char *path;       /* relative to the collection */
+    int64_t image;                        /* row of the matrices, and images.id */
+    const char *path;                     /* relative to the collection */
     const char *label, *medium, *caption; /* "" where unknown */
-    int bucket;             /* 0..buckets-1 for CN_EXAMPLE_BUCKET, else -1 */
-    double value;           /* activation */
-    double sd;              /* the same in sd units */
-    double peak;            /* largest value over space */
-    int row, column;        /* where; -1 at a class token and for vectors */
-    const float *map;       /* (height, width) of the site, NULL where it was not kept */
-    const void *thumbnail;  /* JPEG or PNG bytes of the preprocessed crop; NULL if there is none */
+    int bucket;                           /* 0..buckets-1 for CN_EXAMPLE_BUCKET, else -1 */
+    double value;                         /* activation */
+    double sd;                            /* the same in sd units */
+    double peak;                          /* largest value over space */
+    int row, column;                      /* where; -1 at a class token and for vectors */
+    const float *map;                     /* (height, width) of the site, NULL where it was not kept */
+    const void *thumbnail; /* JPEG or PNG bytes of the preprocessed crop; NULL if there is none */
     size_t thumbnail_size;
     const char *thumbnail_type; /* "image/jpeg", "image/png", or "" */
 } cn_example;
@@ -231,8 +236,8 @@ CN_API void cn_examples_free(cn_example *examples);
  *        outside is counted in the first and last bin
  * @param[out] counts caller's buffer of `bins`. From the study's fine histogram: a value within 0.8% of
  *        a border may fall on its other side */
-CN_API CN_MUST_CHECK cn_status cn_study_histogram(cn_study *study, cn_unit_ref ref, double low, double high, size_t bins,
-                                                  int64_t *counts, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_histogram(cn_study *study, cn_unit_ref ref, double low, double high,
+                                                  size_t bins, int64_t *counts, cn_error *err);
 
 typedef enum cn_group_kind {
     CN_GROUP_LABEL,       /* the labels with the largest z, falling (at most 24 a unit) */
@@ -241,33 +246,35 @@ typedef enum cn_group_kind {
 } cn_group_kind;
 
 typedef struct cn_group {
-    const char *name;     /* label or medium */
-    int64_t images;       /* of the collection */
-    double mean, mean_sd; /* activation; in sd units */
-    double share_positive;/* of the group's images; -1 where not kept (labels) */
-    double z;             /* of the mean, had the group been drawn at random */
+    const char *name;      /* label or medium */
+    int64_t images;        /* of the collection */
+    double mean, mean_sd;  /* activation; in sd units */
+    double share_positive; /* of the group's images; -1 where not kept (labels) */
+    double z;              /* of the mean, had the group been drawn at random */
 } cn_group;
 
-CN_API CN_MUST_CHECK cn_status cn_study_groups(cn_study *study, cn_unit_ref ref, cn_group_kind kind, cn_group **groups,
-                                               size_t *n, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_groups(cn_study *study, cn_unit_ref ref, cn_group_kind kind,
+                                               cn_group **groups, size_t *n, cn_error *err);
 CN_API void cn_groups_free(cn_group *groups);
 
 typedef struct cn_word {
     const char *word;
-    double score;         /* correlation, over images, of activation with the share that the image gives the word */
-    double z;             /* Fisher's, of the score */
-    bool significant;     /* at 5% after Bonferroni over the words */
+    double score; /* correlation, over images, of activation with the share that the image gives the word */
+    double z;     /* Fisher's, of the score */
+    bool significant; /* at 5% after Bonferroni over the words */
 } cn_word;
 
 /** Nearest words, best first, at most 8. Weak evidence: docs/study.md. */
-CN_API CN_MUST_CHECK cn_status cn_study_words(cn_study *study, cn_unit_ref ref, cn_word **words, size_t *n, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_words(cn_study *study, cn_unit_ref ref, cn_word **words, size_t *n,
+                                              cn_error *err);
 CN_API void cn_words_free(cn_word *words);
 
 typedef struct cn_failure {
     const char *path, *reason;
 } cn_failure;
 /** Images that could not be decoded, by path. */
-CN_API CN_MUST_CHECK cn_status cn_study_failures(cn_study *study, cn_failure **failures, size_t *n, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_failures(cn_study *study, cn_failure **failures, size_t *n,
+                                                 cn_error *err);
 CN_API void cn_failures_free(cn_failure *failures);
 
 #ifdef __cplusplus

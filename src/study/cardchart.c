@@ -51,8 +51,13 @@ static void count_axis(html *h, const card *c)
         char words[32];
         double y = BOTTOM - card_height(n, c->most) * (BOTTOM - TOP);
         line(h, "grid", LEFT, y, RIGHT, y);
-        snprintf(words, sizeof words, n >= 1000000 ? "%" PRId64 "M" : n >= 1000 ? "%" PRId64 "k" : "%" PRId64,
-                 n >= 1000000 ? n / 1000000 : n >= 1000 ? n / 1000 : n);
+        snprintf(words, sizeof words,
+                 n >= 1000000 ? "%" PRId64 "M"
+                 : n >= 1000  ? "%" PRId64 "k"
+                              : "%" PRId64,
+                 n >= 1000000 ? n / 1000000
+                 : n >= 1000  ? n / 1000
+                              : n);
         text(h, LEFT - 6, y + 4, "end", "", words);
     }
 }
@@ -67,7 +72,10 @@ static void sd_axis(html *h, const card *c)
         char words[32];
         double x = x_of(c, sd);
         line(h, "axis", x, BOTTOM, x, BOTTOM + 5);
-        snprintf(words, sizeof words, "%s%.*f", sd < -step / 2 ? "\xe2\x88\x92" : "", step < 0.1 ? 2 : step < 1 ? 1 : 0,
+        snprintf(words, sizeof words, "%s%.*f", sd < -step / 2 ? "\xe2\x88\x92" : "",
+                 step < 0.1 ? 2
+                 : step < 1 ? 1
+                            : 0,
                  fabs(sd));
         text(h, x, BOTTOM + 18, "middle", "", words);
     }
@@ -93,7 +101,8 @@ static void draw_bars(html *h, const card *c)
         html_format(h, "%.2f", tall);
         html_raw(h, "\"><title>");
         char from[32], to[32];
-        html_format(h, "%s to %s sd: %" PRId64, card_number_at(low, width, from), card_number_at(low + width, width, to), c->counts[i]);
+        html_format(h, "%s to %s sd: %" PRId64, card_number_at(low, width, from),
+                    card_number_at(low + width, width, to), c->counts[i]);
         html_raw(h, "</title></rect>");
     }
 }

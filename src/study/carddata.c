@@ -31,7 +31,8 @@ done:
 
 void card_title(const cn_study_info *info, char *text, size_t room)
 {
-    snprintf(text, room, "%s: what its neurons respond to in \xe2\x80\x9c%s\xe2\x80\x9d", info->model_file, info->collection_name);
+    snprintf(text, room, "%s: what its neurons respond to in \xe2\x80\x9c%s\xe2\x80\x9d", info->model_file,
+             info->collection_name);
 }
 
 double card_step(double span, int steps)
@@ -121,10 +122,11 @@ static cn_status read_histogram(card *c, cn_study *study, cn_error *err)
     c->low = c->row->min / c->row->rms;
     c->high = c->row->max / c->row->rms;
     c->bins = CARD_BINS;
-    CN_CHECK(c->row->rms > 0 && isfinite(c->low) && isfinite(c->high) && c->high > c->low, CN_EFORMAT, "%s: the study is damaged: the range of unit %lld", c->info->path,
-             (long long)c->row->ref.unit);
+    CN_CHECK(c->row->rms > 0 && isfinite(c->low) && isfinite(c->high) && c->high > c->low, CN_EFORMAT,
+             "%s: the study is damaged: the range of unit %lld", c->info->path, (long long)c->row->ref.unit);
     CN_TRY(cn_study_histogram(study, c->row->ref, c->low, c->high, c->bins, c->counts, err));
-    CN_TRY(cn_study_histogram(study, c->row->ref, c->low, c->high, (size_t)c->info->buckets, c->bucket_counts, err));
+    CN_TRY(cn_study_histogram(study, c->row->ref, c->low, c->high, (size_t)c->info->buckets, c->bucket_counts,
+                              err));
     for (size_t i = 0; i < c->bins; i++)
         c->most = c->counts[i] > c->most ? c->counts[i] : c->most;
 done:
@@ -254,14 +256,15 @@ cairo_surface_t *card_mask(const float *weight, int64_t height, int64_t width)
             double w = between(weight, height, width, (y + 0.5) / (double)times, (x + 0.5) / (double)times);
             double shade = fmin(1, 1.35 * (1 - w)); /* a quarter below the peak it begins to be seen */
             uint32_t alpha = (uint32_t)lround(122 * shade * shade) / 4 * 4; /* few values: a small file */
-            uint32_t argb = alpha << 24; /* black, premultiplied */
+            uint32_t argb = alpha << 24;                                    /* black, premultiplied */
             memcpy(pixels + (size_t)y * (size_t)stride + 4 * (size_t)x, &argb, sizeof argb);
         }
     cairo_surface_mark_dirty(surface);
     return surface;
 }
 
-cn_status card_mask_png(const float *weight, int64_t height, int64_t width, void **png, size_t *size, cn_error *err)
+cn_status card_mask_png(const float *weight, int64_t height, int64_t width, void **png, size_t *size,
+                        cn_error *err)
 {
     cn_status st = CN_OK;
     bytes b = {0};

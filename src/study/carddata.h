@@ -16,7 +16,7 @@ typedef struct card {
     const cn_study_site *site;
     cn_unit_row *row;
     cn_example *top, *bottom, *bucket;
-    size_t n_top, n_bottom, n_bucket;      /* as many as are shown */
+    size_t n_top, n_bottom, n_bucket; /* as many as are shown */
     cn_group *labels, *media, *label_media;
     size_t n_labels, n_media, n_label_media;
     cn_word *words;
@@ -25,7 +25,7 @@ typedef struct card {
     double low, high;
     size_t bins;
     int64_t counts[CARD_BINS], most;
-    int64_t *bucket_counts;                /* (info->buckets) */
+    int64_t *bucket_counts; /* (info->buckets) */
 } card;
 
 /* options have their defaults filled in. */
@@ -61,6 +61,7 @@ bool card_region(const cn_example *e, const cn_study_site *site, int sign, float
  * in an error state when out of memory. */
 cairo_surface_t *card_mask(const float *weight, int64_t height, int64_t width);
 /* The same as a PNG; *png is freed with cn_free. */
-cn_status card_mask_png(const float *weight, int64_t height, int64_t width, void **png, size_t *size, cn_error *err);
+cn_status card_mask_png(const float *weight, int64_t height, int64_t width, void **png, size_t *size,
+                        cn_error *err);
 
 #endif

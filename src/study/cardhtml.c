@@ -51,7 +51,8 @@ static void open_mark(html *h, const cn_study_site *s)
 {
     double edge = 0.012 * (double)(s->width > s->height ? s->width : s->height);
     html_raw(h, "<svg class=\"mark\" aria-hidden=\"true\" preserveAspectRatio=\"none\" viewBox=\"");
-    html_format(h, "%.4g %.4g %.4g %.4g", -edge, -edge, (double)s->width + 2 * edge, (double)s->height + 2 * edge);
+    html_format(h, "%.4g %.4g %.4g %.4g", -edge, -edge, (double)s->width + 2 * edge,
+                (double)s->height + 2 * edge);
     html_raw(h, "\">");
 }
 
@@ -69,7 +70,7 @@ static void mark_region(html *h, const cn_example *e, const cn_study_site *s, in
             h->status = st;
         open_mark(h, s);
         if (png) {
-                    html_raw(h, "<image preserveAspectRatio=\"none\"");
+            html_raw(h, "<image preserveAspectRatio=\"none\"");
             html_raw(h, " width=\"");
             html_format(h, "%" PRId64, s->width);
             html_raw(h, "\" height=\"");
@@ -79,7 +80,9 @@ static void mark_region(html *h, const cn_example *e, const cn_study_site *s, in
             html_raw(h, "\"/>");
         }
         for (int k = 0; k < 2; k++) {
-            html_raw(h, k == 0 ? "<path class=\"edge under\" d=\"" : sign > 0 ? "<path class=\"edge hot\" d=\"" : "<path class=\"edge cold\" d=\"");
+            html_raw(h, k == 0     ? "<path class=\"edge under\" d=\""
+                        : sign > 0 ? "<path class=\"edge hot\" d=\""
+                                   : "<path class=\"edge cold\" d=\"");
             outline(h, inside, s->height, s->width);
             html_raw(h, "\"/>");
         }
@@ -130,14 +133,17 @@ static void example(html *h, const cn_example *e, const cn_study_site *s, int si
 
 static void examples(html *h, const card *c)
 {
-    html_raw(h, "<section><h3>Strongest <small>what responds is bright and outlined; point at a picture to see all of it</small></h3>\n");
+    html_raw(h, "<section><h3>Strongest <small>what responds is bright and outlined; point at a picture to "
+                "see all of it</small></h3>\n");
     if (c->n_top && c->row->max <= 0)
-        html_raw(h, "<p class=\"note\">No picture of the collection takes this unit above zero: after the ReLU it is silent here. "
+        html_raw(h, "<p class=\"note\">No picture of the collection takes this unit above zero: after the "
+                    "ReLU it is silent here. "
                     "These come closest.</p>\n");
     html_raw(h, "<ul class=\"pictures\">\n");
     for (size_t i = 0; i < c->n_top; i++)
         example(h, &c->top[i], c->site, 1);
-    html_raw(h, "</ul>\n<section class=\"inhibit\"><h3>Most inhibiting <small>what pushes the unit down is outlined</small></h3>\n"
+    html_raw(h, "</ul>\n<section class=\"inhibit\"><h3>Most inhibiting <small>what pushes the unit down is "
+                "outlined</small></h3>\n"
                 "<ul class=\"pictures\">\n");
     for (size_t i = 0; i < c->n_bottom; i++)
         example(h, &c->bottom[i], c->site, -1);
@@ -154,7 +160,8 @@ static void bar_row(html *h, const cn_group *g, bool own, double low, double hig
     html_attribute(h, "title", g->name);
     html_raw(h, ">");
     html_text(h, g->name);
-    html_raw(h, "</th><td><svg class=\"bar\" aria-hidden=\"true\" viewBox=\"0 0 100 13\" preserveAspectRatio=\"none\"><rect class=\"");
+    html_raw(h, "</th><td><svg class=\"bar\" aria-hidden=\"true\" viewBox=\"0 0 100 13\" "
+                "preserveAspectRatio=\"none\"><rect class=\"");
     html_raw(h, g->mean_sd >= 0 ? "warm" : "cool");
     html_raw(h, "\" y=\"1\" height=\"11\" x=\"");
     html_format(h, "%.2f", 100 * fmin(zero, end));
@@ -180,13 +187,15 @@ static void span(const cn_group *g, size_t n, double *low, double *high)
     }
 }
 
-static void bars(html *h, const char *caption, const cn_group *g, size_t n, const char *own, double low, double high)
+static void bars(html *h, const char *caption, const cn_group *g, size_t n, const char *own, double low,
+                 double high)
 {
     if (!(high > low))
         high = low + 1;
     html_raw(h, "<table class=\"bars\"><caption class=\"unseen\">");
     html_raw(h, caption);
-    html_raw(h, ": name, bar, mean in sd units, number of pictures</caption><colgroup><col class=\"c1\"><col><col class=\"c3\">"
+    html_raw(h, ": name, bar, mean in sd units, number of pictures</caption><colgroup><col "
+                "class=\"c1\"><col><col class=\"c3\">"
                 "<col class=\"c4\"></colgroup><tbody>\n");
     for (size_t i = 0; i < n; i++)
         bar_row(h, &g[i], strcmp(g[i].name, own) == 0, low, high);
@@ -242,7 +251,8 @@ static void side_media(html *h, const card *c)
         html_raw(h, "<p class=\"note\">of \xe2\x80\x9c");
         html_text(h, c->row->label);
         html_raw(h, "\xe2\x80\x9d</p>\n");
-        bars(h, "Mean activation of the label's pictures by medium", c->label_media, c->n_label_media, "", low, high);
+        bars(h, "Mean activation of the label's pictures by medium", c->label_media, c->n_label_media, "",
+             low, high);
         html_raw(h, "<p class=\"note\">of everything</p>\n");
     }
     bars(h, "Mean activation of all pictures by medium", c->media, c->n_media, "", low, high);
@@ -323,9 +333,11 @@ static void buckets(html *h, const card *c)
 
 static void range(html *h, const card *c)
 {
-    html_raw(h, "<section class=\"wide\"><h3>The whole range <small>pictures by activation, and a sample from each tenth of the range: "
-                "the strongest alone mislead</small></h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"group\" "
-                "aria-label=\"Histogram and samples\"><div class=\"range\">\n");
+    html_raw(h,
+             "<section class=\"wide\"><h3>The whole range <small>pictures by activation, and a sample from "
+             "each tenth of the range: "
+             "the strongest alone mislead</small></h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"group\" "
+             "aria-label=\"Histogram and samples\"><div class=\"range\">\n");
     cardhtml_histogram(h, c);
     if (c->n_bucket)
         buckets(h, c);
@@ -402,8 +414,10 @@ static void write_card(html *h, const card *c)
     html_raw(h, "</div>\n");
     if (r->dead) {
         html_raw(h, "<p class=\"note\">");
-        html_raw(h, r->count ? "This unit has the same value on every picture of the collection: it is dead here.\n"
-                             : "The collection has no picture that could be read.\n");
+        html_raw(h,
+                 r->count
+                     ? "This unit has the same value on every picture of the collection: it is dead here.\n"
+                     : "The collection has no picture that could be read.\n");
         html_raw(h, "</p></section>\n");
         return;
     }
@@ -427,13 +441,16 @@ static void page_head(html *h, const cn_study_info *info, const cn_card_options 
     html_raw(h, "<!DOCTYPE html>\n<html lang=\"en\"");
     if (o->theme != CN_THEME_AUTO)
         html_attribute(h, "data-theme", o->theme == CN_THEME_DARK ? "dark" : "light");
-    html_raw(h, ">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
+    html_raw(h, ">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, "
+                "initial-scale=1\">\n"
+                "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
+                "style-src 'unsafe-inline'\">\n"
                 "<title>");
     html_text(h, o->title ? o->title : title);
     html_raw(h, "</title>\n<style>\n");
     html_raw(h, card_style);
-    html_raw(h, "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#cards\">To the cards</a>\n<header><h1>");
+    html_raw(h,
+             "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#cards\">To the cards</a>\n<header><h1>");
     html_text(h, o->title ? o->title : title);
     html_raw(h, "</h1>\n<p class=\"facts\">Model <b>");
     html_text(h, info->model_file);
@@ -471,22 +488,31 @@ static void page_head(html *h, const cn_study_info *info, const cn_card_options 
 
 static void how_to_read(html *h, const cn_study_info *info)
 {
-    html_raw(h, "<details open><summary>How to read a card</summary><ul>\n<li>A <b>unit</b> is one channel of a layer. Its "
+    html_raw(h, "<details open><summary>How to read a card</summary><ul>\n<li>A <b>unit</b> is one channel "
+                "of a layer. Its "
                 "<b>activation</b> on a picture is ");
     html_raw(h, info->reduce == CN_REDUCE_MAX ? "the largest value over all places of the picture"
                                               : "the mean over all places of the picture");
-    html_raw(h, ", given in <b>sd units</b>: divided by the unit\xe2\x80\x99s root mean square over the collection. "
-                "Below zero the unit is inhibited.</li>\n"
-                "<li><b>Strongest</b> and <b>most inhibiting</b>: the extremes of the collection. The outline encloses the places at half "
-                "of the picture\xe2\x80\x99s peak or more; the shade falls with what places contribute.</li>\n"
-                "<li><b>The whole range</b>: how many pictures have which activation (logarithmic, so that the rare strong ones are seen), "
-                "with a random sample of pictures from every level below.</li>\n"
-                "<li>The <b>label</b> in colour is the one whose frequency among the 16 strongest pictures chance explains least; "
-                "<b>purity</b> is the share of those that it could fill. Labels come from the collection, not from the model.</li>\n");
+    html_raw(
+        h,
+        ", given in <b>sd units</b>: divided by the unit\xe2\x80\x99s root mean square over the collection. "
+        "Below zero the unit is inhibited.</li>\n"
+        "<li><b>Strongest</b> and <b>most inhibiting</b>: the extremes of the collection. The outline "
+        "encloses the places at half "
+        "of the picture\xe2\x80\x99s peak or more; the shade falls with what places contribute.</li>\n"
+        "<li><b>The whole range</b>: how many pictures have which activation (logarithmic, so that the rare "
+        "strong ones are seen), "
+        "with a random sample of pictures from every level below.</li>\n"
+        "<li>The <b>label</b> in colour is the one whose frequency among the 16 strongest pictures chance "
+        "explains least; "
+        "<b>purity</b> is the share of those that it could fill. Labels come from the collection, not from "
+        "the model.</li>\n");
     if (info->media)
-        html_raw(h, "<li><b>Multimodal</b>: the label\xe2\x80\x99s pictures <em>and</em> its written name are among the strongest.</li>\n");
+        html_raw(h, "<li><b>Multimodal</b>: the label\xe2\x80\x99s pictures <em>and</em> its written name "
+                    "are among the strongest.</li>\n");
     if (info->word_template)
-        html_raw(h, "<li><b>Nearest words</b> correlate, over all pictures, the activation with how well the model finds that the word fits the "
+        html_raw(h, "<li><b>Nearest words</b> correlate, over all pictures, the activation with how well the "
+                    "model finds that the word fits the "
                     "picture. They say what goes together, not what the unit computes.</li>\n");
     html_raw(h, "</ul></details></header>\n");
 }
@@ -538,7 +564,8 @@ static void overview_row(html *h, const card *c)
     html_raw(h, "</td></tr>\n");
 }
 
-static cn_status overview(html *h, cn_study *study, const cn_unit_ref *units, size_t n, const cn_card_options *o)
+static cn_status overview(html *h, cn_study *study, const cn_unit_ref *units, size_t n,
+                          const cn_card_options *o)
 {
     cn_status st = CN_OK;
     cn_error *err = h->err;
@@ -550,7 +577,8 @@ static cn_status overview(html *h, cn_study *study, const cn_unit_ref *units, si
     html_raw(h, "<nav aria-label=\"Units\"><h2>");
     html_count(h, (int64_t)n);
     html_raw(h, n == 1 ? " unit" : " units");
-    html_raw(h, "</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Table of units\"><table><thead><tr>"
+    html_raw(h, "</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Table of "
+                "units\"><table><thead><tr>"
                 "<th scope=\"col\">unit</th><th scope=\"col\">strongest</th><th scope=\"col\">label</th>"
                 "<th scope=\"col\" class=\"num\">purity (hits)</th><th scope=\"col\">media</th>"
                 "<th scope=\"col\" class=\"num\">peak, sd</th><th scope=\"col\" class=\"num\">above zero</th>"
@@ -566,8 +594,8 @@ done:
     return st;
 }
 
-cn_status cn_card_write_html(cn_study *study, const cn_unit_ref *units, size_t n, const cn_card_options *options,
-                             const char *path, cn_error *err)
+cn_status cn_card_write_html(cn_study *study, const cn_unit_ref *units, size_t n,
+                             const cn_card_options *options, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
     output *out = NULL;
@@ -584,7 +612,8 @@ cn_status cn_card_write_html(cn_study *study, const cn_unit_ref *units, size_t n
         CN_TRY(overview(&h, study, units, n, &o));
     html_raw(&h, "<main id=\"cards\">\n");
     if (n == 0)
-        html_raw(&h, "<p class=\"empty\">No units were chosen, or the study has none that fire: there is nothing to show.</p>\n");
+        html_raw(&h, "<p class=\"empty\">No units were chosen, or the study has none that fire: there is "
+                     "nothing to show.</p>\n");
     for (size_t i = 0; i < n; i++) {
         CN_TRY(card_read(&c, study, units[i], &o, err));
         write_card(&h, &c);
@@ -596,7 +625,8 @@ cn_status cn_card_write_html(cn_study *study, const cn_unit_ref *units, size_t n
     html_raw(&h, " from the study \xe2\x80\x9c");
     const char *name = strrchr(info->path, '/');
     html_text(&h, name && name[1] ? name + 1 : info->path);
-    html_raw(&h, "\xe2\x80\x9d. Labels and words describe what goes together in this collection; they prove nothing about cause.</footer>\n"
+    html_raw(&h, "\xe2\x80\x9d. Labels and words describe what goes together in this collection; they prove "
+                 "nothing about cause.</footer>\n"
                  "</body>\n</html>\n");
     CN_TRY(h.status);
     output *complete = out;

@@ -18,9 +18,9 @@
 
 #define CARD_WIDTH 900.0
 #define PAD 24.0
-#define SIDE 232.0      /* the column of labels, media and words */
-#define GAP 22.0        /* between cards of a sheet */
-#define MAX_SIDE 32767  /* px: Cairo's limit */
+#define SIDE 232.0     /* the column of labels, media and words */
+#define GAP 22.0       /* between cards of a sheet */
+#define MAX_SIDE 32767 /* px: Cairo's limit */
 
 typedef struct colour {
     double r, g, b;
@@ -30,7 +30,10 @@ typedef struct palette {
     colour page, card, ink, soft, line, hot, bar, cool;
 } palette;
 
-#define RGB(x) {((x) >> 16 & 255) / 255.0, ((x) >> 8 & 255) / 255.0, ((x) & 255) / 255.0}
+#define RGB(x)                                                                 \
+    {                                                                          \
+        ((x) >> 16 & 255) / 255.0, ((x) >> 8 & 255) / 255.0, ((x)&255) / 255.0 \
+    }
 static const palette light = {RGB(0xf4f3f0), RGB(0xffffff), RGB(0x1c1b19), RGB(0x5f5c56),
                               RGB(0xdedbd3), RGB(0xc2410c), RGB(0xd97742), RGB(0x7ba3cf)};
 static const palette dark = {RGB(0x121316), RGB(0x1c1e22), RGB(0xeceae6), RGB(0xa3a19b),
@@ -174,7 +177,8 @@ static void paint_scaled(cairo_t *cr, cairo_surface_t *s, double x, double y, do
     cairo_restore(cr);
 }
 
-static void outline_path(cairo_t *cr, const bool *inside, int64_t height, int64_t width, double x0, double y0, double side)
+static void outline_path(cairo_t *cr, const bool *inside, int64_t height, int64_t width, double x0, double y0,
+                         double side)
 {
     double cw = side / (double)width, ch = side / (double)height;
     for (int64_t y = 0; y < height; y++)
@@ -204,7 +208,8 @@ static void stroke_mark(painter *d, int sign, double width)
     cairo_stroke(d->cr);
 }
 
-static void region(painter *d, const cn_example *e, const cn_study_site *s, int sign, double x, double y, double side)
+static void region(painter *d, const cn_example *e, const cn_study_site *s, int sign, double x, double y,
+                   double side)
 {
     size_t cells = (size_t)s->height * (size_t)s->width;
     float *weight = cn_calloc(cells, sizeof *weight);
@@ -223,7 +228,8 @@ static void region(painter *d, const cn_example *e, const cn_study_site *s, int 
 }
 
 /* sign 0: only the cell of the peak. */
-static void picture(painter *d, const cn_example *e, const cn_study_site *s, int sign, double x, double y, double side)
+static void picture(painter *d, const cn_example *e, const cn_study_site *s, int sign, double x, double y,
+                    double side)
 {
     cn_image *image = NULL;
     if (d->measuring || d->status != CN_OK)
@@ -265,7 +271,8 @@ static double heading(painter *d, double x, double y, double width, const char *
     return y + 22;
 }
 
-static double grid(painter *d, const card *c, const cn_example *e, size_t n, int sign, double x, double y, double width)
+static double grid(painter *d, const card *c, const cn_example *e, size_t n, int sign, double x, double y,
+                   double width)
 {
     const double gap = 8, side = (width - 5 * gap) / 6;
     for (size_t i = 0; i < n; i++) {
@@ -280,15 +287,16 @@ static double grid(painter *d, const card *c, const cn_example *e, size_t n, int
     return y + (double)((n + 5) / 6) * (side + 50);
 }
 
-static double group_bars(painter *d, const cn_group *g, size_t n, const char *own, double low, double high, double x,
-                         double y, double width)
+static double group_bars(painter *d, const cn_group *g, size_t n, const char *own, double low, double high,
+                         double x, double y, double width)
 {
     const double name = 0.38 * width, number = 38, count = 38, bar = width - name - number - count;
     if (!(high > low))
         high = low + 1;
     for (size_t i = 0; i < n; i++, y += 17) {
         char text[32];
-        double zero = x + name + bar * (0 - low) / (high - low), end = x + name + bar * (g[i].mean_sd - low) / (high - low);
+        double zero = x + name + bar * (0 - low) / (high - low),
+               end = x + name + bar * (g[i].mean_sd - low) / (high - low);
         line_of_text(d, x, y, name - 6, (style){11, strcmp(own, g[i].name) == 0, d->p->ink, 0}, g[i].name);
         box(d, fmin(zero, end), y + 3, fabs(end - zero), 9, g[i].mean_sd >= 0 ? d->p->bar : d->p->cool);
         rule(d, zero, y + 1, zero, y + 14, 0.8, d->p->soft);
@@ -318,8 +326,9 @@ static double side_column(painter *d, const card *c, double x, double y)
         y = group_bars(d, c->labels, c->n_labels, c->row->label, low, high, x, y, SIDE);
         if (*c->row->label) {
             int64_t looked = c->row->count < CN_STUDY_PURITY_TOP ? c->row->count : CN_STUDY_PURITY_TOP;
-            snprintf(text, sizeof text, "%" PRId64 " of the %" PRId64 " strongest; base rate %s", c->row->label_hits,
-                     looked, card_share((double)c->row->label_images / (double)c->row->count, number));
+            snprintf(text, sizeof text, "%" PRId64 " of the %" PRId64 " strongest; base rate %s",
+                     c->row->label_hits, looked,
+                     card_share((double)c->row->label_images / (double)c->row->count, number));
             line_of_text(d, x, y + 3, SIDE, (style){10.5, false, d->p->soft, 0}, text);
             y += 19;
         }
@@ -342,7 +351,8 @@ static double side_column(painter *d, const card *c, double x, double y)
     if (c->n_words) {
         y = heading(d, x, y, SIDE, "Nearest words", "correlation; weak evidence");
         for (size_t i = 0; i < c->n_words; i++, y += 17) {
-            line_of_text(d, x, y, SIDE - 44, (style){11, false, c->words[i].significant ? d->p->ink : d->p->soft, 0},
+            line_of_text(d, x, y, SIDE - 44,
+                         (style){11, false, c->words[i].significant ? d->p->ink : d->p->soft, 0},
                          c->words[i].word);
             snprintf(text, sizeof text, "%.2f", c->words[i].score);
             line_of_text(d, x + SIDE - 38, y, 38, (style){11, false, d->p->soft, RIGHT_ALIGNED}, text);
@@ -366,11 +376,15 @@ static void histogram_axes(painter *d, const card *c, double x, double y, double
         double sd = first + i * step;
         double at = x + (sd - c->low) / (c->high - c->low) * w;
         rule(d, at, y + h, at, y + h + 4, 0.8, d->p->soft);
-        snprintf(text, sizeof text, "%s%.*f", sd < -step / 2 ? "\xe2\x88\x92" : "", step < 0.1 ? 2 : step < 1 ? 1 : 0,
+        snprintf(text, sizeof text, "%s%.*f", sd < -step / 2 ? "\xe2\x88\x92" : "",
+                 step < 0.1 ? 2
+                 : step < 1 ? 1
+                            : 0,
                  fabs(sd));
         line_of_text(d, at, y + h + 5, 0, (style){10, false, d->p->soft, CENTRED}, text);
     }
-    line_of_text(d, x + w / 2, y + h + 20, 0, (style){10, false, d->p->soft, CENTRED}, "activation, sd units");
+    line_of_text(d, x + w / 2, y + h + 20, 0, (style){10, false, d->p->soft, CENTRED},
+                 "activation, sd units");
 }
 
 static double histogram(painter *d, const card *c, double x, double y, double w)
@@ -382,7 +396,8 @@ static double histogram(painter *d, const card *c, double x, double y, double w)
     for (size_t i = 0; i < c->bins; i++) {
         double tall = card_height(c->counts[i], c->most) * h;
         double middle = c->low + ((double)i + 0.5) / (double)c->bins * (c->high - c->low);
-        box(d, x + (double)i * bin + 0.4, top + h - tall, bin - 0.8, tall, middle > 0 ? d->p->bar : d->p->cool);
+        box(d, x + (double)i * bin + 0.4, top + h - tall, bin - 0.8, tall,
+            middle > 0 ? d->p->bar : d->p->cool);
     }
     rule(d, x, top + h, x + w, top + h, 0.8, d->p->soft);
     double mean = x + (c->row->mean / c->row->rms - c->low) / (c->high - c->low) * w;
@@ -396,14 +411,17 @@ static double histogram(painter *d, const card *c, double x, double y, double w)
     if (crosses) {
         rule(d, zero, top - 5, zero, top + h, 1.2, d->p->ink);
         snprintf(text, sizeof text, "%s above zero", card_share(c->row->share_positive, number));
-        line_of_text(d, right ? zero + 5 : zero - 5, y - 2, 0, (style){11, true, d->p->ink, right ? LEFT_ALIGNED : RIGHT_ALIGNED},
-                     text);
+        line_of_text(d, right ? zero + 5 : zero - 5, y - 2, 0,
+                     (style){11, true, d->p->ink, right ? LEFT_ALIGNED : RIGHT_ALIGNED}, text);
     }
     if (!crosses || (right && mean < zero && mean - x > 30))
-        line_of_text(d, crosses || mean > x + w / 2 ? mean - 5 : mean + 5, y - 2, 0,
-                     (style){11, false, d->p->soft, crosses || mean > x + w / 2 ? RIGHT_ALIGNED : LEFT_ALIGNED}, "mean");
+        line_of_text(
+            d, crosses || mean > x + w / 2 ? mean - 5 : mean + 5, y - 2, 0,
+            (style){11, false, d->p->soft, crosses || mean > x + w / 2 ? RIGHT_ALIGNED : LEFT_ALIGNED},
+            "mean");
     snprintf(text, sizeof text, "strongest %s", card_number(c->high, number));
-    line_of_text(d, x + w, fmax(top - 2, top + h - 17 - card_right_height(c) * h), 0, (style){11, true, d->p->ink, RIGHT_ALIGNED}, text);
+    line_of_text(d, x + w, fmax(top - 2, top + h - 17 - card_right_height(c) * h), 0,
+                 (style){11, true, d->p->ink, RIGHT_ALIGNED}, text);
     return top + h + 38;
 }
 
@@ -417,12 +435,15 @@ static double bucket_columns(painter *d, const card *c, double x, double y, doub
         double left = x + b * column, width = (c->high - c->low) / n;
         snprintf(text, sizeof text, "%s to %s", card_number_at(c->low + b * width, width, low),
                  card_number_at(c->low + (b + 1) * width, width, high));
-        line_of_text(d, left + 1, y + 2, column - 2, (style){fmin(10, column / 8), true, d->p->ink, CENTRED}, text);
+        line_of_text(d, left + 1, y + 2, column - 2, (style){fmin(10, column / 8), true, d->p->ink, CENTRED},
+                     text);
         snprintf(text, sizeof text, "%" PRId64, c->bucket_counts[b]);
-        line_of_text(d, left + 1, y + 16, column - 2, (style){fmin(10, column / 8), false, d->p->soft, CENTRED}, text);
+        line_of_text(d, left + 1, y + 16, column - 2,
+                     (style){fmin(10, column / 8), false, d->p->soft, CENTRED}, text);
         int k = 0;
         for (; at < c->n_bucket && c->bucket[at].bucket <= b; at++, k++)
-            picture(d, &c->bucket[at], c->site, 0, left + 3 + (k % 2) * (side + 3), y + 34 + (k / 2) * (side + 3), side);
+            picture(d, &c->bucket[at], c->site, 0, left + 3 + (k % 2) * (side + 3),
+                    y + 34 + (k / 2) * (side + 3), side);
         most = fmax(most, (k + 1) / 2 * (side + 3));
     }
     for (int b = 0; b <= n; b++)
@@ -437,18 +458,21 @@ static double title(painter *d, const card *c, double x, double y, double width)
     snprintf(text, sizeof text, "%.300s : %" PRId64, c->site->short_name, r->ref.unit);
     double w = line_of_text(d, x, y, 0.6 * width, (style){20, true, d->p->ink, 0}, text);
     w += 14 + line_of_text(d, x + w + 14, y, 0.5 * (width - w), (style){20, true, d->p->hot, 0},
-                           *r->label                                    ? r->label
+                           *r->label                               ? r->label
                            : c->n_words && c->words[0].significant ? c->words[0].word
                                                                    : "");
-    snprintf(text, sizeof text, "%s%.400s", r->reads && r->media_count > 1 && r->max > 0 ? "multimodal: " : "", r->media);
+    snprintf(text, sizeof text, "%s%.400s",
+             r->reads && r->media_count > 1 && r->max > 0 ? "multimodal: " : "", r->media);
     line_of_text(d, x + w + 14, y + 7, width - w - 14, (style){12, false, d->p->soft, 0}, text);
     y += 32;
     if (r->dead)
-        snprintf(text, sizeof text, r->count ? "dead: the same value on every picture of the collection"
-                                             : "the collection has no picture that could be read");
+        snprintf(text, sizeof text,
+                 r->count ? "dead: the same value on every picture of the collection"
+                          : "the collection has no picture that could be read");
     else
         snprintf(text, sizeof text,
-                 "strongest %s sd \xc2\xb7 above zero on %s of %" PRId64 " pictures \xc2\xb7 mean %s sd \xc2\xb7 kurtosis %.1f \xc2\xb7 1 sd = %.3g",
+                 "strongest %s sd \xc2\xb7 above zero on %s of %" PRId64
+                 " pictures \xc2\xb7 mean %s sd \xc2\xb7 kurtosis %.1f \xc2\xb7 1 sd = %.3g",
                  card_number(r->peak_sd, number), card_share(r->share_positive, share), r->count,
                  card_number(r->rms > 0 ? r->mean / r->rms : 0, mean), r->kurtosis, r->rms);
     line_of_text(d, x, y, width, (style){12, false, d->p->soft, 0}, text);
@@ -469,7 +493,8 @@ static double draw_card(painter *d, const card *c, double x, double y)
     below = grid(d, c, c->bottom, c->n_bottom, -1, left, below, main_width);
     double side = side_column(d, c, left + width - SIDE, at);
     at = fmax(below, side) + 8;
-    at = heading(d, left, at, width, "The whole range", "pictures by activation (logarithmic), and a sample from each part of the range");
+    at = heading(d, left, at, width, "The whole range",
+                 "pictures by activation (logarithmic), and a sample from each part of the range");
     at = histogram(d, c, left + 34, at, width - 34);
     if (c->n_bucket)
         at = bucket_columns(d, c, left + 34, at, width - 34);
@@ -481,8 +506,9 @@ static double draw_card(painter *d, const card *c, double x, double y)
 static double foot(painter *d, const cn_study_info *info, double x, double y, double width)
 {
     char text[700];
-    snprintf(text, sizeof text, "%.200s (%s, %.12s) on %.200s, %" PRId64 " pictures, %.10s \xc2\xb7 %s", info->model_file,
-             info->model_name, info->fingerprint, info->collection_name, info->images, info->created, info->program);
+    snprintf(text, sizeof text, "%.200s (%s, %.12s) on %.200s, %" PRId64 " pictures, %.10s \xc2\xb7 %s",
+             info->model_file, info->model_name, info->fingerprint, info->collection_name, info->images,
+             info->created, info->program);
     line_of_text(d, x, y, width, (style){10.5, false, d->p->soft, 0}, text);
     return y + 18;
 }
@@ -515,8 +541,8 @@ static void painter_close(painter *d)
     d->cr = NULL;
 }
 
-static cn_status measure(cn_study *study, const cn_unit_ref *units, size_t n, const cn_card_options *o, painter *d,
-                         double *heights, cn_error *err)
+static cn_status measure(cn_study *study, const cn_unit_ref *units, size_t n, const cn_card_options *o,
+                         painter *d, double *heights, cn_error *err)
 {
     cn_status st = CN_OK;
     card c = {0};
@@ -555,8 +581,8 @@ done:
     return st;
 }
 
-cn_status cn_card_write_png(cn_study *study, const cn_unit_ref *units, size_t n, const cn_card_options *options,
-                            const char *path, cn_error *err)
+cn_status cn_card_write_png(cn_study *study, const cn_unit_ref *units, size_t n,
+                            const cn_card_options *options, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
     cairo_surface_t *surface = NULL;
@@ -585,7 +611,8 @@ cn_status cn_card_write_png(cn_study *study, const cn_unit_ref *units, size_t n,
     double sheet_width = GAP + (double)columns * (CARD_WIDTH + GAP);
     double px = ceil(sheet_width * o.scale), py = ceil(sheet_height * o.scale);
     CN_CHECK(px <= MAX_SIDE && py <= MAX_SIDE, CN_ELIMIT,
-             "%s: %zu cards make a sheet of %.0f x %.0f px, the limit is %d: use fewer cards, more columns or a smaller scale",
+             "%s: %zu cards make a sheet of %.0f x %.0f px, the limit is %d: use fewer cards, more columns "
+             "or a smaller scale",
              path, n, px, py, MAX_SIDE);
     surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)px, (int)py);
     CN_CHECK(cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS, CN_ENOMEM,
@@ -616,8 +643,8 @@ done:
     return st;
 }
 
-cn_status cn_card_write_pngs(cn_study *study, const cn_unit_ref *units, size_t n, const cn_card_options *options,
-                             const char *to, cn_error *err)
+cn_status cn_card_write_pngs(cn_study *study, const cn_unit_ref *units, size_t n,
+                             const cn_card_options *options, const char *to, cn_error *err)
 {
     cn_status st = CN_OK;
     char *path = NULL;

@@ -60,7 +60,8 @@ cn_status csv_row(csv *c, bool *more, cn_error *err)
     const char *end = row_end(c, &lines, &open);
     c->line = c->next_line;
     CN_CHECK(!open, CN_EFORMAT, "%s: line %zu: a quote is never closed", c->what, c->line);
-    CN_CHECK(!memchr(c->at, '\0', (size_t)(end - c->at)), CN_EFORMAT, "%s: line %zu: a zero byte", c->what, c->line);
+    CN_CHECK(!memchr(c->at, '\0', (size_t)(end - c->at)), CN_EFORMAT, "%s: line %zu: a zero byte", c->what,
+             c->line);
     size_t need = (size_t)(end - c->at) + 1;
     if (need > c->room) {
         char *grown = cn_realloc(c->buffer, need);
@@ -73,8 +74,8 @@ cn_status csv_row(csv *c, bool *more, cn_error *err)
     while (end > p && (end[-1] == '\n' || end[-1] == '\r'))
         end--;
     for (;;) {
-        CN_CHECK(c->fields < CSV_MAX_FIELDS, CN_ELIMIT, "%s: line %zu: more than %d columns", c->what, c->line,
-                 CSV_MAX_FIELDS);
+        CN_CHECK(c->fields < CSV_MAX_FIELDS, CN_ELIMIT, "%s: line %zu: more than %d columns", c->what,
+                 c->line, CSV_MAX_FIELDS);
         c->field[c->fields++] = to;
         bool quoted = false;
         for (; p < end && (quoted || *p != ','); p++) {

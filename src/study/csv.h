@@ -16,7 +16,7 @@ typedef struct csv {
     const char *what; /* file name for messages; borrowed */
     size_t line;      /* of the row last read, from 1 */
     size_t next_line;
-    char *buffer;     /* the fields of a row, unquoted and zero-terminated */
+    char *buffer; /* the fields of a row, unquoted and zero-terminated */
     size_t room;
     size_t fields;
     char *field[CSV_MAX_FIELDS];

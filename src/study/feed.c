@@ -21,7 +21,8 @@ struct feed {
     const listing *list;
     feed_options options;
     slot *slots;
-    size_t next_work, next_read; /* picture numbers; next_read's slot is held by the reader until the next call */
+    size_t next_work,
+        next_read; /* picture numbers; next_read's slot is held by the reader until the next call */
     bool holding, stop;
     pthread_mutex_t lock;
     pthread_cond_t work, ready;
@@ -141,7 +142,8 @@ cn_status feed_open(feed **out, const listing *l, const feed_options *options, c
     CN_CHECK(f->slots && f->threads, CN_ENOMEM, "out of memory for the picture feed");
     for (size_t i = 0; i < options->ahead; i++) {
         f->slots[i].item.rgb = cn_malloc((size_t)options->resolution * (size_t)options->resolution * 3);
-        CN_CHECK(f->slots[i].item.rgb, CN_ENOMEM, "out of memory for %zu pictures in waiting", options->ahead);
+        CN_CHECK(f->slots[i].item.rgb, CN_ENOMEM, "out of memory for %zu pictures in waiting",
+                 options->ahead);
     }
     for (; f->running < options->threads; f->running++)
         CN_CHECK(pthread_create(&f->threads[f->running], NULL, worker, f) == 0, CN_EIO,

@@ -11,22 +11,22 @@
 #include <stdint.h>
 
 typedef struct feed_item {
-    size_t index;             /* in the listing */
-    cn_status status;         /* CN_OK, or why there are no pixels */
-    char reason[512];         /* in words, without the picture's path */
-    uint8_t *rgb;             /* (resolution, resolution, 3) */
-    void *thumbnail;          /* PNG or JPEG bytes, cn_bytes_free; NULL when thumbnails are off */
+    size_t index;     /* in the listing */
+    cn_status status; /* CN_OK, or why there are no pixels */
+    char reason[512]; /* in words, without the picture's path */
+    uint8_t *rgb;     /* (resolution, resolution, 3) */
+    void *thumbnail;  /* PNG or JPEG bytes, cn_bytes_free; NULL when thumbnails are off */
     size_t thumbnail_size;
     const char *thumbnail_type;
-    int width, height;        /* of the decoded picture, px */
-    const char *format;       /* "jpeg", ... */
+    int width, height;  /* of the decoded picture, px */
+    const char *format; /* "jpeg", ... */
 } feed_item;
 
 typedef struct feed_options {
     int resolution, thumbnail; /* px; thumbnail 0: none */
     bool apply_orientation;
     int threads;
-    size_t ahead;              /* pictures */
+    size_t ahead; /* pictures */
 } feed_options;
 
 typedef struct feed feed;

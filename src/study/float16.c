@@ -36,7 +36,8 @@ float float16_to(uint16_t half)
         value = (float)mantissa * (1.0f / 16777216.0f);
         return sign ? -value : value;
     }
-    bits = exponent == 31 ? sign | 0x7f800000 | mantissa << 13 : sign | (exponent + 112) << 23 | mantissa << 13;
+    bits =
+        exponent == 31 ? sign | 0x7f800000 | mantissa << 13 : sign | (exponent + 112) << 23 | mantissa << 13;
     memcpy(&value, &bits, sizeof value);
     return value;
 }

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <time.h>
 
-#define LABELS_KEPT 24      /* of a unit, by z */
-#define WORD_IMAGES 8192    /* pictures that words are scored on, at most */
+#define LABELS_KEPT 24   /* of a unit, by z */
+#define WORD_IMAGES 8192 /* pictures that words are scored on, at most */
 
 /* ---- words ---- */
 
@@ -79,9 +79,11 @@ static cn_status words_prepare(words *w, scan *s, const uint64_t *keys, cn_error
         w->prompts[i] = wordlist_prompt(o->word_template, w->list.words[i]);
         CN_CHECK(w->prompts[i], CN_ENOMEM, "out of memory for %zu words", n);
     }
-    CN_TRY(s->source->texts(s->source, (const char *const *)w->prompts, n, w->texts, w->known, words_go_on, s, err));
+    CN_TRY(s->source->texts(s->source, (const char *const *)w->prompts, n, w->texts, w->known, words_go_on, s,
+                            err));
     for (size_t i = 0; i < n; i++) {
-        CN_TRY(store_add(s->store, STORE_WORDS, err, "iti", (int64_t)i, w->list.words[i], (int64_t)w->known[i]));
+        CN_TRY(
+            store_add(s->store, STORE_WORDS, err, "iti", (int64_t)i, w->list.words[i], (int64_t)w->known[i]));
         s->unknown_words += !w->known[i];
     }
     s->words = (int64_t)n;
@@ -101,8 +103,8 @@ static cn_status write_words(scan *s, size_t site, const words *w, cn_error *err
     const matrix *values = s->options.reduce == CN_REDUCE_MAX ? &k->peaks : &k->means;
     word_match *best = cn_calloc((size_t)units * WORDS_KEPT, sizeof *best);
     CN_CHECK(best, CN_ENOMEM, "out of memory for the words of %lld units", (long long)units);
-    CN_TRY(wordscore(values->data, units, s->embeddings.data, s->source->embedding, w->picked, w->n_picked, w->texts,
-                     w->known, (int64_t)w->list.count, best, err));
+    CN_TRY(wordscore(values->data, units, s->embeddings.data, s->source->embedding, w->picked, w->n_picked,
+                     w->texts, w->known, (int64_t)w->list.count, best, err));
     for (int64_t u = 0; u < units; u++)
         for (int r = 0; r < WORDS_KEPT; r++) {
             const word_match *m = &best[u * WORDS_KEPT + r];
@@ -130,17 +132,19 @@ static cn_status write_histogram(scan *s, size_t site, int64_t unit, uint8_t *sc
         }
         size += 8;
     }
-    return store_add(s->store, STORE_HISTOGRAMS, err, "iib", (int64_t)site, unit, (const void *)scratch, size);
+    return store_add(s->store, STORE_HISTOGRAMS, err, "iib", (int64_t)site, unit, (const void *)scratch,
+                     size);
 }
 
 static cn_status write_example(scan *s, size_t site, int64_t unit, int64_t kind, int64_t rank, int64_t bucket,
                                const unit_example *e, const uint16_t *map, cn_error *err)
 {
     const scan_site *w = &s->sites[site];
-    int64_t y = e->position >= 0 ? e->position / w->width : -1, x = e->position >= 0 ? e->position % w->width : -1;
+    int64_t y = e->position >= 0 ? e->position / w->width : -1,
+            x = e->position >= 0 ? e->position % w->width : -1;
     size_t bytes = map ? (size_t)(w->height * w->width) * sizeof *map : 0;
-    return store_add(s->store, STORE_EXAMPLES, err, "iiiiriddrrb", (int64_t)site, unit, kind, rank, bucket, e->image,
-                     (double)e->value, (double)e->peak, y, x, (const void *)map, bytes);
+    return store_add(s->store, STORE_EXAMPLES, err, "iiiiriddrrb", (int64_t)site, unit, kind, rank, bucket,
+                     e->image, (double)e->value, (double)e->peak, y, x, (const void *)map, bytes);
 }
 
 static cn_status write_examples(scan *s, size_t site, int64_t unit, const int32_t *chosen, cn_error *err)
@@ -152,8 +156,8 @@ static cn_status write_examples(scan *s, size_t site, int64_t unit, const int32_
     int n;
     const unit_example *e = unitstats_top(&w->stats, unit, &n);
     for (int r = 0; r < n; r++)
-        CN_TRY(write_example(s, site, unit, CN_EXAMPLE_TOP, r, -1, &e[r], unitstats_top_map(&w->stats, unit, &e[r]),
-                             err));
+        CN_TRY(write_example(s, site, unit, CN_EXAMPLE_TOP, r, -1, &e[r],
+                             unitstats_top_map(&w->stats, unit, &e[r]), err));
     e = unitstats_bottom(&w->stats, unit, &n);
     for (int r = 0; r < n; r++)
         CN_TRY(write_example(s, site, unit, CN_EXAMPLE_BOTTOM, r, -1, &e[r],
@@ -165,7 +169,8 @@ static cn_status write_examples(scan *s, size_t site, int64_t unit, const int32_
             if (image < 0)
                 continue;
             int64_t at = image * w->site->units + unit;
-            unit_example x = {.image = image, .value = ((const float *)values->data)[at],
+            unit_example x = {.image = image,
+                              .value = ((const float *)values->data)[at],
                               .peak = ((const float *)w->peaks.data)[at],
                               .position = ((const int16_t *)w->places.data)[at]};
             CN_TRY(write_example(s, site, unit, CN_EXAMPLE_BUCKET, rank++, b, &x, NULL, err));
@@ -187,8 +192,8 @@ static int by_z(const void *a, const void *b)
     return x->label < y->label ? -1 : x->label > y->label;
 }
 
-static cn_status write_labels(scan *s, size_t site, int64_t unit, const unit_summary *sum, ranked_label *scratch,
-                              cn_error *err)
+static cn_status write_labels(scan *s, size_t site, int64_t unit, const unit_summary *sum,
+                              ranked_label *scratch, cn_error *err)
 {
     cn_status st = CN_OK;
     const unitstats *stats = &s->sites[site].stats;
@@ -204,8 +209,8 @@ static cn_status write_labels(scan *s, size_t site, int64_t unit, const unit_sum
     if (n)
         qsort(scratch, n, sizeof *scratch, by_z);
     for (size_t r = 0; r < n && r < LABELS_KEPT; r++)
-        CN_TRY(store_add(s->store, STORE_UNIT_LABELS, err, "iiiidd", (int64_t)site, unit, (int64_t)r, scratch[r].label,
-                         scratch[r].mean, scratch[r].z));
+        CN_TRY(store_add(s->store, STORE_UNIT_LABELS, err, "iiiidd", (int64_t)site, unit, (int64_t)r,
+                         scratch[r].label, scratch[r].mean, scratch[r].z));
     for (int64_t g = 0; g < media->groups; g++) {
         if (!media->images[g])
             continue;
@@ -264,8 +269,8 @@ static void media_names(const scan *s, const rank_facts *r, char *text, size_t r
             at += (size_t)snprintf(text + at, room - at, "%s%s", at ? " " : "", s->list.media[m]);
 }
 
-static cn_status write_unit(scan *s, size_t site, int64_t unit, const rank_facts *facts, const int32_t *chosen,
-                            uint8_t *bins, ranked_label *labels, cn_error *err)
+static cn_status write_unit(scan *s, size_t site, int64_t unit, const rank_facts *facts,
+                            const int32_t *chosen, uint8_t *bins, ranked_label *labels, cn_error *err)
 {
     cn_status st = CN_OK;
     const unitstats *stats = &s->sites[site].stats;
@@ -281,15 +286,18 @@ static cn_status write_unit(scan *s, size_t site, int64_t unit, const rank_facts
     }
     if (r.label >= 0) {
         const unit_groups *g = &stats->partition[UNIT_LABELS];
-        label_z = group_z(g->sums[r.label * stats->units + unit] / (double)g->images[r.label], g->images[r.label],
-                          sum.mean, sum.sd, sum.count);
+        label_z = group_z(g->sums[r.label * stats->units + unit] / (double)g->images[r.label],
+                          g->images[r.label], sum.mean, sum.sd, sum.count);
         CN_TRY(write_label_media(s, site, unit, r.label, &sum, err));
     }
     double none = sum.count ? 0 : NAN;
-    CN_TRY(store_add(s->store, STORE_UNITS, err, "iiidddddidiriddd" "tiid", (int64_t)site, unit, sum.count,
-                     sum.mean + none, sum.sd + none, sum.rms + none, sum.min + none, sum.max + none, sum.positive,
-                     sum.kurtosis, (int64_t)sum.dead, r.label, r.hits, r.purity, r.surprise, label_z, media,
-                     (int64_t)r.media_count, (int64_t)r.reads, r.score));
+    CN_TRY(store_add(s->store, STORE_UNITS, err,
+                     "iiidddddidiriddd"
+                     "tiid",
+                     (int64_t)site, unit, sum.count, sum.mean + none, sum.sd + none, sum.rms + none,
+                     sum.min + none, sum.max + none, sum.positive, sum.kurtosis, (int64_t)sum.dead, r.label,
+                     r.hits, r.purity, r.surprise, label_z, media, (int64_t)r.media_count, (int64_t)r.reads,
+                     r.score));
 done:
     return st;
 }
@@ -308,8 +316,10 @@ static cn_status write_site_units(scan *s, size_t site, const uint64_t *keys, cn
     uint8_t *bins = cn_calloc(FINEBINS, 8);
     ranked_label *labels = cn_calloc(s->list.n_labels, sizeof *labels);
     rank_facts *facts = cn_calloc((size_t)units, sizeof *facts);
-    CN_CHECK(chosen && bins && labels && facts, CN_ENOMEM, "out of memory for the examples of %lld units", (long long)units);
-    sample_buckets(values->data, s->images, units, keys, w->stats.min, w->stats.max, o->buckets, o->per_bucket, chosen);
+    CN_CHECK(chosen && bins && labels && facts, CN_ENOMEM, "out of memory for the examples of %lld units",
+             (long long)units);
+    sample_buckets(values->data, s->images, units, keys, w->stats.min, w->stats.max, o->buckets,
+                   o->per_bucket, chosen);
     for (int64_t u = 0; u < units; u++) {
         unit_summary sum = unitstats_summary(&w->stats, u);
         facts[u] = (rank_facts){.label = -1};
@@ -319,7 +329,8 @@ static cn_status write_site_units(scan *s, size_t site, const uint64_t *keys, cn
     rank_spread(facts, units);
     for (int64_t u = 0; u < units; u++) {
         CN_TRY(write_unit(s, site, u, &facts[u], chosen, bins, labels, err));
-        CN_CHECK(scan_report(s, CN_SCAN_WRITING, u + 1, units, u + 1 == units), CN_ECANCELED, "the scan was cancelled");
+        CN_CHECK(scan_report(s, CN_SCAN_WRITING, u + 1, units, u + 1 == units), CN_ECANCELED,
+                 "the scan was cancelled");
     }
 done:
     cn_free(chosen);
@@ -381,8 +392,8 @@ static cn_status write_site(scan *s, size_t site, const uint64_t *keys, const wo
         [CN_SITE_MAP] = "map", [CN_SITE_TOKENS] = "tokens", [CN_SITE_VECTOR] = "vector"};
     cn_status st = CN_OK;
     scan_site *k = &s->sites[site];
-    CN_TRY(store_add(s->store, STORE_SITES, err, "ittiii", (int64_t)site, k->site->name, layouts[k->site->layout],
-                     k->site->units, k->height, k->width));
+    CN_TRY(store_add(s->store, STORE_SITES, err, "ittiii", (int64_t)site, k->site->name,
+                     layouts[k->site->layout], k->site->units, k->height, k->width));
     CN_TRY(matrix_map(&k->means, err));
     CN_TRY(matrix_map(&k->peaks, err));
     CN_TRY(matrix_map(&k->places, err));
@@ -431,8 +442,10 @@ static cn_status write_meta(scan *s, cn_error *err)
     CN_TRY(put_text(s, "backend", src->backend, err));
     CN_TRY(put_text(s, "precision", src->precision, err));
     CN_TRY(put_number(s, "resolution", src->resolution, err));
-    CN_TRY(put_text(s, "preprocessing", o->apply_orientation ? "orientation, bicubic, centre crop, CLIP mean and sd"
-                                                             : "bicubic, centre crop, CLIP mean and sd", err));
+    CN_TRY(put_text(s, "preprocessing",
+                    o->apply_orientation ? "orientation, bicubic, centre crop, CLIP mean and sd"
+                                         : "bicubic, centre crop, CLIP mean and sd",
+                    err));
     CN_TRY(put_number(s, "embedding", src->embedding, err));
     CN_TRY(put_text(s, "collection", s->list.origin, err));
     CN_TRY(put_text(s, "collection_name", s->list.name, err));

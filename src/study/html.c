@@ -63,8 +63,8 @@ void html_text(html *h, const char *text)
         else if (point < 0x20 || (point >= 0x7f && point < 0xa0))
             html_raw(h, " ");
         /* Marks that turn the direction of text could make a name read as something else. */
-        else if (point == 0xfffd || (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) ||
-                 (point & 0xfffe) == 0xfffe)
+        else if (point == 0xfffd || (point >= 0x202a && point <= 0x202e) ||
+                 (point >= 0x2066 && point <= 0x2069) || (point & 0xfffe) == 0xfffe)
             html_raw(h, "\xef\xbf\xbd");
         else
             put(h, text, length);

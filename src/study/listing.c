@@ -30,7 +30,8 @@ static char *join(const char *folder, const char *name)
 
 static bool picture_name(const char *name)
 {
-    static const char *const endings[] = {"png", "jpg", "jpeg", "jpe", "jfif", "webp", "gif", "bmp", "tif", "tiff"};
+    static const char *const endings[] = {"png",  "jpg", "jpeg", "jpe", "jfif",
+                                          "webp", "gif", "bmp",  "tif", "tiff"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
         if (strcasecmp(dot + 1, endings[i]) == 0)
@@ -145,8 +146,11 @@ typedef struct columns {
 
 static columns find_columns(const csv *c)
 {
-    columns k = {.path = csv_find(c, "path"), .label = csv_find(c, "label"), .medium = csv_find(c, "medium"),
-                 .caption = csv_find(c, "caption"), .source = csv_find(c, "source"),
+    columns k = {.path = csv_find(c, "path"),
+                 .label = csv_find(c, "label"),
+                 .medium = csv_find(c, "medium"),
+                 .caption = csv_find(c, "caption"),
+                 .source = csv_find(c, "source"),
                  .licence = csv_find(c, "licence")};
     if (k.licence < 0)
         k.licence = csv_find(c, "license");
@@ -159,8 +163,11 @@ static bool take_columns(listing_item *item, const csv *c, const columns *k)
     struct {
         char **to;
         int column;
-    } all[] = {{&item->label, k->label}, {&item->medium, k->medium}, {&item->caption, k->caption},
-               {&item->source, k->source}, {&item->licence, k->licence}};
+    } all[] = {{&item->label, k->label},
+               {&item->medium, k->medium},
+               {&item->caption, k->caption},
+               {&item->source, k->source},
+               {&item->licence, k->licence}};
     bool ok = true;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         char *text = copy(csv_field(c, all[i].column), &ok);
@@ -251,7 +258,8 @@ static cn_status read_list(listing *l, cn_error *err)
     char *line = NULL;
     bool more;
     CN_TRY(filemap_open(&map, l->origin, err));
-    CN_CHECK(map.size <= CN_MAX_STUDY_LIST, CN_ELIMIT, "%s: larger than %zu bytes", l->origin, CN_MAX_STUDY_LIST);
+    CN_CHECK(map.size <= CN_MAX_STUDY_LIST, CN_ELIMIT, "%s: larger than %zu bytes", l->origin,
+             CN_MAX_STUDY_LIST);
     csv_init(&c, (const char *)map.data, map.size, l->origin);
     size_t header = (size_t)(c.end - c.at) < 4096 ? (size_t)(c.end - c.at) : 4096;
     bool table = memchr(c.at, '\n', header) != NULL; /* a list of binary rubbish is not worth parsing */
@@ -277,8 +285,8 @@ static cn_status read_list(listing *l, cn_error *err)
         size_t length = (size_t)(stop - p);
         while (length && (p[length - 1] == '\r' || p[length - 1] == ' '))
             length--;
-        CN_CHECK(length < PATH_MAX && !memchr(p, '\0', length), CN_EFORMAT, "%s: line %zu is not a path", l->origin,
-                 number);
+        CN_CHECK(length < PATH_MAX && !memchr(p, '\0', length), CN_EFORMAT, "%s: line %zu is not a path",
+                 l->origin, number);
         if (length && *p != '#') {
             cn_free(line);
             line = cn_strndup(p, length);
@@ -357,7 +365,8 @@ cn_status listing_read(listing *l, const char *path, const char *labels, cn_erro
     cn_status st = CN_OK;
     struct stat info;
     memset(l, 0, sizeof *l);
-    CN_CHECK(stat(path, &info) == 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path, strerror(errno));
+    CN_CHECK(stat(path, &info) == 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path,
+             strerror(errno));
     char *real = realpath(path, NULL);
     CN_CHECK(real, CN_EIO, "%s: %s", path, strerror(errno));
     l->origin = cn_strdup(real);
@@ -380,8 +389,8 @@ cn_status listing_read(listing *l, const char *path, const char *labels, cn_erro
     }
     CN_TRY(number_names(l, false, &l->labels, &l->n_labels, err));
     CN_TRY(number_names(l, true, &l->media, &l->n_media, err));
-    CN_CHECK(l->n_labels <= CN_MAX_STUDY_LABELS, CN_ELIMIT, "%s: %zu labels, the limit is %d", path, l->n_labels,
-             CN_MAX_STUDY_LABELS);
+    CN_CHECK(l->n_labels <= CN_MAX_STUDY_LABELS, CN_ELIMIT, "%s: %zu labels, the limit is %d", path,
+             l->n_labels, CN_MAX_STUDY_LABELS);
     CN_CHECK(l->n_media <= 256, CN_ELIMIT, "%s: %zu media, the limit is 256", path, l->n_media);
 done:
     return st;

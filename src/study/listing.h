@@ -9,21 +9,21 @@
 #include <stdint.h>
 
 typedef struct listing_item {
-    char *path;                              /* relative to the root; unique */
-    char *label, *medium;                    /* NULL: none */
-    char *caption, *source, *licence;        /* NULL: none */
-    int64_t label_id, medium_id;             /* into labels, media; -1: none */
+    char *path;                       /* relative to the root; unique */
+    char *label, *medium;             /* NULL: none */
+    char *caption, *source, *licence; /* NULL: none */
+    int64_t label_id, medium_id;      /* into labels, media; -1: none */
 } listing_item;
 
 typedef struct listing {
-    char *root;            /* absolute folder that paths are relative to */
-    char *origin;          /* absolute path of what was asked for */
-    char *name;            /* its last part */
-    listing_item *items;   /* by path, in byte order */
+    char *root;          /* absolute folder that paths are relative to */
+    char *origin;        /* absolute path of what was asked for */
+    char *name;          /* its last part */
+    listing_item *items; /* by path, in byte order */
     size_t count, room;
     char **labels, **media; /* names in byte order; borrowed from the items */
     size_t n_labels, n_media;
-    size_t ignored;        /* files that are no pictures by their names */
+    size_t ignored; /* files that are no pictures by their names */
 } listing;
 
 /* labels: a CSV, or NULL for labels.csv in or beside a folder if there is one.

@@ -15,7 +15,8 @@ static size_t row_bytes(const matrix *m)
     return (size_t)m->columns * cn_dtype_size(m->dtype);
 }
 
-cn_status matrix_open(matrix *m, const folder *f, const char *name, cn_dtype dtype, int64_t columns, cn_error *err)
+cn_status matrix_open(matrix *m, const folder *f, const char *name, cn_dtype dtype, int64_t columns,
+                      cn_error *err)
 {
     cn_status st = CN_OK;
     memset(m, 0, sizeof *m);

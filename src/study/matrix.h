@@ -18,7 +18,8 @@ typedef struct matrix {
 } matrix;
 
 /* `name` is a file of the temporary folder. */
-cn_status matrix_open(matrix *m, const folder *f, const char *name, cn_dtype dtype, int64_t columns, cn_error *err);
+cn_status matrix_open(matrix *m, const folder *f, const char *name, cn_dtype dtype, int64_t columns,
+                      cn_error *err);
 cn_status matrix_row(matrix *m, const void *row, cn_error *err);
 /* No rows may follow. */
 cn_status matrix_map(matrix *m, cn_error *err);

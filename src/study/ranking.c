@@ -24,16 +24,17 @@ double chance_surprise(int64_t hits, int64_t drawn, int64_t marked, int64_t all)
 
 bool medium_is_written(const char *name)
 {
-    static const char *const names[] = {"word",  "words",   "text",       "writing",     "written",  "written word",
-                                        "lettering", "typography", "typographic", "handwriting"};
+    static const char *const names[] = {"word",        "words",        "text",      "writing",
+                                        "written",     "written word", "lettering", "typography",
+                                        "typographic", "handwriting"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcasecmp(name, names[i]) == 0)
             return true;
     return false;
 }
 
-rank_facts rank_unit(const int64_t *labels, const int64_t *media, int n, const int64_t *label_images, int64_t all,
-                     const bool *written, int64_t n_media, double peak_sd)
+rank_facts rank_unit(const int64_t *labels, const int64_t *media, int n, const int64_t *label_images,
+                     int64_t all, const bool *written, int64_t n_media, double peak_sd)
 {
     rank_facts r = {.label = -1};
     for (int i = 0; i < n; i++) {

@@ -30,7 +30,7 @@ cn_status reader_check_unit(const cn_study *s, cn_unit_ref ref, cn_error *err);
  * offsets + 1. results_finish puts all into one allocation, which one cn_free releases. */
 typedef struct results {
     char *data, *bytes;
-    size_t size;              /* of a row */
+    size_t size; /* of a row */
     size_t n, room, used, bytes_room;
 } results;
 
@@ -41,7 +41,8 @@ const void *results_keep(results *r, const void *data, size_t size, bool *ok);
 /* The text of a column, "" for NULL. */
 const char *results_text(results *r, sqlite3_stmt *q, int column, bool *ok);
 /* pointers: offsets within a row of the pointer members, `n_pointers` of them. Frees r in any case. */
-cn_status results_finish(results *r, const size_t *pointers, size_t n_pointers, void **out, size_t *n, cn_error *err);
+cn_status results_finish(results *r, const size_t *pointers, size_t n_pointers, void **out, size_t *n,
+                         cn_error *err);
 void results_discard(results *r);
 
 #endif

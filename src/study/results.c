@@ -49,7 +49,8 @@ const char *results_text(results *r, sqlite3_stmt *q, int column, bool *ok)
     return results_keep(r, text ? (const char *)text : "", text ? strlen((const char *)text) + 1 : 1, ok);
 }
 
-cn_status results_finish(results *r, const size_t *pointers, size_t n_pointers, void **out, size_t *n, cn_error *err)
+cn_status results_finish(results *r, const size_t *pointers, size_t n_pointers, void **out, size_t *n,
+                         cn_error *err)
 {
     cn_status st = CN_OK;
     *out = NULL;

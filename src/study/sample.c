@@ -26,8 +26,8 @@ int bucket_of(float value, float low, float high, int buckets)
     return b < 0 ? 0 : b >= buckets ? buckets - 1 : b;
 }
 
-void sample_buckets(const float *values, int64_t images, int64_t units, const uint64_t *keys, const float *low,
-                    const float *high, int buckets, int per, int32_t *chosen)
+void sample_buckets(const float *values, int64_t images, int64_t units, const uint64_t *keys,
+                    const float *low, const float *high, int buckets, int per, int32_t *chosen)
 {
     for (int64_t i = 0; i < units * buckets * per; i++)
         chosen[i] = -1;

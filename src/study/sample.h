@@ -15,8 +15,8 @@ int bucket_of(float value, float low, float high, int buckets);
  * (ties: the smaller number).
  * values: (images, units); keys: (images), low, high: (units)
  * chosen: (units, buckets, per) picture numbers, rising by key, -1 behind the last. */
-void sample_buckets(const float *values, int64_t images, int64_t units, const uint64_t *keys, const float *low,
-                    const float *high, int buckets, int per, int32_t *chosen);
+void sample_buckets(const float *values, int64_t images, int64_t units, const uint64_t *keys,
+                    const float *low, const float *high, int buckets, int per, int32_t *chosen);
 
 /* The k pictures with the smallest keys, in rising order of number: picked[0..] of *n. picked: (k). */
 void sample_images(const uint64_t *keys, int64_t images, int64_t k, int32_t *picked, int64_t *n);

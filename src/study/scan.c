@@ -12,8 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-#define REPORT_EVERY 0.1  /* s */
-#define RATE_OVER 5.0     /* s */
+#define REPORT_EVERY 0.1             /* s */
+#define RATE_OVER 5.0                /* s */
 #define PAIR_BYTES ((size_t)1 << 29) /* sums by label and medium are left out beyond this */
 
 typedef struct pending { /* a picture in the batch that is being filled */
@@ -39,8 +39,8 @@ bool scan_report(scan *s, cn_scan_phase phase, int64_t done, int64_t total, bool
         return true;
     s->last_report = now;
     size_t ring = sizeof s->past / sizeof *s->past;
-    cn_scan_progress p = {.phase = phase, .done = done, .total = total, .failed = s->failed,
-                          .seconds = now - s->started};
+    cn_scan_progress p = {
+        .phase = phase, .done = done, .total = total, .failed = s->failed, .seconds = now - s->started};
     if (phase == CN_SCAN_IMAGES) {
         s->past[s->n_past % ring].time = now;
         s->past[s->n_past++ % ring].done = done;
@@ -84,17 +84,22 @@ static cn_status fill_options(scan *s, const cn_scan_options *options, cn_error 
         o->decode_threads = cores();
     if (!o->word_template)
         o->word_template = "{}";
-    CN_CHECK(o->top > 0 && o->top <= CN_MAX_STUDY_EXAMPLES && o->bottom > 0 && o->bottom <= CN_MAX_STUDY_EXAMPLES,
+    CN_CHECK(o->top > 0 && o->top <= CN_MAX_STUDY_EXAMPLES && o->bottom > 0 &&
+                 o->bottom <= CN_MAX_STUDY_EXAMPLES,
              CN_EINVAL, "the number of examples must be 1 to %d", CN_MAX_STUDY_EXAMPLES);
     CN_CHECK(o->buckets > 0 && o->per_bucket > 0 && o->buckets <= CN_MAX_STUDY_EXAMPLES &&
                  o->per_bucket <= CN_MAX_STUDY_EXAMPLES / o->buckets,
              CN_EINVAL, "buckets times pictures from each must be 1 to %d", CN_MAX_STUDY_EXAMPLES);
     CN_CHECK(o->thumbnail >= 16 && o->thumbnail <= 1024, CN_EINVAL, "thumbnails must be 16 to 1024 px");
-    CN_CHECK(o->decode_threads > 0 && o->decode_threads <= 256, CN_EINVAL, "decoding threads must be 1 to 256");
-    CN_CHECK(o->matrices == CN_DTYPE_F32 || o->matrices == CN_DTYPE_F16, CN_EINVAL, "matrices must be f32 or f16");
-    CN_CHECK(o->reduce == CN_REDUCE_MEAN || o->reduce == CN_REDUCE_MAX, CN_EINVAL, "reduce must be mean or max");
+    CN_CHECK(o->decode_threads > 0 && o->decode_threads <= 256, CN_EINVAL,
+             "decoding threads must be 1 to 256");
+    CN_CHECK(o->matrices == CN_DTYPE_F32 || o->matrices == CN_DTYPE_F16, CN_EINVAL,
+             "matrices must be f32 or f16");
+    CN_CHECK(o->reduce == CN_REDUCE_MEAN || o->reduce == CN_REDUCE_MAX, CN_EINVAL,
+             "reduce must be mean or max");
     const char *hole = strstr(o->word_template, "{}");
-    CN_CHECK(hole && !strstr(hole + 2, "{}"), CN_EINVAL, "the template \"%s\" must contain {} once", o->word_template);
+    CN_CHECK(hole && !strstr(hole + 2, "{}"), CN_EINVAL, "the template \"%s\" must contain {} once",
+             o->word_template);
 done:
     return st;
 }
@@ -141,7 +146,8 @@ static cn_status open_site(scan *s, scan_site *w, const cn_site *site, cn_error 
     };
     if ((size_t)groups[UNIT_PAIRS] > PAIR_BYTES / (units * 12))
         groups[UNIT_PAIRS] = 0;
-    CN_TRY(unitstats_init(&w->stats, site->units, w->height * w->width, s->options.top, s->options.bottom, groups, err));
+    CN_TRY(unitstats_init(&w->stats, site->units, w->height * w->width, s->options.top, s->options.bottom,
+                          groups, err));
     snprintf(name, sizeof name, "%.256s.mean.raw", w->short_name);
     CN_TRY(matrix_open(&w->means, &s->folder, name, CN_DTYPE_F32, site->units, err));
     snprintf(name, sizeof name, "%.256s.max.raw", w->short_name);
@@ -218,13 +224,17 @@ static cn_status add_image(scan *s, const pending *p, int64_t b, cn_error *err)
     for (size_t i = 0; i < s->n_sites; i++)
         if (!reduce(s, i, b)) {
             char reason[320];
-            snprintf(reason, sizeof reason, "the model's values at %.256s are not finite", s->sites[i].site->name);
+            snprintf(reason, sizeof reason, "the model's values at %.256s are not finite",
+                     s->sites[i].site->name);
             return add_failure(s, p->index, reason, err);
         }
     for (size_t i = 0; i < s->n_sites; i++) {
         scan_site *w = &s->sites[i];
-        unit_values v = {.image = id, .value = s->options.reduce == CN_REDUCE_MAX ? w->peak : w->mean, .peak = w->peak,
-                         .position = w->position, .group = {item->label_id, item->medium_id, -1}};
+        unit_values v = {.image = id,
+                         .value = s->options.reduce == CN_REDUCE_MAX ? w->peak : w->mean,
+                         .peak = w->peak,
+                         .position = w->position,
+                         .group = {item->label_id, item->medium_id, -1}};
         if (item->label_id >= 0 && item->medium_id >= 0)
             v.group[UNIT_PAIRS] = item->label_id * media + item->medium_id;
         const float *values = values_of(s, i, b, &v.unit_stride, &v.position_stride);
@@ -235,9 +245,11 @@ static cn_status add_image(scan *s, const pending *p, int64_t b, cn_error *err)
         CN_TRY(matrix_row(&w->places, w->place, err));
     }
     if (s->source->embedding)
-        CN_TRY(matrix_row(&s->embeddings, s->source->image_embedding(s->source) + b * s->source->embedding, err));
-    CN_TRY(store_add(s->store, STORE_IMAGES, err, "itrrtttiit", id, item->path, item->label_id, item->medium_id,
-                     item->caption, item->source, item->licence, (int64_t)p->width, (int64_t)p->height, p->format));
+        CN_TRY(matrix_row(&s->embeddings, s->source->image_embedding(s->source) + b * s->source->embedding,
+                          err));
+    CN_TRY(store_add(s->store, STORE_IMAGES, err, "itrrtttiit", id, item->path, item->label_id,
+                     item->medium_id, item->caption, item->source, item->licence, (int64_t)p->width,
+                     (int64_t)p->height, p->format));
     if (p->thumbnail)
         CN_TRY(store_add(s->store, STORE_THUMBNAILS, err, "itb", id, p->thumbnail_type, p->thumbnail,
                          p->thumbnail_size));
@@ -275,20 +287,27 @@ static cn_status run_images(scan *s, cn_error *err)
     float *pixels = cn_aligned_calloc((size_t)size * image * sizeof *pixels);
     pending *batch = cn_calloc((size_t)size, sizeof *batch);
     CN_CHECK(pixels && batch, CN_ENOMEM, "out of memory for a batch of %lld pictures", (long long)size);
-    feed_options options = {.resolution = s->source->resolution, .thumbnail = s->options.thumbnail,
-                            .apply_orientation = s->options.apply_orientation, .threads = s->options.decode_threads,
+    feed_options options = {.resolution = s->source->resolution,
+                            .thumbnail = s->options.thumbnail,
+                            .apply_orientation = s->options.apply_orientation,
+                            .threads = s->options.decode_threads,
                             .ahead = 2 * (size_t)size + (size_t)s->options.decode_threads};
     CN_TRY(feed_open(&f, &s->list, &options, err));
     while ((item = feed_next(f))) {
         if (item->status == CN_OK) {
             cn_pixels_normalise(item->rgb, 1, s->source->resolution, s->source->mean, s->source->std,
                                 pixels + (size_t)n * image);
-            batch[n++] = (pending){.index = item->index, .thumbnail = item->thumbnail,
-                                   .thumbnail_size = item->thumbnail_size, .thumbnail_type = item->thumbnail_type,
-                                   .width = item->width, .height = item->height, .format = item->format};
+            batch[n++] = (pending){.index = item->index,
+                                   .thumbnail = item->thumbnail,
+                                   .thumbnail_size = item->thumbnail_size,
+                                   .thumbnail_type = item->thumbnail_type,
+                                   .width = item->width,
+                                   .height = item->height,
+                                   .format = item->format};
             item->thumbnail = NULL; /* it is the batch's now */
         } else {
-            CN_CHECK(item->status != CN_ENOMEM, CN_ENOMEM, "%s: %s", s->list.items[item->index].path, item->reason);
+            CN_CHECK(item->status != CN_ENOMEM, CN_ENOMEM, "%s: %s", s->list.items[item->index].path,
+                     item->reason);
             CN_TRY(add_failure(s, item->index, item->reason, err));
         }
         if (n == size) {
@@ -318,13 +337,14 @@ static cn_status prepare(scan *s, const char *images, const char *study, cn_erro
     char *path = NULL;
     CN_CHECK(scan_report(s, CN_SCAN_LISTING, 0, 0, true), CN_ECANCELED, "the scan was cancelled");
     CN_TRY(listing_read(&s->list, images, s->options.labels, err));
-    CN_CHECK(scan_report(s, CN_SCAN_LISTING, (int64_t)s->list.count, (int64_t)s->list.count, true), CN_ECANCELED,
-             "the scan was cancelled");
+    CN_CHECK(scan_report(s, CN_SCAN_LISTING, (int64_t)s->list.count, (int64_t)s->list.count, true),
+             CN_ECANCELED, "the scan was cancelled");
     CN_TRY(folder_begin(&s->folder, study, s->source->fingerprint, s->options.force, err));
     path = folder_path(&s->folder, "study.sqlite");
     s->kept = cn_calloc(s->list.count, sizeof *s->kept);
     s->written = cn_calloc(s->list.n_media, sizeof *s->written);
-    CN_CHECK(path && s->kept && s->written, CN_ENOMEM, "out of memory for a list of %zu pictures", s->list.count);
+    CN_CHECK(path && s->kept && s->written, CN_ENOMEM, "out of memory for a list of %zu pictures",
+             s->list.count);
     for (size_t m = 0; m < s->list.n_media; m++)
         s->written[m] = medium_is_written(s->list.media[m]);
     CN_TRY(store_open(&s->store, path, err));
@@ -333,7 +353,8 @@ static cn_status prepare(scan *s, const char *images, const char *study, cn_erro
         s->n_sites++;
         CN_TRY(open_site(s, w, s->source->sites[s->n_sites - 1], err));
     }
-    CN_TRY(matrix_open(&s->embeddings, &s->folder, "embeddings.raw", CN_DTYPE_F32, s->source->embedding, err));
+    CN_TRY(
+        matrix_open(&s->embeddings, &s->folder, "embeddings.raw", CN_DTYPE_F32, s->source->embedding, err));
 done:
     cn_free(path);
     return st;
@@ -375,10 +396,15 @@ cn_status scan_source(source *src, const char *images, const char *study, const 
     matrix_close(&s->embeddings);
     CN_TRY(folder_commit(&s->folder, err));
     if (result)
-        *result = (cn_scan_result){.images = s->images, .failed = s->failed, .ignored = (int64_t)s->list.ignored,
-                                   .labelled = s->labelled, .labels = (int64_t)s->list.n_labels,
-                                   .media = (int64_t)s->list.n_media, .words = s->words,
-                                   .seconds = scan_clock() - s->started, .network_seconds = s->network_seconds};
+        *result = (cn_scan_result){.images = s->images,
+                                   .failed = s->failed,
+                                   .ignored = (int64_t)s->list.ignored,
+                                   .labelled = s->labelled,
+                                   .labels = (int64_t)s->list.n_labels,
+                                   .media = (int64_t)s->list.n_media,
+                                   .words = s->words,
+                                   .seconds = scan_clock() - s->started,
+                                   .network_seconds = s->network_seconds};
 done:
     if (s)
         finish(s);

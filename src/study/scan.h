@@ -3,44 +3,47 @@
 #ifndef STUDY_SCAN_H
 #define STUDY_SCAN_H
 
-#include "study/studyfolder.h"
 #include "study/listing.h"
 #include "study/matrix.h"
 #include "study/source.h"
 #include "study/store.h"
+#include "study/studyfolder.h"
 #include "study/unitstats.h"
 #include "study/wordlist.h"
 
 typedef struct scan_site {
     const cn_site *site;
-    const char *short_name;     /* less "visual." */
-    int64_t height, width;      /* of the map; 0: none */
-    int64_t offset;             /* tokens before the map (the class token) */
-    float *mean, *peak;         /* (units) of one picture */
+    const char *short_name; /* less "visual." */
+    int64_t height, width;  /* of the map; 0: none */
+    int64_t offset;         /* tokens before the map (the class token) */
+    float *mean, *peak;     /* (units) of one picture */
     int32_t *position;
-    int16_t *place;             /* the same as the matrix has it */
+    int16_t *place; /* the same as the matrix has it */
     unitstats stats;
     matrix means, peaks, places;
 } scan_site;
 
 typedef struct scan {
     source *source;
-    cn_scan_options options;    /* defaults filled in */
+    cn_scan_options options; /* defaults filled in */
     listing list;
     folder folder;
     store *store;
     scan_site sites[CN_MAX_STUDY_SITES];
     size_t n_sites;
     matrix embeddings;
-    int64_t *kept;              /* listing numbers of the pictures that went through, by study number */
+    int64_t *kept; /* listing numbers of the pictures that went through, by study number */
     int64_t images, failed, labelled;
     int64_t words, unknown_words;
     bool has_words;
-    bool *written;              /* (media) */
+    bool *written; /* (media) */
 
     double started, network_seconds;
     double last_report;
-    struct { double time; int64_t done; } past[64]; /* ring: recent reports, for the rate */
+    struct {
+        double time;
+        int64_t done;
+    } past[64]; /* ring: recent reports, for the rate */
     size_t n_past;
 } scan;
 

@@ -6,43 +6,44 @@
 #define SCHEMA_FILE "study.sqlite"
 #define SCHEMA_APPLICATION 0x636e7374 /* "cnst" */
 
-#define SCHEMA_TABLES                                                                                          \
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"                                           \
-    "CREATE TABLE labels (id INTEGER PRIMARY KEY, name TEXT NOT NULL, images INTEGER NOT NULL);"               \
-    "CREATE TABLE media (id INTEGER PRIMARY KEY, name TEXT NOT NULL, images INTEGER NOT NULL,"                 \
-    " written INTEGER NOT NULL);"                                                                              \
-    "CREATE TABLE images (id INTEGER PRIMARY KEY, path TEXT NOT NULL, label INTEGER REFERENCES labels,"        \
-    " medium INTEGER REFERENCES media, caption TEXT, source TEXT, licence TEXT, width INTEGER,"                \
-    " height INTEGER, format TEXT);"                                                                           \
-    "CREATE TABLE thumbnails (image INTEGER PRIMARY KEY REFERENCES images, type TEXT NOT NULL, data BLOB);"    \
-    "CREATE TABLE failures (path TEXT NOT NULL, reason TEXT NOT NULL);"                                        \
-    "CREATE TABLE sites (id INTEGER PRIMARY KEY, name TEXT NOT NULL, layout TEXT NOT NULL,"                    \
-    " units INTEGER NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL);"                               \
-    "CREATE TABLE units (site INTEGER NOT NULL REFERENCES sites, unit INTEGER NOT NULL, count INTEGER,"        \
-    " mean REAL, sd REAL, rms REAL, min REAL, max REAL, positive INTEGER, kurtosis REAL, dead INTEGER,"        \
-    " label INTEGER REFERENCES labels, label_hits INTEGER, purity REAL, surprise REAL, label_z REAL,"          \
-    " media TEXT, media_count INTEGER, reads INTEGER, score REAL, PRIMARY KEY (site, unit)) WITHOUT ROWID;"    \
-    "CREATE TABLE histograms (site INTEGER NOT NULL, unit INTEGER NOT NULL, bins BLOB NOT NULL,"               \
-    " PRIMARY KEY (site, unit));"                                                                              \
-    "CREATE TABLE examples (site INTEGER NOT NULL, unit INTEGER NOT NULL, kind INTEGER NOT NULL,"              \
-    " rank INTEGER NOT NULL, bucket INTEGER, image INTEGER NOT NULL REFERENCES images, value REAL NOT NULL,"   \
-    " peak REAL, y INTEGER, x INTEGER, map BLOB, PRIMARY KEY (site, unit, kind, rank)) WITHOUT ROWID;"         \
-    "CREATE TABLE unit_labels (site INTEGER NOT NULL, unit INTEGER NOT NULL, rank INTEGER NOT NULL,"           \
-    " label INTEGER NOT NULL REFERENCES labels, mean REAL, z REAL, PRIMARY KEY (site, unit, rank))"            \
-    " WITHOUT ROWID;"                                                                                          \
-    "CREATE TABLE unit_media (site INTEGER NOT NULL, unit INTEGER NOT NULL, medium INTEGER NOT NULL"           \
-    " REFERENCES media, mean REAL, positive INTEGER, z REAL, PRIMARY KEY (site, unit, medium)) WITHOUT ROWID;" \
-    "CREATE TABLE unit_label_media (site INTEGER NOT NULL, unit INTEGER NOT NULL, medium INTEGER NOT NULL"     \
-    " REFERENCES media, images INTEGER, mean REAL, positive INTEGER, z REAL,"                                  \
-    " PRIMARY KEY (site, unit, medium)) WITHOUT ROWID;"                                                        \
-    "CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL, known INTEGER NOT NULL);"                 \
-    "CREATE TABLE unit_words (site INTEGER NOT NULL, unit INTEGER NOT NULL, rank INTEGER NOT NULL,"            \
-    " word INTEGER NOT NULL REFERENCES words, score REAL, z REAL, significant INTEGER,"                        \
+#define SCHEMA_TABLES                                                                                        \
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"                                         \
+    "CREATE TABLE labels (id INTEGER PRIMARY KEY, name TEXT NOT NULL, images INTEGER NOT NULL);"             \
+    "CREATE TABLE media (id INTEGER PRIMARY KEY, name TEXT NOT NULL, images INTEGER NOT NULL,"               \
+    " written INTEGER NOT NULL);"                                                                            \
+    "CREATE TABLE images (id INTEGER PRIMARY KEY, path TEXT NOT NULL, label INTEGER REFERENCES labels,"      \
+    " medium INTEGER REFERENCES media, caption TEXT, source TEXT, licence TEXT, width INTEGER,"              \
+    " height INTEGER, format TEXT);"                                                                         \
+    "CREATE TABLE thumbnails (image INTEGER PRIMARY KEY REFERENCES images, type TEXT NOT NULL, data BLOB);"  \
+    "CREATE TABLE failures (path TEXT NOT NULL, reason TEXT NOT NULL);"                                      \
+    "CREATE TABLE sites (id INTEGER PRIMARY KEY, name TEXT NOT NULL, layout TEXT NOT NULL,"                  \
+    " units INTEGER NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL);"                             \
+    "CREATE TABLE units (site INTEGER NOT NULL REFERENCES sites, unit INTEGER NOT NULL, count INTEGER,"      \
+    " mean REAL, sd REAL, rms REAL, min REAL, max REAL, positive INTEGER, kurtosis REAL, dead INTEGER,"      \
+    " label INTEGER REFERENCES labels, label_hits INTEGER, purity REAL, surprise REAL, label_z REAL,"        \
+    " media TEXT, media_count INTEGER, reads INTEGER, score REAL, PRIMARY KEY (site, unit)) WITHOUT ROWID;"  \
+    "CREATE TABLE histograms (site INTEGER NOT NULL, unit INTEGER NOT NULL, bins BLOB NOT NULL,"             \
+    " PRIMARY KEY (site, unit));"                                                                            \
+    "CREATE TABLE examples (site INTEGER NOT NULL, unit INTEGER NOT NULL, kind INTEGER NOT NULL,"            \
+    " rank INTEGER NOT NULL, bucket INTEGER, image INTEGER NOT NULL REFERENCES images, value REAL NOT NULL," \
+    " peak REAL, y INTEGER, x INTEGER, map BLOB, PRIMARY KEY (site, unit, kind, rank)) WITHOUT ROWID;"       \
+    "CREATE TABLE unit_labels (site INTEGER NOT NULL, unit INTEGER NOT NULL, rank INTEGER NOT NULL,"         \
+    " label INTEGER NOT NULL REFERENCES labels, mean REAL, z REAL, PRIMARY KEY (site, unit, rank))"          \
+    " WITHOUT ROWID;"                                                                                        \
+    "CREATE TABLE unit_media (site INTEGER NOT NULL, unit INTEGER NOT NULL, medium INTEGER NOT NULL"         \
+    " REFERENCES media, mean REAL, positive INTEGER, z REAL, PRIMARY KEY (site, unit, medium)) WITHOUT "     \
+    "ROWID;"                                                                                                 \
+    "CREATE TABLE unit_label_media (site INTEGER NOT NULL, unit INTEGER NOT NULL, medium INTEGER NOT NULL"   \
+    " REFERENCES media, images INTEGER, mean REAL, positive INTEGER, z REAL,"                                \
+    " PRIMARY KEY (site, unit, medium)) WITHOUT ROWID;"                                                      \
+    "CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL, known INTEGER NOT NULL);"               \
+    "CREATE TABLE unit_words (site INTEGER NOT NULL, unit INTEGER NOT NULL, rank INTEGER NOT NULL,"          \
+    " word INTEGER NOT NULL REFERENCES words, score REAL, z REAL, significant INTEGER,"                      \
     " PRIMARY KEY (site, unit, rank)) WITHOUT ROWID;"
 
-#define SCHEMA_INDEXES                                                                                     \
-    "CREATE INDEX images_by_label ON images (label);"                                                      \
-    "CREATE INDEX examples_by_image ON examples (image);"                                                  \
+#define SCHEMA_INDEXES                                    \
+    "CREATE INDEX images_by_label ON images (label);"     \
+    "CREATE INDEX examples_by_image ON examples (image);" \
     "CREATE INDEX units_by_score ON units (site, score DESC);"
 
 #endif

@@ -80,8 +80,8 @@ done:
 }
 
 /* Tokens of all texts, (n, context); *longest: the most that one of them uses. */
-static cn_status tokenise(const cn_model *model, const char *const *texts, size_t n, size_t context, int32_t *rows,
-                          bool *known, size_t *longest, cn_error *err)
+static cn_status tokenise(const cn_model *model, const char *const *texts, size_t n, size_t context,
+                          int32_t *rows, bool *known, size_t *longest, cn_error *err)
 {
     cn_status st = CN_OK;
     cn_tokenizer *tokenizer = NULL;
@@ -120,9 +120,13 @@ static cn_status run_texts(source *s, const char *const *texts, size_t n, float 
     rows = cn_calloc(BATCH, context * sizeof *rows);
     CN_CHECK(all && rows, CN_ENOMEM, "out of memory for %zu texts", n);
     CN_TRY(tokenise(m->model, texts, n, context, all, known, &longest, err));
-    cn_runner_options options = {.tower = CN_TOWER_TEXT, .embedding = true, .batch = BATCH,
-                                 .threads = m->options.threads, .precision = m->options.precision,
-                                 .backend = m->options.backend, .text_length = (int64_t)longest};
+    cn_runner_options options = {.tower = CN_TOWER_TEXT,
+                                 .embedding = true,
+                                 .batch = BATCH,
+                                 .threads = m->options.threads,
+                                 .precision = m->options.precision,
+                                 .backend = m->options.backend,
+                                 .text_length = (int64_t)longest};
     CN_TRY(cn_runner_create(&runner, m->model, &options, err));
     memset(embeddings, 0, n * width * sizeof *embeddings);
     for (size_t i = 0; i <= n; i++) {
@@ -186,8 +190,8 @@ cn_status source_open_model(source *s, const cn_model *model, const cn_scan_opti
     for (size_t i = 0; i < options->n_sites; i++) {
         const cn_site *site;
         CN_TRY(cn_model_find_site(model, options->sites[i], &site, err));
-        CN_CHECK(site->tower == CN_TOWER_IMAGE, CN_EINVAL, "%s is a site of the text tower: a scan reads pictures",
-                 site->name);
+        CN_CHECK(site->tower == CN_TOWER_IMAGE, CN_EINVAL,
+                 "%s is a site of the text tower: a scan reads pictures", site->name);
         bool twice = false;
         for (size_t k = 0; k < s->n_sites; k++)
             twice = twice || s->sites[k]->index == site->index;
@@ -196,8 +200,13 @@ cn_status source_open_model(source *s, const cn_model *model, const cn_scan_opti
     }
     if (s->n_sites == 0)
         s->sites[s->n_sites++] = cn_model_default_site(model);
-    cn_runner_options run = {.tower = CN_TOWER_IMAGE, .sites = s->sites, .n_sites = s->n_sites, .embedding = true,
-                             .batch = s->batch, .threads = options->threads, .precision = options->precision,
+    cn_runner_options run = {.tower = CN_TOWER_IMAGE,
+                             .sites = s->sites,
+                             .n_sites = s->n_sites,
+                             .embedding = true,
+                             .batch = s->batch,
+                             .threads = options->threads,
+                             .precision = options->precision,
                              .backend = options->backend};
     CN_TRY(cn_runner_create(&m->runner, model, &run, err));
 done:
@@ -206,8 +215,8 @@ done:
     return st;
 }
 
-cn_status cn_study_scan(const cn_model *model, const char *images, const char *study, const cn_scan_options *options,
-                        cn_scan_result *result, cn_error *err)
+cn_status cn_study_scan(const cn_model *model, const char *images, const char *study,
+                        const cn_scan_options *options, cn_scan_result *result, cn_error *err)
 {
     static const cn_scan_options defaults;
     cn_status st = CN_OK;

@@ -55,7 +55,8 @@ cn_status store_open(store **out, const char *path, cn_error *err)
     CN_CHECK(s, CN_ENOMEM, "out of memory for a database");
     s->path = cn_strdup(path);
     CN_CHECK(s->path, CN_ENOMEM, "out of memory for a database");
-    int code = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE, NULL);
+    int code = sqlite3_open_v2(path, &s->db,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE, NULL);
     CN_CHECK(code == SQLITE_OK, CN_EIO, "%s: %s", path, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
     snprintf(pragmas, sizeof pragmas,
              "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
@@ -101,7 +102,8 @@ cn_status store_add(store *s, store_table table, cn_error *err, const char *form
             code |= sqlite3_bind_blob64(q, column, data, size, SQLITE_STATIC);
         } else {
             int64_t value = va_arg(args, int64_t);
-            code |= *f == 'r' && value < 0 ? sqlite3_bind_null(q, column) : sqlite3_bind_int64(q, column, value);
+            code |=
+                *f == 'r' && value < 0 ? sqlite3_bind_null(q, column) : sqlite3_bind_int64(q, column, value);
         }
     }
     if (code != SQLITE_OK || sqlite3_step(q) != SQLITE_DONE)

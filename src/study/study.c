@@ -82,16 +82,34 @@ static cn_status read_meta(cn_study *s, cn_error *err)
     bool more;
     const char *reduce = "";
     cn_study_info *i = &s->info;
-    struct { const char *key; const char **text; int64_t *number; int *small; double *real; } fields[] = {
-        {"model_name", .text = &i->model_name}, {"model_file", .text = &i->model_file},
-        {"fingerprint", .text = &i->fingerprint}, {"collection", .text = &i->collection},
-        {"collection_name", .text = &i->collection_name}, {"created", .text = &i->created},
-        {"program", .text = &i->program}, {"backend", .text = &i->backend}, {"precision", .text = &i->precision},
-        {"word_template", .text = &i->word_template}, {"reduce", .text = &reduce},
-        {"resolution", .small = &i->resolution}, {"thumbnail", .small = &i->thumbnail},
-        {"embedding", .small = &i->embedding}, {"buckets", .small = &i->buckets}, {"images", .number = &i->images},
-        {"failed", .number = &i->failed}, {"labelled", .number = &i->labelled}, {"words", .number = &i->words},
-        {"unknown_words", .number = &i->unknown_words}, {"seconds", .real = &i->seconds},
+    struct {
+        const char *key;
+        const char **text;
+        int64_t *number;
+        int *small;
+        double *real;
+    } fields[] = {
+        {"model_name", .text = &i->model_name},
+        {"model_file", .text = &i->model_file},
+        {"fingerprint", .text = &i->fingerprint},
+        {"collection", .text = &i->collection},
+        {"collection_name", .text = &i->collection_name},
+        {"created", .text = &i->created},
+        {"program", .text = &i->program},
+        {"backend", .text = &i->backend},
+        {"precision", .text = &i->precision},
+        {"word_template", .text = &i->word_template},
+        {"reduce", .text = &reduce},
+        {"resolution", .small = &i->resolution},
+        {"thumbnail", .small = &i->thumbnail},
+        {"embedding", .small = &i->embedding},
+        {"buckets", .small = &i->buckets},
+        {"images", .number = &i->images},
+        {"failed", .number = &i->failed},
+        {"labelled", .number = &i->labelled},
+        {"words", .number = &i->words},
+        {"unknown_words", .number = &i->unknown_words},
+        {"seconds", .real = &i->seconds},
     };
     size_t n = sizeof fields / sizeof *fields;
     for (size_t k = 0; k < n; k++)
@@ -103,7 +121,8 @@ static cn_status read_meta(cn_study *s, cn_error *err)
         CN_TRY(reader_step(s, q, &more, err));
         if (!more)
             break;
-        const char *key = (const char *)sqlite3_column_text(q, 0), *text = (const char *)sqlite3_column_text(q, 1);
+        const char *key = (const char *)sqlite3_column_text(q, 0),
+                   *text = (const char *)sqlite3_column_text(q, 1);
         for (size_t k = 0; key && text && k < n; k++) {
             if (strcmp(key, fields[k].key) != 0)
                 continue;
@@ -122,7 +141,8 @@ static cn_status read_meta(cn_study *s, cn_error *err)
              "%s: the study is damaged: facts are missing from its table meta", s->path);
     sqlite3_finalize(q);
     q = NULL;
-    CN_TRY(reader_query(s, &q, err, "SELECT (SELECT count(*) FROM labels), (SELECT count(*) FROM media)", ""));
+    CN_TRY(
+        reader_query(s, &q, err, "SELECT (SELECT count(*) FROM labels), (SELECT count(*) FROM media)", ""));
     CN_TRY(reader_step(s, q, &more, err));
     i->labels = sqlite3_column_int64(q, 0);
     i->media = sqlite3_column_int64(q, 1);
@@ -140,15 +160,17 @@ static cn_status read_sites(cn_study *s, cn_error *err)
     CN_CHECK(s->sites, CN_ENOMEM, "out of memory for a study");
     CN_TRY(reader_query(s, &q, err,
                         "SELECT id, name, layout, units, height, width,"
-                        " (SELECT count(*) FROM units WHERE site = sites.id AND dead) FROM sites ORDER BY id", ""));
+                        " (SELECT count(*) FROM units WHERE site = sites.id AND dead) FROM sites ORDER BY id",
+                        ""));
     for (;;) {
         CN_TRY(reader_step(s, q, &more, err));
         if (!more)
             break;
-        CN_CHECK(s->n_sites < CN_MAX_STUDY_SITES && sqlite3_column_int64(q, 0) == (int64_t)s->n_sites, CN_EFORMAT,
-                 "%s: the study is damaged: its sites are not numbered 0, 1, 2...", s->path);
+        CN_CHECK(s->n_sites < CN_MAX_STUDY_SITES && sqlite3_column_int64(q, 0) == (int64_t)s->n_sites,
+                 CN_EFORMAT, "%s: the study is damaged: its sites are not numbered 0, 1, 2...", s->path);
         cn_study_site *site = &s->sites[s->n_sites];
-        const char *name = (const char *)sqlite3_column_text(q, 1), *layout = (const char *)sqlite3_column_text(q, 2);
+        const char *name = (const char *)sqlite3_column_text(q, 1),
+                   *layout = (const char *)sqlite3_column_text(q, 2);
         site->units = sqlite3_column_int64(q, 3);
         site->height = sqlite3_column_int64(q, 4);
         site->width = sqlite3_column_int64(q, 5);
@@ -182,8 +204,8 @@ static cn_status check_kind(cn_study *s, cn_error *err)
     CN_TRY(reader_query(s, &q, err, "PRAGMA user_version", ""));
     CN_TRY(reader_step(s, q, &more, err));
     int version = sqlite3_column_int(q, 0);
-    CN_CHECK(version == CN_STUDY_SCHEMA, CN_EUNSUPPORTED, "%s: a study of schema %d, this program reads %d", s->path,
-             version, CN_STUDY_SCHEMA);
+    CN_CHECK(version == CN_STUDY_SCHEMA, CN_EUNSUPPORTED, "%s: a study of schema %d, this program reads %d",
+             s->path, version, CN_STUDY_SCHEMA);
 done:
     sqlite3_finalize(q);
     return st;
@@ -202,8 +224,10 @@ cn_status cn_study_open(cn_study **out, const char *path, cn_error *err)
     file = cn_malloc(size);
     CN_CHECK(s->path && file, CN_ENOMEM, "out of memory for a study");
     s->info.path = s->path;
-    CN_CHECK(stat(path, &info) == 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path, strerror(errno));
-    CN_CHECK(S_ISDIR(info.st_mode), CN_EINVAL, "%s: is not a folder: a study is the folder that scan makes", path);
+    CN_CHECK(stat(path, &info) == 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path,
+             strerror(errno));
+    CN_CHECK(S_ISDIR(info.st_mode), CN_EINVAL, "%s: is not a folder: a study is the folder that scan makes",
+             path);
     snprintf(file, size, "%s/" SCHEMA_FILE, path);
     CN_CHECK(stat(file, &info) == 0, CN_ENOTFOUND, "%s: is no study: it has no " SCHEMA_FILE, path);
     int code = sqlite3_open_v2(file, &s->db, SQLITE_OPEN_READONLY, NULL);
@@ -254,8 +278,8 @@ cn_status cn_study_check_model(const cn_study *s, const cn_model *model, cn_erro
     cn_status st = CN_OK;
     char hex[65];
     CN_TRY(cn_model_fingerprint(model, hex, err));
-    CN_CHECK(strcmp(hex, s->info.fingerprint) == 0, CN_EMISMATCH, "%s: is a study of another model (%.12s, not %.12s)",
-             s->path, s->info.fingerprint, hex);
+    CN_CHECK(strcmp(hex, s->info.fingerprint) == 0, CN_EMISMATCH,
+             "%s: is a study of another model (%.12s, not %.12s)", s->path, s->info.fingerprint, hex);
 done:
     return st;
 }
@@ -313,14 +337,15 @@ cn_status cn_study_parse_unit(const cn_study *s, const char *text, size_t *site,
     }
     if (length && !found) {
         list_sites(s, sites, sizeof sites);
-        st = cn_fail(err, CN_ENOTFOUND, "\"%.*s\" is no site of the study, which has %s", (int)length, text, sites);
+        st = cn_fail(err, CN_ENOTFOUND, "\"%.*s\" is no site of the study, which has %s", (int)length, text,
+                     sites);
         goto done;
     }
     if (number) {
         errno = 0;
         *unit = strtoll(digits, NULL, 10);
-        CN_CHECK(errno == 0 && *unit < s->sites[*site].units, CN_EINVAL, "\"%s\": %s has units 0 to %" PRId64, text,
-                 s->sites[*site].short_name, s->sites[*site].units - 1);
+        CN_CHECK(errno == 0 && *unit < s->sites[*site].units, CN_EINVAL, "\"%s\": %s has units 0 to %" PRId64,
+                 text, s->sites[*site].short_name, s->sites[*site].units - 1);
     }
 done:
     return st;

@@ -29,8 +29,9 @@ static bool skip(const char *name)
 }
 
 /* Calls each(folder, name, user) for every entry; stops at the first that fails. */
-static cn_status for_entries(const char *path, cn_status (*each)(const char *, const char *, void *, cn_error *),
-                             void *user, cn_error *err)
+static cn_status for_entries(const char *path,
+                             cn_status (*each)(const char *, const char *, void *, cn_error *), void *user,
+                             cn_error *err)
 {
     cn_status st = CN_OK;
     struct dirent *entry;
@@ -73,12 +74,14 @@ static void read_fingerprint(const char *path, char fingerprint[65], bool *is_st
     *is_study = false;
     fingerprint[0] = '\0';
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
-        sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
+        sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &q, NULL) == SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW)
         *is_study = sqlite3_column_int(q, 0) == SCHEMA_APPLICATION;
     sqlite3_finalize(q);
     q = NULL;
     if (*is_study &&
-        sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE key = 'fingerprint'", -1, &q, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "SELECT value FROM meta WHERE key = 'fingerprint'", -1, &q, NULL) ==
+            SQLITE_OK &&
         sqlite3_step(q) == SQLITE_ROW && sqlite3_column_text(q, 0))
         snprintf(fingerprint, 65, "%s", (const char *)sqlite3_column_text(q, 0));
     sqlite3_finalize(q);
@@ -96,7 +99,8 @@ static cn_status check_place(folder *f, const char *fingerprint, bool force, cn_
         CN_CHECK(errno == ENOENT, CN_EIO, "%s: %s", f->target, strerror(errno));
         goto done;
     }
-    CN_CHECK(S_ISDIR(info.st_mode), CN_EINVAL, "%s: is not a folder: a study would have to replace it", f->target);
+    CN_CHECK(S_ISDIR(info.st_mode), CN_EINVAL, "%s: is not a folder: a study would have to replace it",
+             f->target);
     CN_TRY(for_entries(f->target, count_entry, &entries, err));
     if (entries == 0)
         goto done;
@@ -105,9 +109,10 @@ static cn_status check_place(folder *f, const char *fingerprint, bool force, cn_
     read_fingerprint(database, theirs, &is_study);
     CN_CHECK(is_study, CN_EINVAL, "%s: is not empty and no study: choose another name", f->target);
     CN_CHECK(strcmp(theirs, fingerprint) == 0, CN_EMISMATCH,
-             "%s: is a study of another model (%.12s, this one is %.12s): choose another name", f->target, theirs,
-             fingerprint);
-    CN_CHECK(force, CN_EINVAL, "%s: is a study of this model already: choose another name, or force it to be replaced",
+             "%s: is a study of another model (%.12s, this one is %.12s): choose another name", f->target,
+             theirs, fingerprint);
+    CN_CHECK(force, CN_EINVAL,
+             "%s: is a study of this model already: choose another name, or force it to be replaced",
              f->target);
     f->replaces = true;
 done:
@@ -199,7 +204,8 @@ cn_status folder_commit(folder *f, cn_error *err)
                  "%s: cannot be replaced: %s", f->target, strerror(errno));
         remove_flat(f->temporary); /* now the old one */
     } else {
-        CN_CHECK(rename(f->temporary, f->target) == 0, CN_EIO, "%s: cannot be made: %s", f->target, strerror(errno));
+        CN_CHECK(rename(f->temporary, f->target) == 0, CN_EIO, "%s: cannot be made: %s", f->target,
+                 strerror(errno));
     }
     cn_free(f->temporary);
     f->temporary = NULL;

@@ -19,35 +19,38 @@ static cn_status out_of_memory(const cn_study *s, cn_error *err)
 
 /* ---- units ---- */
 
-#define UNIT_SELECT                                                                                             \
-    "SELECT u.unit, u.count, u.mean, u.sd, u.rms, u.min, u.max, u.positive, u.kurtosis, u.dead, l.name,"       \
-    " u.label_hits, l.images, u.purity, u.surprise, u.label_z, u.media, u.media_count, u.reads, u.score,"      \
-    " w.word, uw.score FROM units u LEFT JOIN labels l ON l.id = u.label"                                      \
-    " LEFT JOIN unit_words uw ON uw.site = u.site AND uw.unit = u.unit AND uw.rank = 0"                        \
+#define UNIT_SELECT                                                                                       \
+    "SELECT u.unit, u.count, u.mean, u.sd, u.rms, u.min, u.max, u.positive, u.kurtosis, u.dead, l.name,"  \
+    " u.label_hits, l.images, u.purity, u.surprise, u.label_z, u.media, u.media_count, u.reads, u.score," \
+    " w.word, uw.score FROM units u LEFT JOIN labels l ON l.id = u.label"                                 \
+    " LEFT JOIN unit_words uw ON uw.site = u.site AND uw.unit = u.unit AND uw.rank = 0"                   \
     " LEFT JOIN words w ON w.id = uw.word"
 
 static const char *order_sql(cn_unit_order order)
 {
     switch (order) {
-    case CN_ORDER_UNIT:
-        return UNIT_SELECT " WHERE u.site = ? ORDER BY u.unit LIMIT ?";
+    case CN_ORDER_UNIT: return UNIT_SELECT " WHERE u.site = ? ORDER BY u.unit LIMIT ?";
     case CN_ORDER_PEAK:
         return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.max / u.rms DESC, u.unit LIMIT ?";
     case CN_ORDER_PURITY:
-        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.purity DESC, u.label_z DESC, u.unit LIMIT ?";
+        return UNIT_SELECT
+            " WHERE u.site = ? AND NOT u.dead ORDER BY u.purity DESC, u.label_z DESC, u.unit LIMIT ?";
     case CN_ORDER_KURTOSIS:
         return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.kurtosis DESC, u.unit LIMIT ?";
     case CN_ORDER_SHARE:
         return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.positive, u.unit LIMIT ?";
     case CN_ORDER_LABEL:
-        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY l.name IS NULL, l.name, u.purity DESC, u.unit LIMIT ?";
+        return UNIT_SELECT
+            " WHERE u.site = ? AND NOT u.dead ORDER BY l.name IS NULL, l.name, u.purity DESC, u.unit LIMIT ?";
     case CN_ORDER_INTERESTING:
     default:
-        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead AND u.max > 0 ORDER BY u.score DESC, u.unit LIMIT ?";
+        return UNIT_SELECT
+            " WHERE u.site = ? AND NOT u.dead AND u.max > 0 ORDER BY u.score DESC, u.unit LIMIT ?";
     }
 }
 
-static cn_status read_units(cn_study *s, sqlite3_stmt *q, size_t site, cn_unit_row **out, size_t *n, cn_error *err)
+static cn_status read_units(cn_study *s, sqlite3_stmt *q, size_t site, cn_unit_row **out, size_t *n,
+                            cn_error *err)
 {
     static const size_t pointers[] = {POINTER(cn_unit_row, label), POINTER(cn_unit_row, media),
                                       POINTER(cn_unit_row, word)};
@@ -96,8 +99,8 @@ done:
     return st;
 }
 
-cn_status cn_study_units(cn_study *s, size_t site, cn_unit_order order, size_t limit, cn_unit_row **out, size_t *n,
-                         cn_error *err)
+cn_status cn_study_units(cn_study *s, size_t site, cn_unit_order order, size_t limit, cn_unit_row **out,
+                         size_t *n, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
@@ -119,9 +122,11 @@ cn_status cn_study_unit(cn_study *s, cn_unit_ref ref, cn_unit_row **out, cn_erro
     size_t n = 0;
     *out = NULL;
     CN_TRY(reader_check_unit(s, ref, err));
-    CN_TRY(reader_query(s, &q, err, UNIT_SELECT " WHERE u.site = ? AND u.unit = ?", "ii", (int64_t)ref.site, ref.unit));
+    CN_TRY(reader_query(s, &q, err, UNIT_SELECT " WHERE u.site = ? AND u.unit = ?", "ii", (int64_t)ref.site,
+                        ref.unit));
     CN_TRY(read_units(s, q, ref.site, out, &n, err));
-    CN_CHECK(n == 1, CN_EFORMAT, "%s: the study is damaged: unit %lld is missing", s->path, (long long)ref.unit);
+    CN_CHECK(n == 1, CN_EFORMAT, "%s: the study is damaged: unit %lld is missing", s->path,
+             (long long)ref.unit);
 done:
     sqlite3_finalize(q);
     if (st != CN_OK) {
@@ -179,9 +184,9 @@ static const char *type_name(sqlite3_stmt *q, int column)
 cn_status cn_study_examples(cn_study *s, cn_unit_ref ref, cn_example_kind kind, cn_example **out, size_t *n,
                             cn_error *err)
 {
-    static const size_t pointers[] = {POINTER(cn_example, path),    POINTER(cn_example, label),
-                                      POINTER(cn_example, medium),  POINTER(cn_example, caption),
-                                      POINTER(cn_example, map), POINTER(cn_example, thumbnail)};
+    static const size_t pointers[] = {POINTER(cn_example, path),   POINTER(cn_example, label),
+                                      POINTER(cn_example, medium), POINTER(cn_example, caption),
+                                      POINTER(cn_example, map),    POINTER(cn_example, thumbnail)};
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
     results list = {0};
@@ -192,13 +197,14 @@ cn_status cn_study_examples(cn_study *s, cn_unit_ref ref, cn_example_kind kind, 
     *n = 0;
     CN_TRY(read_rms(s, ref, &rms, err));
     const cn_study_site *site = &s->sites[ref.site];
-    CN_TRY(reader_query(s, &q, err,
-                        "SELECT e.image, i.path, l.name, m.name, i.caption, e.bucket, e.value, e.peak, e.y, e.x, e.map,"
-                        " t.type, t.data FROM examples e JOIN images i ON i.id = e.image"
-                        " LEFT JOIN labels l ON l.id = i.label LEFT JOIN media m ON m.id = i.medium"
-                        " LEFT JOIN thumbnails t ON t.image = e.image"
-                        " WHERE e.site = ? AND e.unit = ? AND e.kind = ? ORDER BY e.rank LIMIT 1024",
-                        "iii", (int64_t)ref.site, ref.unit, (int64_t)kind));
+    CN_TRY(reader_query(
+        s, &q, err,
+        "SELECT e.image, i.path, l.name, m.name, i.caption, e.bucket, e.value, e.peak, e.y, e.x, e.map,"
+        " t.type, t.data FROM examples e JOIN images i ON i.id = e.image"
+        " LEFT JOIN labels l ON l.id = i.label LEFT JOIN media m ON m.id = i.medium"
+        " LEFT JOIN thumbnails t ON t.image = e.image"
+        " WHERE e.site = ? AND e.unit = ? AND e.kind = ? ORDER BY e.rank LIMIT 1024",
+        "iii", (int64_t)ref.site, ref.unit, (int64_t)kind));
     for (;;) {
         CN_TRY(reader_step(s, q, &more, err));
         if (!more)
@@ -219,7 +225,8 @@ cn_status cn_study_examples(cn_study *s, cn_unit_ref ref, cn_example_kind kind, 
         e->column = placed ? sqlite3_column_int(q, 9) : -1;
         CN_CHECK(e->row < site->height && e->column < site->width && e->row >= -1 && e->column >= -1 &&
                      e->bucket < s->info.buckets && e->bucket >= -1,
-                 CN_EFORMAT, "%s: the study is damaged: an example of unit %lld", s->path, (long long)ref.unit);
+                 CN_EFORMAT, "%s: the study is damaged: an example of unit %lld", s->path,
+                 (long long)ref.unit);
         e->map = keep_map(&list, site, q, 10, &ok);
         e->thumbnail_type = type_name(q, 11);
         const void *data = sqlite3_column_blob(q, 12);
@@ -245,8 +252,8 @@ void cn_examples_free(cn_example *e)
 
 /* ---- histogram ---- */
 
-cn_status cn_study_histogram(cn_study *s, cn_unit_ref ref, double low, double high, size_t bins, int64_t *counts,
-                             cn_error *err)
+cn_status cn_study_histogram(cn_study *s, cn_unit_ref ref, double low, double high, size_t bins,
+                             int64_t *counts, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
@@ -256,15 +263,15 @@ cn_status cn_study_histogram(cn_study *s, cn_unit_ref ref, double low, double hi
              "a histogram needs bins and a rising range");
     memset(counts, 0, bins * sizeof *counts);
     CN_TRY(read_rms(s, ref, &rms, err));
-    CN_TRY(reader_query(s, &q, err, "SELECT bins FROM histograms WHERE site = ? AND unit = ?", "ii", (int64_t)ref.site,
-                        ref.unit));
+    CN_TRY(reader_query(s, &q, err, "SELECT bins FROM histograms WHERE site = ? AND unit = ?", "ii",
+                        (int64_t)ref.site, ref.unit));
     CN_TRY(reader_step(s, q, &more, err));
     if (!more || !(rms > 0)) /* a dead unit has none */
         goto done;
     const unsigned char *b = sqlite3_column_blob(q, 0);
     int size = sqlite3_column_bytes(q, 0);
-    CN_CHECK(size % 8 == 0 && size / 8 <= FINEBINS, CN_EFORMAT, "%s: the study is damaged: the histogram of unit %lld",
-             s->path, (long long)ref.unit);
+    CN_CHECK(size % 8 == 0 && size / 8 <= FINEBINS, CN_EFORMAT,
+             "%s: the study is damaged: the histogram of unit %lld", s->path, (long long)ref.unit);
     for (int i = 0; b && i < size; i += 8) {
         uint32_t bin = 0, count = 0;
         for (int k = 3; k >= 0; k--) {
@@ -282,16 +289,19 @@ done:
 
 /* ---- groups ---- */
 
-cn_status cn_study_groups(cn_study *s, cn_unit_ref ref, cn_group_kind kind, cn_group **out, size_t *n, cn_error *err)
+cn_status cn_study_groups(cn_study *s, cn_unit_ref ref, cn_group_kind kind, cn_group **out, size_t *n,
+                          cn_error *err)
 {
     static const size_t pointers[] = {POINTER(cn_group, name)};
     static const char *const sql[] = {
-        [CN_GROUP_LABEL] = "SELECT l.name, l.images, g.mean, NULL, g.z FROM unit_labels g JOIN labels l ON l.id = g.label"
-                           " WHERE g.site = ? AND g.unit = ? ORDER BY g.rank",
+        [CN_GROUP_LABEL] =
+            "SELECT l.name, l.images, g.mean, NULL, g.z FROM unit_labels g JOIN labels l ON l.id = g.label"
+            " WHERE g.site = ? AND g.unit = ? ORDER BY g.rank",
         [CN_GROUP_MEDIUM] = "SELECT m.name, m.images, g.mean, g.positive, g.z FROM unit_media g JOIN media m"
                             " ON m.id = g.medium WHERE g.site = ? AND g.unit = ? ORDER BY m.name",
-        [CN_GROUP_LABEL_MEDIUM] = "SELECT m.name, g.images, g.mean, g.positive, g.z FROM unit_label_media g JOIN media m"
-                                  " ON m.id = g.medium WHERE g.site = ? AND g.unit = ? ORDER BY m.name",
+        [CN_GROUP_LABEL_MEDIUM] =
+            "SELECT m.name, g.images, g.mean, g.positive, g.z FROM unit_label_media g JOIN media m"
+            " ON m.id = g.medium WHERE g.site = ? AND g.unit = ? ORDER BY m.name",
     };
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
@@ -349,9 +359,11 @@ cn_status cn_study_words(cn_study *s, cn_unit_ref ref, cn_word **out, size_t *n,
     *out = NULL;
     *n = 0;
     CN_TRY(reader_check_unit(s, ref, err));
-    CN_TRY(reader_query(s, &q, err,
-                        "SELECT w.word, u.score, u.z, u.significant FROM unit_words u JOIN words w ON w.id = u.word"
-                        " WHERE u.site = ? AND u.unit = ? ORDER BY u.rank", "ii", (int64_t)ref.site, ref.unit));
+    CN_TRY(reader_query(
+        s, &q, err,
+        "SELECT w.word, u.score, u.z, u.significant FROM unit_words u JOIN words w ON w.id = u.word"
+        " WHERE u.site = ? AND u.unit = ? ORDER BY u.rank",
+        "ii", (int64_t)ref.site, ref.unit));
     for (;;) {
         CN_TRY(reader_step(s, q, &more, err));
         if (!more)

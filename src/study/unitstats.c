@@ -20,10 +20,12 @@ static cn_status extremes_init(unit_extremes *e, int64_t units, int64_t map, int
     e->k = k;
     e->held = array(units, 1, sizeof *e->held);
     e->examples = array(units, k, sizeof *e->examples);
-    CN_CHECK(e->held && e->examples, CN_ENOMEM, "out of memory for %d examples of %lld units", k, (long long)units);
+    CN_CHECK(e->held && e->examples, CN_ENOMEM, "out of memory for %d examples of %lld units", k,
+             (long long)units);
     if (map) {
         e->maps = array(units * k, map, sizeof *e->maps);
-        CN_CHECK(e->maps, CN_ENOMEM, "out of memory for the maps of %d examples of %lld units", k, (long long)units);
+        CN_CHECK(e->maps, CN_ENOMEM, "out of memory for the maps of %d examples of %lld units", k,
+                 (long long)units);
     }
 done:
     return st;
@@ -111,8 +113,11 @@ static void extremes_add(unit_extremes *e, const unitstats *s, const unit_values
         list[at] = list[at - 1];
         at--;
     }
-    list[at] = (unit_example){.image = v->image, .value = value, .peak = v->peak[unit],
-                              .position = v->position[unit], .slot = slot};
+    list[at] = (unit_example){.image = v->image,
+                              .value = value,
+                              .peak = v->peak[unit],
+                              .position = v->position[unit],
+                              .slot = slot};
     if (held < e->k)
         e->held[unit]++;
     if (e->maps && v->map)

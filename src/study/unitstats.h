@@ -19,9 +19,9 @@ typedef struct unit_example {
 
 typedef struct unit_extremes { /* the k largest values (or smallest: stored negated) of each unit */
     int k;
-    int32_t *held;           /* (units) */
-    unit_example *examples;  /* (units, k), best first */
-    uint16_t *maps;          /* (units, k, map) half floats, by slot; NULL when map is 0 */
+    int32_t *held;          /* (units) */
+    unit_example *examples; /* (units, k), best first */
+    uint16_t *maps;         /* (units, k, map) half floats, by slot; NULL when map is 0 */
 } unit_extremes;
 
 typedef struct unit_groups { /* a partition of (some of) the images */
@@ -52,8 +52,8 @@ void unitstats_free(unitstats *s);
 /* One image's values at the site. Value of unit u at map position p: map[u * unit_stride + p * position_stride]. */
 typedef struct unit_values {
     int64_t image;
-    const float *value, *peak;     /* (units), finite */
-    const int32_t *position;       /* (units) */
+    const float *value, *peak; /* (units), finite */
+    const int32_t *position;   /* (units) */
     const float *map;
     int64_t unit_stride, position_stride;
     int64_t group[UNIT_PARTITIONS]; /* -1: in none */

@@ -47,8 +47,8 @@ cn_status wordlist_add_file(wordlist *l, const char *path, cn_error *err)
     for (size_t line = 1; p < end; line++) {
         const char *next = memchr(p, '\n', (size_t)(end - p));
         size_t length = (size_t)((next ? next : end) - p);
-        CN_CHECK(length < 1024 && !memchr(p, '\0', length), CN_EFORMAT, "%s: line %zu is not a word or phrase", path,
-                 line);
+        CN_CHECK(length < 1024 && !memchr(p, '\0', length), CN_EFORMAT,
+                 "%s: line %zu is not a word or phrase", path, line);
         if (*p != '#')
             CN_TRY(wordlist_add(l, p, length, err));
         p = next ? next + 1 : end;

@@ -87,8 +87,8 @@ static void sharpen(float *row, const bool *known, int64_t words, int64_t count)
 
 /* out (n, words): how near each picture is to each word. unit_texts are normalised. */
 static cn_status similarities(const float *embeddings, int64_t width, const int32_t *picked, int64_t n,
-                              const float *unit_texts, const bool *known, int64_t words, int64_t count, float *out,
-                              cn_error *err)
+                              const float *unit_texts, const bool *known, int64_t words, int64_t count,
+                              float *out, cn_error *err)
 {
     float *image = floats(width, 1);
     if (!image)
@@ -116,8 +116,8 @@ static void offer(word_match *best, int32_t word, float score)
 }
 
 /* Correlations of BLOCK units with one tile of words; a is (n, units), c is (n, words). */
-static void correlate(const float *a, int64_t units, int64_t unit, int block, const float *c, int64_t words, int64_t word,
-                      int tile, int64_t n, float sums[BLOCK][TILE])
+static void correlate(const float *a, int64_t units, int64_t unit, int block, const float *c, int64_t words,
+                      int64_t word, int tile, int64_t n, float sums[BLOCK][TILE])
 {
     memset(sums, 0, sizeof(float) * BLOCK * TILE);
     for (int64_t i = 0; i < n; i++) {
@@ -130,8 +130,9 @@ static void correlate(const float *a, int64_t units, int64_t unit, int block, co
     }
 }
 
-cn_status wordscore(const float *values, int64_t units, const float *embeddings, int64_t width, const int32_t *picked,
-                    int64_t n, const float *texts, const bool *known, int64_t words, word_match *best, cn_error *err)
+cn_status wordscore(const float *values, int64_t units, const float *embeddings, int64_t width,
+                    const int32_t *picked, int64_t n, const float *texts, const bool *known, int64_t words,
+                    word_match *best, cn_error *err)
 {
     cn_status st = CN_OK;
     int64_t most = units > words ? units : words, count = 0;

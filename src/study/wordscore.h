@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WORDS_KEPT 8            /* a unit */
+#define WORDS_KEPT 8 /* a unit */
 #define WORDS_SHARPNESS 3.0
 #define WORDS_SHARPENED_FROM 16 /* words */
 
@@ -27,7 +27,8 @@ typedef struct word_match {
  * picture it is; shares tell which word wins. 3 is what CLIP's own scale, 100, makes of the usual
  * spread of its cosines, 0.03.) Fewer than WORDS_SHARPENED_FROM known words: the cosine itself.
  * best: (units, WORDS_KEPT), best first; equal scores in the order of the words. Only positive scores. */
-cn_status wordscore(const float *values, int64_t units, const float *embeddings, int64_t width, const int32_t *picked,
-                    int64_t n, const float *texts, const bool *known, int64_t words, word_match *best, cn_error *err);
+cn_status wordscore(const float *values, int64_t units, const float *embeddings, int64_t width,
+                    const int32_t *picked, int64_t n, const float *texts, const bool *known, int64_t words,
+                    word_match *best, cn_error *err);
 
 #endif

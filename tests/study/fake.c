@@ -21,9 +21,27 @@ typedef struct fake {
 } fake;
 
 static const cn_site sites[3] = {
-    {.name = "visual.layer4.0.add", .layout = CN_SITE_MAP, .units = FAKE_UNITS, .height = 3, .width = 3, .positions = 9, .index = 0},
-    {.name = "visual.tokens", .layout = CN_SITE_TOKENS, .units = FAKE_UNITS, .height = 5, .width = 1, .positions = 5, .index = 1},
-    {.name = "visual.out", .layout = CN_SITE_VECTOR, .units = FAKE_UNITS, .height = 1, .width = 1, .positions = 1, .index = 2},
+    {.name = "visual.layer4.0.add",
+     .layout = CN_SITE_MAP,
+     .units = FAKE_UNITS,
+     .height = 3,
+     .width = 3,
+     .positions = 9,
+     .index = 0},
+    {.name = "visual.tokens",
+     .layout = CN_SITE_TOKENS,
+     .units = FAKE_UNITS,
+     .height = 5,
+     .width = 1,
+     .positions = 5,
+     .index = 1},
+    {.name = "visual.out",
+     .layout = CN_SITE_VECTOR,
+     .units = FAKE_UNITS,
+     .height = 1,
+     .width = 1,
+     .positions = 1,
+     .index = 2},
 };
 
 /* The value of a unit at one cell of a side x side grid over the picture. */
@@ -44,7 +62,8 @@ static float value(size_t site, int unit, int position, const float *pixels)
     if (site == 0)
         return cell(pixels, unit, 3, position / 3, position % 3);
     if (site == 1)
-        return position == 0 ? cell(pixels, unit, 1, 0, 0) : cell(pixels, unit, 2, (position - 1) / 2, (position - 1) % 2);
+        return position == 0 ? cell(pixels, unit, 1, 0, 0)
+                             : cell(pixels, unit, 2, (position - 1) / 2, (position - 1) % 2);
     return cell(pixels, unit, 1, 0, 0);
 }
 
@@ -66,8 +85,9 @@ static cn_status images(source *s, const float *pixels, int64_t n, cn_error *err
         for (size_t i = 0; i < 3; i++)
             for (int u = 0; u < FAKE_UNITS; u++)
                 for (int p = 0; p < sites[i].positions; p++)
-                    f->values[i][b * FAKE_UNITS * sites[i].positions +
-                                 (sites[i].layout == CN_SITE_MAP ? u * sites[i].positions + p : p * FAKE_UNITS + u)] =
+                    f->values[i][b * FAKE_UNITS * sites[i].positions + (sites[i].layout == CN_SITE_MAP
+                                                                            ? u * sites[i].positions + p
+                                                                            : p * FAKE_UNITS + u)] =
                         f->runs == f->broken && b == 0 ? NAN : value(i, u, p, image);
         for (int k = 0; k < FAKE_EMBEDDING; k++)
             f->embedding[b * FAKE_EMBEDDING + k] = k < 3 ? fake_mean(0, k, image) : 1;
@@ -92,7 +112,8 @@ static cn_status texts(source *s, const char *const *words, size_t n, float *out
     for (size_t i = 0; i < n; i++) {
         known[i] = words[i][0] != 'z';
         for (int k = 0; k < FAKE_EMBEDDING; k++)
-            out[i * FAKE_EMBEDDING + (size_t)k] = (float)((unsigned char)words[i][(size_t)k % strlen(words[i])] % 7) - 3;
+            out[i * FAKE_EMBEDDING + (size_t)k] =
+                (float)((unsigned char)words[i][(size_t)k % strlen(words[i])] % 7) - 3;
     }
     return !go_on || go_on(user, n, n) ? CN_OK : CN_ECANCELED;
 }
@@ -150,7 +171,9 @@ void fake_collection(const char *dir, int n)
         for (int p = 0; p < FAKE_RESOLUTION * FAKE_RESOLUTION; p++)
             for (int c = 0; c < 3; c++)
                 rgb[3 * p + c] = (uint8_t)(c == i % 2 ? 120 + (i * 37 + p) % 120 : (i * 11 + p / 24) % 40);
-        assert_int_equal(cn_image_encode(rgb, FAKE_RESOLUTION, FAKE_RESOLUTION, CN_IMAGE_PNG, 0, &png, &size, NULL), CN_OK);
+        assert_int_equal(
+            cn_image_encode(rgb, FAKE_RESOLUTION, FAKE_RESOLUTION, CN_IMAGE_PNG, 0, &png, &size, NULL),
+            CN_OK);
         snprintf(name, sizeof name, "pics/%s/%03d.png", i % 2 ? "green" : "red", i);
         tempdir_write(dir, name, png, size);
         cn_bytes_free(png);
@@ -167,7 +190,8 @@ void fake_scan(const char *dir, const char *study, const cn_scan_options *option
     source s;
     cn_error err = {0};
     fake_open(&s, "f00d", options && options->batch ? options->batch : 8);
-    cn_status st = scan_source(&s, tempdir_path(dir, "pics"), tempdir_path(dir, study), options, result, &err);
+    cn_status st =
+        scan_source(&s, tempdir_path(dir, "pics"), tempdir_path(dir, study), options, result, &err);
     s.close(&s);
     if (st != CN_OK)
         fail_msg("%s", err.text);

@@ -6,7 +6,7 @@
 #include "study/source.h"
 
 #define FAKE_RESOLUTION 24
-#define FAKE_UNITS 6   /* the last is dead, the one before never positive */
+#define FAKE_UNITS 6 /* the last is dead, the one before never positive */
 #define FAKE_EMBEDDING 4
 
 /* Site 0 "visual.layer4.0.add": (6, 3, 3); site 1 "visual.tokens": (1 + 2*2, 6); site 2 "visual.out": (6). */

@@ -139,8 +139,12 @@ static void options_choose_what_is_shown(void **state)
     (void)state;
     cn_study *s = open_study("study");
     const cn_unit_ref unit = {0, 0};
-    cn_card_options o = {.title = "A <b>title", .introduction = "About \"this\" & that", .top = 3, .bottom = 2,
-                         .no_buckets = true, .theme = CN_THEME_DARK};
+    cn_card_options o = {.title = "A <b>title",
+                         .introduction = "About \"this\" & that",
+                         .top = 3,
+                         .bottom = 2,
+                         .no_buckets = true,
+                         .theme = CN_THEME_DARK};
     char *text = page(s, &unit, 1, &o);
     assert_well_formed(text);
     assert_non_null(strstr(text, "<h1>A &lt;b&gt;title</h1>"));
@@ -184,7 +188,8 @@ static void no_units_and_empty_studies_make_a_page(void **state)
     cn_error err = {0};
     tempdir_text(dir, "nothing/readme.txt", "x");
     fake_open(&src, "f00d", 8);
-    assert_int_equal(scan_source(&src, tempdir_path(dir, "nothing"), tempdir_path(dir, "empty"), NULL, NULL, &err), CN_OK);
+    assert_int_equal(
+        scan_source(&src, tempdir_path(dir, "nothing"), tempdir_path(dir, "empty"), NULL, NULL, &err), CN_OK);
     src.close(&src);
     s = open_study("empty");
     const cn_unit_ref units[] = {{0, 0}, {1, 1}};
@@ -199,9 +204,15 @@ static void no_units_and_empty_studies_make_a_page(void **state)
 /* ---- names from strangers ---- */
 
 static const char *const nasty[] = {
-    "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "a & b 'c'", "\xff\xfe broken \xc3",
-    "\xd1\x81\xd0\xbe\xd0\xb1\xd0\xb0\xd0\xba\xd0\xb0 \xe7\x8a\xac \xf0\x9f\x90\x95", "line\nbreak\ttab\x01",
-    "\xe2\x80\xaereversed", "a label that is very long indeed and goes on and on without end, as labels of folders sometimes do, and then some more"};
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "a & b 'c'",
+    "\xff\xfe broken \xc3",
+    "\xd1\x81\xd0\xbe\xd0\xb1\xd0\xb0\xd0\xba\xd0\xb0 \xe7\x8a\xac \xf0\x9f\x90\x95",
+    "line\nbreak\ttab\x01",
+    "\xe2\x80\xaereversed",
+    "a label that is very long indeed and goes on and on without end, as labels of folders sometimes do, and "
+    "then some more"};
 
 static void names_never_become_markup(void **state)
 {
@@ -256,10 +267,15 @@ static void sheets_have_the_size_of_their_cards(void **state)
     (void)state;
     cn_study *s = open_study("study");
     const cn_unit_ref units[] = {{0, 0}, {0, 1}, {1, 2}};
-    static const struct { size_t n; int columns; double scale; int width; } cases[] = {
-        {1, 0, 1, 944}, {3, 0, 1, 1866}, {3, 3, 0.5, 1394}, {2, 1, 2, 1888}};
+    static const struct {
+        size_t n;
+        int columns;
+        double scale;
+        int width;
+    } cases[] = {{1, 0, 1, 944}, {3, 0, 1, 1866}, {3, 3, 0.5, 1394}, {2, 1, 2, 1888}};
     for (size_t i = 0; i < 4; i++) {
-        cn_card_options o = {.columns = cases[i].columns, .scale = cases[i].scale,
+        cn_card_options o = {.columns = cases[i].columns,
+                             .scale = cases[i].scale,
                              .theme = i % 2 ? CN_THEME_DARK : CN_THEME_AUTO};
         cn_error err = {0};
         cn_image *image;
@@ -308,7 +324,8 @@ static void bad_requests_are_refused_and_leave_no_file(void **state)
     assert_int_equal(cn_card_write_png(s, units, 1, &scale, tempdir_path(dir, "bad.html"), NULL), CN_EINVAL);
     assert_int_equal(cn_card_write_png(s, units, 2, NULL, tempdir_path(dir, "bad.html"), NULL), CN_EINVAL);
     assert_int_not_equal(stat(tempdir_path(dir, "bad.html"), &info), 0);
-    assert_int_equal(cn_card_write_html(s, units, 1, NULL, tempdir_path(dir, "no/such/page.html"), NULL), CN_EIO);
+    assert_int_equal(cn_card_write_html(s, units, 1, NULL, tempdir_path(dir, "no/such/page.html"), NULL),
+                     CN_EIO);
     cn_study_close(s);
 }
 
@@ -337,13 +354,15 @@ static void numbers_read_well(void **state)
     (void)state;
     char t[32];
     assert_string_equal(card_number(4.23, t), "4.2");
-    assert_string_equal(card_number(-0.349, t), "\xe2\x88\x92" "0.35");
+    assert_string_equal(card_number(-0.349, t), "\xe2\x88\x92"
+                                                "0.35");
     assert_string_equal(card_number(-0.001, t), "0.0");
     assert_string_equal(card_number(0, t), "0.0");
     assert_string_equal(card_number(123.4, t), "123");
     assert_string_equal(card_number(0.999, t), "1.0");
     assert_string_equal(card_number_at(1.0432, 0.02, t), "1.04");
-    assert_string_equal(card_number_at(-2.04, 0.7, t), "\xe2\x88\x92" "2.0");
+    assert_string_equal(card_number_at(-2.04, 0.7, t), "\xe2\x88\x92"
+                                                       "2.0");
     assert_string_equal(card_share(0, t), "0%");
     assert_string_equal(card_share(0.0004, t), "<0.1%");
     assert_string_equal(card_share(0.041, t), "4.1%");
@@ -360,7 +379,8 @@ static void the_region_hangs_together_with_the_peak(void **state)
     float weight[8];
     bool inside[8];
     assert_true(card_region(&e, &site, 1, weight, inside));
-    const bool hot[] = {true, true, false, false, false, false, false, false}; /* 3 and 2.5 are not connected */
+    const bool hot[] = {true,  true,  false, false,
+                        false, false, false, false}; /* 3 and 2.5 are not connected */
     assert_memory_equal(inside, hot, sizeof hot);
     assert_true(weight[0] == 1 && weight[1] == 0.5f && weight[4] == 0);
     assert_true(card_region(&e, &site, -1, weight, inside));
@@ -446,18 +466,32 @@ static void change(const char *name, const char *sql)
 static void values_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
-    static const struct { const char *sql; bool opens; } cases[] = {
-        {"UPDATE sites SET height = -1", false}, {"UPDATE sites SET units = 0", false}, {"UPDATE sites SET id = id + 10", false},
-        {"DELETE FROM sites", false}, {"DELETE FROM meta WHERE key = 'fingerprint'", false}, {"DROP TABLE labels", false},
-        {"PRAGMA application_id = 1", false}, {"PRAGMA user_version = 99", false},
-        {"UPDATE examples SET y = 1000", true}, {"UPDATE examples SET bucket = -7", true},
-        {"UPDATE histograms SET bins = x'0102030405'", true}, {"UPDATE histograms SET bins = x'ffffffff01000000'", true},
-        {"UPDATE thumbnails SET data = x'00'", true}, {"UPDATE examples SET map = x'00'", true},
-        {"UPDATE units SET rms = 1e-300", true}, {"UPDATE units SET min = 5, max = -5", true},
-        {"UPDATE units SET max = 'text', rms = NULL", true}, {"DELETE FROM units WHERE unit = 0", true},
-        {"UPDATE units SET count = -3, label_hits = 1e18", true}, {"UPDATE images SET path = x'ff00ff'", true},
-        {"UPDATE sites SET name = '../../<x>'", true}, {"UPDATE unit_labels SET mean = 1e308", true},
-        {"UPDATE units SET mean = 9e999, min = -9e999, max = 9e999", true}};
+    static const struct {
+        const char *sql;
+        bool opens;
+    } cases[] = {{"UPDATE sites SET height = -1", false},
+                 {"UPDATE sites SET units = 0", false},
+                 {"UPDATE sites SET id = id + 10", false},
+                 {"DELETE FROM sites", false},
+                 {"DELETE FROM meta WHERE key = 'fingerprint'", false},
+                 {"DROP TABLE labels", false},
+                 {"PRAGMA application_id = 1", false},
+                 {"PRAGMA user_version = 99", false},
+                 {"UPDATE examples SET y = 1000", true},
+                 {"UPDATE examples SET bucket = -7", true},
+                 {"UPDATE histograms SET bins = x'0102030405'", true},
+                 {"UPDATE histograms SET bins = x'ffffffff01000000'", true},
+                 {"UPDATE thumbnails SET data = x'00'", true},
+                 {"UPDATE examples SET map = x'00'", true},
+                 {"UPDATE units SET rms = 1e-300", true},
+                 {"UPDATE units SET min = 5, max = -5", true},
+                 {"UPDATE units SET max = 'text', rms = NULL", true},
+                 {"DELETE FROM units WHERE unit = 0", true},
+                 {"UPDATE units SET count = -3, label_hits = 1e18", true},
+                 {"UPDATE images SET path = x'ff00ff'", true},
+                 {"UPDATE sites SET name = '../../<x>'", true},
+                 {"UPDATE unit_labels SET mean = 1e308", true},
+                 {"UPDATE units SET mean = 9e999, min = -9e999, max = 9e999", true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cn_study *s;
         cn_error err = {0};
@@ -483,8 +517,9 @@ static void what_is_no_study_is_said_to_be_none(void **state)
     assert_non_null(strstr(err.text, "is no study: it has no study.sqlite"));
     cn_error_clear(&err);
     assert_int_equal(cn_study_open(&s, tempdir_path(dir, "labels.csv"), &err), CN_EINVAL);
-    tempdir_text(dir, "fake/study.sqlite", "this is no database at all, but long enough to be looked at: "
-                                           "one hundred bytes are the header of a database file, as everybody knows");
+    tempdir_text(dir, "fake/study.sqlite",
+                 "this is no database at all, but long enough to be looked at: "
+                 "one hundred bytes are the header of a database file, as everybody knows");
     cn_error_clear(&err);
     assert_int_equal(cn_study_open(&s, tempdir_path(dir, "fake"), &err), CN_EFORMAT);
     assert_null(s);

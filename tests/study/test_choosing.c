@@ -50,7 +50,8 @@ static void buckets_hold_the_pictures_with_the_smallest_keys(void **state)
     for (int i = 0; i < IMAGES; i++) {
         keys[i] = random_bits(&seed) % 100; /* equal keys, too */
         for (int u = 0; u < UNITS; u++) {
-            float v = values[i * UNITS + u] = u == 2 ? 1 : powf(uniform(&seed) + 0.5f, 4); /* the last buckets are thin */
+            float v = values[i * UNITS + u] =
+                u == 2 ? 1 : powf(uniform(&seed) + 0.5f, 4); /* the last buckets are thin */
             low[u] = i && low[u] < v ? low[u] : v;
             high[u] = i && high[u] > v ? high[u] : v;
         }
@@ -175,8 +176,9 @@ static void check_words(int words, bool sharp)
 {
     word_case *c = make_words(words);
     static double shares[WORDS][PICTURES];
-    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known, words,
-                               c->best, NULL), CN_OK);
+    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known,
+                               words, c->best, NULL),
+                     CN_OK);
     for (int w = 0; w < words; w++)
         for (int i = 0; i < c->n; i++)
             shares[w][i] = c->known[w] ? share(c, words, c->picked[i], w, sharp) : 0;
@@ -220,8 +222,9 @@ static void equal_words_rank_by_name_and_unknown_ones_never(void **state)
     memcpy(c->texts + 20 * WIDTH, c->texts + 5 * WIDTH, WIDTH * sizeof(float)); /* 5 and 20 are the same */
     for (int i = 0; i < PICTURES; i++)
         c->values[i * UNITS] = (float)share(c, 40, i, 5, true);
-    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known, 40, c->best,
-                               NULL), CN_OK);
+    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known,
+                               40, c->best, NULL),
+                     CN_OK);
     assert_int_equal(c->best[0].word, 5);
     assert_int_equal(c->best[1].word, 20);
     assert_true(c->best[0].score > 0.99f && c->best[0].significant);
@@ -234,8 +237,9 @@ static void a_constant_unit_has_no_words(void **state)
     word_case *c = make_words(40);
     for (int i = 0; i < PICTURES; i++)
         c->values[i * UNITS + 1] = 3;
-    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known, 40, c->best,
-                               NULL), CN_OK);
+    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known,
+                               40, c->best, NULL),
+                     CN_OK);
     assert_int_equal(c->best[WORDS_KEPT].word, -1);
     free(c);
 }
@@ -245,8 +249,9 @@ static void chance_rarely_passes_for_significant(void **state)
     (void)state;
     word_case *c = make_words(WORDS);
     int significant = 0;
-    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known, WORDS,
-                               c->best, NULL), CN_OK);
+    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known,
+                               WORDS, c->best, NULL),
+                     CN_OK);
     for (int u = 0; u < UNITS; u++)
         significant += c->best[u * WORDS_KEPT].significant;
     assert_true(significant <= 2); /* 5% of the units expected */
@@ -308,7 +313,8 @@ static void the_label_is_the_one_that_chance_explains_least(void **state)
 {
     (void)state;
     /* Ten of the twelve strongest are label 0, but so is most of the collection. */
-    const int64_t labels[] = {0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0}, media[] = {0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
+    const int64_t labels[] = {0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0},
+                  media[] = {0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
     const int64_t images[] = {900, 2};
     const bool written[] = {false, true};
     rank_facts r = rank_unit(labels, media, 12, images, 1000, written, 2, 5);
@@ -342,7 +348,8 @@ static void a_unit_without_labels_ranks_by_its_peak(void **state)
 {
     (void)state;
     const int64_t none[] = {-1, -1};
-    rank_facts weak = rank_unit(none, none, 2, NULL, 2, NULL, 0, 2), strong = rank_unit(none, none, 2, NULL, 2, NULL, 0, 20);
+    rank_facts weak = rank_unit(none, none, 2, NULL, 2, NULL, 0, 2),
+               strong = rank_unit(none, none, 2, NULL, 2, NULL, 0, 20);
     assert_int_equal(weak.label, -1);
     assert_true(strong.score > weak.score && weak.score > 0);
 }
@@ -350,8 +357,11 @@ static void a_unit_without_labels_ranks_by_its_peak(void **state)
 static void further_units_of_a_label_are_lowered(void **state)
 {
     (void)state;
-    rank_facts r[] = {{.label = 1, .score = 1.0}, {.label = 1, .score = 1.5}, {.label = 2, .score = 0.9},
-                      {.label = -1, .score = 0.2}, {.label = 1, .score = 1.0}};
+    rank_facts r[] = {{.label = 1, .score = 1.0},
+                      {.label = 1, .score = 1.5},
+                      {.label = 2, .score = 0.9},
+                      {.label = -1, .score = 0.2},
+                      {.label = 1, .score = 1.0}};
     rank_spread(r, 5);
     assert_true(r[1].score == 1.5);
     assert_true(fabs(r[0].score - 0.8) < 1e-12);

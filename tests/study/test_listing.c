@@ -42,7 +42,8 @@ static void last(csv *c)
 static void csv_reads_quotes_commas_and_line_breaks(void **state)
 {
     (void)state;
-    static const char text[] = "\xef\xbb\xbf" "a,\"b,c\",\"d\"\"e\"\r\n\r\n,,\n\"two\nlines\",x\nend";
+    static const char text[] = "\xef\xbb\xbf"
+                               "a,\"b,c\",\"d\"\"e\"\r\n\r\n,,\n\"two\nlines\",x\nend";
     csv c;
     csv_init(&c, text, sizeof text - 1, "t.csv");
     next(&c, 3, "a", "b,c", "d\"e");
@@ -154,7 +155,9 @@ static void labels_beside_the_folder_win_over_folder_names(void **state)
     tempdir_text(dir, "pics/1/a.png", "x");
     tempdir_text(dir, "pics/1/b.png", "x");
     tempdir_text(dir, "pics/2/c.png", "x");
-    tempdir_text(dir, "labels.csv", "path,label,medium,source,licence\n1/a.png,cat,word,me,MIT\npics/2/c.png,dog,line,,\ngone.png,x,y,,\n");
+    tempdir_text(dir, "labels.csv",
+                 "path,label,medium,source,licence\n1/a.png,cat,word,me,MIT\npics/2/"
+                 "c.png,dog,line,,\ngone.png,x,y,,\n");
     listing l = read_ok(tempdir_path(dir, "pics"), NULL);
     assert_int_equal(l.count, 3);
     expect(&l, 0, "1/a.png", "cat", "word");
@@ -233,7 +236,8 @@ static void bad_lists_are_refused_in_one_line(void **state)
     tempdir_text(dir, "nopath.csv", "path,label\n,x\n");
     tempdir_write(dir, "binary", "ab\0cd\nef\n", 9);
     refuse_listing(tempdir_path(dir, "none"), NULL, CN_ENOTFOUND, "none: ");
-    refuse_listing(tempdir_path(dir, "pics"), tempdir_path(dir, "bad.csv"), CN_EFORMAT, "names no column \"path\"");
+    refuse_listing(tempdir_path(dir, "pics"), tempdir_path(dir, "bad.csv"), CN_EFORMAT,
+                   "names no column \"path\"");
     refuse_listing(tempdir_path(dir, "pics"), tempdir_path(dir, "gone.csv"), CN_ENOTFOUND, "gone.csv");
     refuse_listing(tempdir_path(dir, "nopath.csv"), NULL, CN_EFORMAT, "line 2: no path");
     refuse_listing(tempdir_path(dir, "binary"), NULL, CN_EFORMAT, "binary");
@@ -265,7 +269,8 @@ int main(void)
         cmocka_unit_test(csv_reads_quotes_commas_and_line_breaks),
         cmocka_unit_test(csv_finds_columns_in_any_case),
         cmocka_unit_test(csv_refuses_what_is_none),
-        cmocka_unit_test_setup_teardown(a_folder_gives_sorted_pictures_labelled_by_their_folders, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_folder_gives_sorted_pictures_labelled_by_their_folders, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(labels_beside_the_folder_win_over_folder_names, setup, teardown),
         cmocka_unit_test_setup_teardown(a_list_gives_paths_a_line, setup, teardown),
         cmocka_unit_test_setup_teardown(a_csv_gives_paths_labels_and_captions, setup, teardown),

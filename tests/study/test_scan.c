@@ -192,7 +192,8 @@ static void examples_are_sorted_and_carry_place_map_and_thumbnail(void **state)
             }
         }
         cn_examples_free(e);
-        assert_int_equal(cn_study_examples(s, (cn_unit_ref){site, 1}, CN_EXAMPLE_BOTTOM, &e, &n, NULL), CN_OK);
+        assert_int_equal(cn_study_examples(s, (cn_unit_ref){site, 1}, CN_EXAMPLE_BOTTOM, &e, &n, NULL),
+                         CN_OK);
         assert_int_equal(n, 12);
         for (size_t i = 1; i < n; i++)
             assert_true(e[i].value >= e[i - 1].value);
@@ -292,13 +293,20 @@ static char *dump(const char *dir, const char *study)
 {
     static const char *const queries[] = {
         "SELECT key, value FROM meta WHERE key NOT IN ('created', 'seconds') ORDER BY key",
-        "SELECT * FROM images ORDER BY id", "SELECT image, type, hex(data) FROM thumbnails ORDER BY image",
-        "SELECT * FROM failures ORDER BY path", "SELECT * FROM labels ORDER BY id", "SELECT * FROM media ORDER BY id",
-        "SELECT * FROM sites ORDER BY id", "SELECT * FROM units ORDER BY site, unit",
+        "SELECT * FROM images ORDER BY id",
+        "SELECT image, type, hex(data) FROM thumbnails ORDER BY image",
+        "SELECT * FROM failures ORDER BY path",
+        "SELECT * FROM labels ORDER BY id",
+        "SELECT * FROM media ORDER BY id",
+        "SELECT * FROM sites ORDER BY id",
+        "SELECT * FROM units ORDER BY site, unit",
         "SELECT site, unit, hex(bins) FROM histograms ORDER BY site, unit",
-        "SELECT site, unit, kind, rank, bucket, image, value, peak, y, x, hex(map) FROM examples ORDER BY site, unit, kind, rank",
-        "SELECT * FROM unit_labels ORDER BY site, unit, rank", "SELECT * FROM unit_media ORDER BY site, unit, medium",
-        "SELECT * FROM unit_label_media ORDER BY site, unit, medium", "SELECT * FROM words ORDER BY id",
+        "SELECT site, unit, kind, rank, bucket, image, value, peak, y, x, hex(map) FROM examples ORDER BY "
+        "site, unit, kind, rank",
+        "SELECT * FROM unit_labels ORDER BY site, unit, rank",
+        "SELECT * FROM unit_media ORDER BY site, unit, medium",
+        "SELECT * FROM unit_label_media ORDER BY site, unit, medium",
+        "SELECT * FROM words ORDER BY id",
         "SELECT * FROM unit_words ORDER BY site, unit, rank"};
     char path[1024];
     sqlite3 *db;
@@ -388,8 +396,8 @@ static void statistics_may_be_of_the_spatial_maximum(void **state)
     cn_study_close(s);
 }
 
-static cn_status try_scan(const char *dir, const char *study, const char *fingerprint, const cn_scan_options *o,
-                          int broken, cn_scan_result *result, cn_error *err)
+static cn_status try_scan(const char *dir, const char *study, const char *fingerprint,
+                          const cn_scan_options *o, int broken, cn_scan_result *result, cn_error *err)
 {
     source s;
     memset(err, 0, sizeof *err);
@@ -403,9 +411,14 @@ static cn_status try_scan(const char *dir, const char *study, const char *finger
 static void options_out_of_range_are_refused(void **state)
 {
     const char *dir = *state;
-    const cn_scan_options bad[] = {{.top = -1}, {.bottom = 1000}, {.buckets = 100, .per_bucket = 100},
-                                   {.thumbnail = 5}, {.decode_threads = -1}, {.matrices = CN_DTYPE_U8},
-                                   {.word_template = "no hole"}, {.word_template = "{} {}"}};
+    const cn_scan_options bad[] = {{.top = -1},
+                                   {.bottom = 1000},
+                                   {.buckets = 100, .per_bucket = 100},
+                                   {.thumbnail = 5},
+                                   {.decode_threads = -1},
+                                   {.matrices = CN_DTYPE_U8},
+                                   {.word_template = "no hole"},
+                                   {.word_template = "{} {}"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         cn_error err;
         assert_int_equal(try_scan(dir, "study", "f00d", &bad[i], 0, NULL, &err), CN_EINVAL);
@@ -482,7 +495,8 @@ static void an_empty_collection_gives_an_empty_study(void **state)
     source s;
     tempdir_text(dir, "nothing/readme.txt", "no pictures");
     fake_open(&s, "f00d", 8);
-    assert_int_equal(scan_source(&s, tempdir_path(dir, "nothing"), tempdir_path(dir, "study"), NULL, &r, NULL), CN_OK);
+    assert_int_equal(
+        scan_source(&s, tempdir_path(dir, "nothing"), tempdir_path(dir, "study"), NULL, &r, NULL), CN_OK);
     s.close(&s);
     assert_int_equal(r.images, 0);
     cn_study *study = open_study(dir, "study");
@@ -509,7 +523,8 @@ static void each_failing_allocation_ends_a_scan_cleanly(void **state)
         cn_scan_options o = {.words = words, .decode_threads = 1, .force = true, .top = 3, .bottom = 2};
         fake_open(&s, "f00d", 2);
         cn_memory_fail_at(n, true);
-        cn_status st = scan_source(&s, tempdir_path(small, "pics"), tempdir_path(small, "study"), &o, NULL, &err);
+        cn_status st =
+            scan_source(&s, tempdir_path(small, "pics"), tempdir_path(small, "study"), &o, NULL, &err);
         cn_memory_fail_at(0, false);
         s.close(&s);
         if (st == CN_OK)
@@ -529,11 +544,24 @@ static void units_are_named_in_several_ways(void **state)
     const char *dir = *state;
     fake_scan(dir, "study", NULL, NULL);
     cn_study *s = open_study(dir, "study");
-    static const struct { const char *text; size_t site; int64_t unit; cn_status st; } cases[] = {
-        {"3", 0, 3, CN_OK}, {"layer4.0.add:3", 0, 3, CN_OK}, {"visual.layer4.0.add:0", 0, 0, CN_OK},
-        {"layer4:5", 0, 5, CN_OK}, {"layer4_0_add:2", 0, 2, CN_OK}, {"tokens:1", 1, 1, CN_OK}, {"out", 2, -1, CN_OK},
-        {"6", 0, 0, CN_EINVAL}, {"layer4:99999999999999999999", 0, 0, CN_EINVAL}, {"layer4:", 0, 0, CN_EINVAL},
-        {"layer4:-1", 0, 0, CN_EINVAL}, {"layer3:1", 0, 0, CN_ENOTFOUND}, {"layer:1", 0, 0, CN_ENOTFOUND}};
+    static const struct {
+        const char *text;
+        size_t site;
+        int64_t unit;
+        cn_status st;
+    } cases[] = {{"3", 0, 3, CN_OK},
+                 {"layer4.0.add:3", 0, 3, CN_OK},
+                 {"visual.layer4.0.add:0", 0, 0, CN_OK},
+                 {"layer4:5", 0, 5, CN_OK},
+                 {"layer4_0_add:2", 0, 2, CN_OK},
+                 {"tokens:1", 1, 1, CN_OK},
+                 {"out", 2, -1, CN_OK},
+                 {"6", 0, 0, CN_EINVAL},
+                 {"layer4:99999999999999999999", 0, 0, CN_EINVAL},
+                 {"layer4:", 0, 0, CN_EINVAL},
+                 {"layer4:-1", 0, 0, CN_EINVAL},
+                 {"layer3:1", 0, 0, CN_ENOTFOUND},
+                 {"layer:1", 0, 0, CN_ENOTFOUND}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t site;
         int64_t unit;

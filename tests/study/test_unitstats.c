@@ -16,7 +16,7 @@
 
 enum { IMAGES = 157, UNITS = 7, MAP = 6, TOP = 9, BOTTOM = 4, LABELS = 5, MEDIA = 3 };
 
-static const int64_t groups[UNIT_PARTITIONS] = {LABELS, MEDIA, LABELS * MEDIA};
+static const int64_t groups[UNIT_PARTITIONS] = {LABELS, MEDIA, LABELS *MEDIA};
 
 typedef struct fixture {
     unitstats stats;
@@ -57,9 +57,15 @@ static int setup(void **state)
             }
             f->value[i][u] = sum / MAP;
         }
-        unit_values v = {.image = i, .value = f->value[i], .peak = f->peak[i], .position = f->position[i],
-                         .map = &f->map[i][0][0], .unit_stride = MAP, .position_stride = 1,
-                         .group = {f->label[i], f->medium[i], f->label[i] < 0 ? -1 : f->label[i] * MEDIA + f->medium[i]}};
+        unit_values v = {
+            .image = i,
+            .value = f->value[i],
+            .peak = f->peak[i],
+            .position = f->position[i],
+            .map = &f->map[i][0][0],
+            .unit_stride = MAP,
+            .position_stride = 1,
+            .group = {f->label[i], f->medium[i], f->label[i] < 0 ? -1 : f->label[i] * MEDIA + f->medium[i]}};
         unitstats_add(&f->stats, &v);
     }
     *state = f;
@@ -169,10 +175,11 @@ static void every_example_keeps_the_map_of_its_own_image(void **state)
     for (int u = 0; u < UNITS; u++)
         for (int side = 0; side < 2; side++) {
             int n;
-            const unit_example *e = side ? unitstats_bottom(&f->stats, u, &n) : unitstats_top(&f->stats, u, &n);
+            const unit_example *e =
+                side ? unitstats_bottom(&f->stats, u, &n) : unitstats_top(&f->stats, u, &n);
             for (int r = 0; r < n; r++) {
-                const uint16_t *map = side ? unitstats_bottom_map(&f->stats, u, &e[r])
-                                           : unitstats_top_map(&f->stats, u, &e[r]);
+                const uint16_t *map =
+                    side ? unitstats_bottom_map(&f->stats, u, &e[r]) : unitstats_top_map(&f->stats, u, &e[r]);
                 for (int p = 0; p < MAP; p++)
                     assert_int_equal(map[p], float16_from(f->map[e[r].image][u][p]));
             }
@@ -309,16 +316,16 @@ static void halves_round_to_nearest_even(void **state)
 {
     (void)state;
     assert_int_equal(float16_from(1.0f), 0x3c00);
-    assert_int_equal(float16_from(1.0f + 1 / 2048.0f), 0x3c00);            /* a tie goes to even */
+    assert_int_equal(float16_from(1.0f + 1 / 2048.0f), 0x3c00); /* a tie goes to even */
     assert_int_equal(float16_from(1.0f + 3 / 2048.0f), 0x3c02);
     assert_int_equal(float16_from(1.0f + 1.01f / 2048.0f), 0x3c01);
     assert_int_equal(float16_from(65519.0f), 0x7bff);
     assert_int_equal(float16_from(65520.0f), 0x7c00);
     assert_int_equal(float16_from(1e30f), 0x7c00);
     assert_int_equal(float16_from(-1e30f), 0xfc00);
-    assert_int_equal(float16_from(0x1p-25f), 0);                            /* half of the smallest: to even */
+    assert_int_equal(float16_from(0x1p-25f), 0); /* half of the smallest: to even */
     assert_int_equal(float16_from(0x1.8p-25f), 1);
-    assert_int_equal(float16_from(0x1.ffcp-15f), 0x0400);                   /* a subnormal rounds up to a normal */
+    assert_int_equal(float16_from(0x1.ffcp-15f), 0x0400); /* a subnormal rounds up to a normal */
     assert_int_equal(float16_from(-0.0f), 0x8000);
     assert_true(isnan(float16_to(float16_from(NAN))));
 }
