@@ -15,7 +15,8 @@ static cn_status webp_status(VP8StatusCode code, const picture_source *src, cn_e
     switch (code) {
     case VP8_STATUS_OK: return CN_OK;
     case VP8_STATUS_OUT_OF_MEMORY:
-        return cn_fail(err, CN_ENOMEM, "%s: out of memory in the WebP decoder", src->name);
+        /* libwebp 1.5 says this of damaged transparency, too; how much it needs is bounded by the limits on pixels. */
+        return cn_fail(err, CN_EFORMAT, "%s: damaged WebP, or no memory for its decoder", src->name);
     case VP8_STATUS_UNSUPPORTED_FEATURE:
         return cn_fail(err, CN_EUNSUPPORTED, "%s: a WebP feature that libwebp does not know", src->name);
     case VP8_STATUS_NOT_ENOUGH_DATA:

@@ -258,6 +258,8 @@ static cn_status compile_attention(compiler *c, work *w, int index)
                                 .b_stride = {length * 3 * d, head, 3 * d, 1},
                                 .c_stride = {length * d, head, d, 1},
                                 .a = p->dtype, .b = p->dtype, .c = p->dtype};
+    if (length == 1) /* run_attention copies */
+        goto done;
     CN_TRY(nn_kernel_matmul(&w->kernel[0], p->engine, &scores, NULL, NULL, err));
     CN_TRY(nn_kernel_softmax(&w->kernel[1], p->engine, p->batch * heads * length, length, p->dtype, err));
     CN_TRY(nn_kernel_matmul(&w->kernel[2], p->engine, &mix, NULL, NULL, err));
@@ -547,6 +549,11 @@ static cn_status run_attention(nn_program *p, work *w, const void *x, void *y, c
     const nn_node *node = &p->graph->node[w->step.head];
     const size_t size = nn_dtype_size(p->dtype), d = (size_t)node->shape.c;
     const char *qkv = x;
+    if (node->shape.h == 1) { /* one score, whose softmax is 1. oneDNN 3.7 gets the products of such matrices wrong */
+        for (size_t n = 0; n < (size_t)p->batch; n++)
+            memcpy((char *)y + n * d * size, qkv + (3 * n + 2) * d * size, d * size);
+        return CN_OK;
+    }
     void *scores = at(p, w->temp[0]), *scratch = at(p, w->scratch);
     CN_TRY(nn_kernel_run(w->kernel[0], qkv, qkv + d * size, scores, scratch, err));
     if (node->causal)
