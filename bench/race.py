@@ -140,7 +140,7 @@ def check_outputs(peers, out):
 
 
 def primitives(build, checkpoint, pixels, batch, threads, variant, out):
-    """Time and operations by kind of primitive, from oneDNN's own log of three passes."""
+    """Time (the best of three passes) and operations by kind of primitive, from oneDNN's own log."""
     env = {**os.environ, "DNNL_VERBOSE": "1", "ONEDNN_VERBOSE": "1"}
     text = subprocess.run([os.path.join(build, "bench/bench_forward"), "serve", checkpoint, pixels, str(batch),
                            str(threads), out, variant], input=f"{variant}\n" * 4, env=env, capture_output=True,
@@ -162,7 +162,7 @@ def primitives(build, checkpoint, pixels, batch, threads, variant, out):
     for i, fields in enumerate(passes[-1]):
         at = fields.index("cpu") if "cpu" in fields else 2             # ...,exec,cpu,KIND,IMPLEMENTATION,...
         kind, name = fields[at + 1], fields[at + 2]
-        ms = statistics.median(float(p[i][-1]) for p in entries)
+        ms = min(float(p[i][-1]) for p in entries)
         flops = conv_flops(fields[-2]) if kind == "convolution" else 0.0
         group = kinds.setdefault(kind, {"ms": 0.0, "gflop": 0.0, "count": 0})
         group["ms"] += ms

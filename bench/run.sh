@@ -14,3 +14,8 @@ python=/usr/bin/python3 # Debian's, which has Debian's torch; another one may co
 $python -c 'import numpy, torch' 2>/dev/null || {
     echo "bench: python3-torch and python3-numpy are missing; tools/setup.sh bench installs them" >&2; exit 1; }
 $python bench/race.py "$build" "$@"
+if [ -x "$build/bench/bench_image" ] && $python -c 'import PIL' 2>/dev/null; then
+    echo
+    root=$PWD
+    (cd "$build/bench" && ./bench_image "$root" $python)
+fi
