@@ -35,7 +35,8 @@ static void die(const char *what, const cn_error *err)
     exit(1);
 }
 
-static void setup(struct bench *b, const char *model, const char *pixels, const char *batch, const char *threads)
+static void setup(struct bench *b, const char *model, const char *pixels, const char *batch,
+                  const char *threads)
 {
     cn_error err = {0};
     if (cn_model_open(&b->model, model, NULL, &err) != CN_OK)
@@ -83,7 +84,8 @@ static int serve(const struct bench *b, const char *out, char **variants, int n)
     cn_runner *runners[8] = {0};
     if (n > 8)
         die("at most 8 variants", NULL);
-    printf("{\"peer\": \"clipneuron\", \"version\": \"%s\", \"threads\": %d, \"image_gflop\": %.4f, \"model\": \"%s\"}\n",
+    printf("{\"peer\": \"clipneuron\", \"version\": \"%s\", \"threads\": %d, \"image_gflop\": %.4f, "
+           "\"model\": \"%s\"}\n",
            cn_backend_description(), b->threads, b->info->image_flops * 1e-9, b->info->name);
     for (int i = 0; i < n; i++) {
         runners[i] = make_runner(b, variants[i]);
@@ -94,7 +96,8 @@ static int serve(const struct bench *b, const char *out, char **variants, int n)
         snprintf(path, sizeof path, "%s.%s", out, variants[i]);
         FILE *file = fopen(path, "wb");
         const size_t count = (size_t)b->batch * (size_t)b->info->embedding;
-        if (!file || fwrite(cn_runner_embedding(runners[i]), sizeof(float), count, file) != count || fclose(file) != 0)
+        if (!file || fwrite(cn_runner_embedding(runners[i]), sizeof(float), count, file) != count ||
+            fclose(file) != 0)
             die("cannot write the embeddings", NULL);
     }
     printf("ready");
@@ -141,10 +144,11 @@ static int memory(const struct bench *b, const char *variant)
     const cn_runner_memory m = cn_runner_get_memory(runner);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"peak_rss_bytes\": %lld, \"weight_bytes\": %zu, \"activation_bytes\": %zu, \"output_bytes\": %zu, "
-           "\"pixel_bytes\": %lld}\n",
-           (long long)usage.ru_maxrss * 1024, m.weight_bytes, m.activation_bytes, m.output_bytes,
-           (long long)b->batch * 12 * b->info->resolution * b->info->resolution);
+    printf(
+        "{\"peak_rss_bytes\": %lld, \"weight_bytes\": %zu, \"activation_bytes\": %zu, \"output_bytes\": %zu, "
+        "\"pixel_bytes\": %lld}\n",
+        (long long)usage.ru_maxrss * 1024, m.weight_bytes, m.activation_bytes, m.output_bytes,
+        (long long)b->batch * 12 * b->info->resolution * b->info->resolution);
     cn_runner_free(runner);
     return 0;
 }

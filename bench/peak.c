@@ -185,7 +185,8 @@ int main(int argc, char **argv)
 #endif
     const double gflops32 = measure(fp32, ACCUMULATORS * lanes * 2, threads);
     const double gflops16 = bf16 ? measure(bf16, ACCUMULATORS * lanes * 4, threads) : 0;
-    printf("{\"what\": \"peak\", \"isa\": \"%s\", \"threads\": %d, \"fp32_gflops\": %.1f, \"bf16_gflops\": %.1f}\n",
+    printf("{\"what\": \"peak\", \"isa\": \"%s\", \"threads\": %d, \"fp32_gflops\": %.1f, \"bf16_gflops\": "
+           "%.1f}\n",
            isa, threads, gflops32, gflops16);
     return 0;
 }
