@@ -13,6 +13,7 @@ void nn_steps_clear(nn_steps *s)
 typedef struct use_count {
     int readers;     /* needed nodes that read this one */
     int reader;      /* the last of them */
+    int earlier;     /* the one before it, -1 if none */
 } use_count;
 
 /* The only reader of `node`, when its value need not exist on its own; else -1. */
@@ -22,14 +23,16 @@ static int sole_reader(const use_count *use, const bool *tapped, int node)
 }
 
 /* Tries to grow the step by ADD: the other summand must be there before the step starts, be read by
- * nobody after it, and not be what the step itself reads. */
+ * nobody after it, and not be what the step itself reads. "After" counts from the head: a branch that
+ * stands between the head and the ADD runs when the step has written over the summand. */
 static bool swallow_sum(nn_step *s, const nn_graph *g, const use_count *use, const bool *tapped)
 {
     const int add = sole_reader(use, tapped, s->out);
     if (add < 0 || g->node[add].op != NN_ADD)
         return false;
     const int other = g->node[add].in[0] == s->out ? g->node[add].in[1] : g->node[add].in[0];
-    if (other == s->out || other >= s->head || other == g->node[s->head].in[0] || use[other].reader != add)
+    if (other == s->out || other >= s->head || other == g->node[s->head].in[0] || use[other].reader != add ||
+        use[other].earlier >= s->head)
         return false;
     s->residual = other;
     s->sum = s->out = add;
@@ -63,10 +66,14 @@ cn_status nn_fuse(nn_steps *out, const nn_graph *g, const bool *tapped, cn_error
                 needed[g->node[i].in[j]] = true;
     }
     for (int i = 0; i < g->count; i++)
+        use[i].reader = use[i].earlier = -1;
+    for (int i = 0; i < g->count; i++)
         for (int j = 0; j < 2 && needed[i]; j++)
             if (g->node[i].in[j] >= 0) {
-                use[g->node[i].in[j]].readers++;
-                use[g->node[i].in[j]].reader = i;
+                use_count *u = &use[g->node[i].in[j]];
+                u->readers++;
+                u->earlier = u->reader;
+                u->reader = i;
             }
 
     for (int i = 0; i < g->count; i++) {

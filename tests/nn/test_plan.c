@@ -97,6 +97,29 @@ static void a_sum_with_the_input_of_the_same_step_stays_its_own_step(void **stat
     nn_graph_free(g);
 }
 
+/* A kernel may write over a summand only if nobody reads it later -- also no branch that stands between
+ * the kernel's node and the sum, for that runs after the whole step. */
+static void a_summand_that_a_branch_still_reads_is_not_written_over(void **state)
+{
+    (void)state;
+    nn_graph *g = nn_graph_new();
+    const int x = nn_add_pixels(g, 4);
+    const int summand = nn_add_conv(g, x, 8, 1, 1, 0, "summand");
+    const int head = nn_add_conv(g, x, 8, 3, 1, 1, "head");
+    const int branch = nn_add_relu(g, summand);
+    const int sum = nn_add_sum(g, head, summand);
+    g->output = -1;
+    const int taps[] = {branch, sum};
+    const setup s = {g, 2, 2, 1, false, taps, 2, 0};
+    nn_program *reference = run_backend(&nn_backend_reference, &s), *program = run_backend(&nn_backend_onednn, &s);
+    for (int t = 0; t < 2; t++)
+        assert_true(relative_error(nn_backend_onednn.tap(program, t), nn_backend_reference.tap(reference, t),
+                                   2 * nn_elements(&g->node[taps[t]].shape)) < 2e-5);
+    nn_backend_reference.free(reference);
+    nn_backend_onednn.free(program);
+    nn_graph_free(g);
+}
+
 static void nothing_deeper_than_the_taps_has_weights(void **state)
 {
     (void)state;
@@ -117,6 +140,7 @@ int main(void)
         cmocka_unit_test(buffers_that_live_together_do_not_overlap),
         cmocka_unit_test(a_block_becomes_one_step),
         cmocka_unit_test(a_sum_with_the_input_of_the_same_step_stays_its_own_step),
+        cmocka_unit_test(a_summand_that_a_branch_still_reads_is_not_written_over),
         cmocka_unit_test(nothing_deeper_than_the_taps_has_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
