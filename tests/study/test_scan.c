@@ -619,6 +619,34 @@ static void orders_sort_and_leave_dead_units_out(void **state)
     cn_study_close(s);
 }
 
+static void queries_of_the_manual_have_answers(void **state)
+{
+    const char *dir = *state;
+    char path[1024];
+    sqlite3 *db;
+    int queries = 0;
+    fake_scan(dir, "study", NULL, NULL);
+    snprintf(path, sizeof path, "%s/study/study.sqlite", dir);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    char *manual = tempdir_read(CN_SOURCE_DIR "/docs/study.md", NULL);
+    for (char *p = manual; (p = strstr(p, "```sql\n")); queries++) {
+        char *sql = p + 7, *end = strstr(sql, "```");
+        text t = {0};
+        char *message = NULL;
+        assert_non_null(end);
+        *end = '\0';
+        p = end + 1;
+        if (sqlite3_exec(db, sql, add_row, &t, &message) != SQLITE_OK)
+            fail_msg("%s: %s", sql, message);
+        if (!t.size && !strstr(sql, "are not the unit's label"))
+            fail_msg("no answer: %s", sql);
+        free(t.data);
+    }
+    assert_true(queries >= 7);
+    free(manual);
+    sqlite3_close(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -640,6 +668,7 @@ int main(void)
         T(each_failing_allocation_ends_a_scan_cleanly),
         T(units_are_named_in_several_ways),
         T(orders_sort_and_leave_dead_units_out),
+        T(queries_of_the_manual_have_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
