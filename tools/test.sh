@@ -10,7 +10,9 @@ rm -f "$log"
 # For sanitizer builds; without one, nobody reads these.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
-export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$(cd "$(dirname "$0")" && pwd)/lsan.supp:print_suppressions=0}"
+tools=$(cd "$(dirname "$0")" && pwd)
+export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$tools/lsan.supp:print_suppressions=0}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-suppressions=$tools/tsan.supp:ignore_noninstrumented_modules=1}"
 ctest --test-dir "$build" -j "$jobs" --timeout 300 --output-on-failure --progress --schedule-random "$@" </dev/null
 [ -f "$log" ] || { echo "no tests in $build"; echo "0 passed, 1 failed"; exit 1; }
-exec awk -f "$(dirname "$0")/test-summary.awk" "$log"
+exec awk -f "$tools/test-summary.awk" "$log"
