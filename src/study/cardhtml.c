@@ -11,10 +11,11 @@
 
 /* ---- pictures ---- */
 
-static void alternative(html *h, const cn_example *e)
+static void description(html *h, const char *attribute, const cn_example *e)
 {
     char number[32];
-    html_raw(h, " alt=\"");
+    html_raw(h, attribute);
+    html_raw(h, "=\"");
     html_text(h, *e->label ? e->label : "no label");
     if (*e->medium) {
         html_raw(h, " (");
@@ -26,6 +27,49 @@ static void alternative(html *h, const cn_example *e)
     html_raw(h, " sd: ");
     html_text(h, e->path);
     html_raw(h, "\"");
+}
+
+static bool no_picture(html *h, const cn_example *e)
+{
+    if (!e->thumbnail)
+        html_raw(h, "<span class=\"pic none\">no picture</span>");
+    return !e->thumbnail;
+}
+
+static void picture(html *h, const cn_example *e)
+{
+    if (no_picture(h, e))
+        return;
+    html_raw(h, "<img loading=\"lazy\" decoding=\"async\"");
+    description(h, " alt", e);
+    html_raw(h, " src=\"");
+    html_data(h, e->thumbnail_type, e->thumbnail, e->thumbnail_size);
+    html_raw(h, "\">");
+}
+
+/* The same for pictures that come again and again: the bytes are written once, further places use them. */
+static void shared_picture(html *h, const cn_example *e)
+{
+    if (no_picture(h, e))
+        return;
+    bool counted = h->defined && e->image >= 0 && e->image < h->images;
+    html_raw(h, "<svg class=\"thumb\" role=\"img\" viewBox=\"0 0 1 1\"");
+    description(h, " aria-label", e);
+    if (counted && h->defined[e->image]) {
+        html_raw(h, "><use href=\"#t");
+        html_format(h, "%" PRId64, e->image);
+    } else {
+        html_raw(h, "><image width=\"1\" height=\"1\" preserveAspectRatio=\"none\"");
+        if (counted) {
+            h->defined[e->image] = 1;
+            html_raw(h, " id=\"t");
+            html_format(h, "%" PRId64, e->image);
+            html_raw(h, "\"");
+        }
+        html_raw(h, " href=\"");
+        html_data(h, e->thumbnail_type, e->thumbnail, e->thumbnail_size);
+    }
+    html_raw(h, "\"/></svg>");
 }
 
 /* The outline of the marked cells: every border between a cell inside and one outside. */
@@ -93,26 +137,16 @@ static void mark_region(html *h, const cn_example *e, const cn_study_site *s, in
     cn_free(inside);
 }
 
-static void picture(html *h, const cn_example *e)
-{
-    if (!e->thumbnail) {
-        html_raw(h, "<span class=\"pic none\">no picture</span>");
-        return;
-    }
-    html_raw(h, "<img loading=\"lazy\" decoding=\"async\"");
-    alternative(h, e);
-    html_raw(h, " src=\"");
-    html_data(h, e->thumbnail_type, e->thumbnail, e->thumbnail_size);
-    html_raw(h, "\">");
-}
-
 static void example(html *h, const cn_example *e, const cn_study_site *s, int sign)
 {
     char number[32];
     html_raw(h, "<li><figure tabindex=\"0\"");
     html_attribute(h, "title", *e->caption ? e->caption : e->path);
     html_raw(h, "><span class=\"pic\">");
-    picture(h, e);
+    if (sign > 0)
+        picture(h, e);
+    else
+        shared_picture(h, e);
     if (e->thumbnail)
         mark_region(h, e, s, sign);
     html_raw(h, "</span><figcaption><b>");
@@ -293,7 +327,7 @@ static void bucket_picture(html *h, const cn_example *e, const cn_study_site *s)
     snprintf(title, sizeof title, "%s sd", card_number(e->sd, number));
     html_attribute(h, "title", title);
     html_raw(h, "><span class=\"pic\">");
-    picture(h, e);
+    shared_picture(h, e);
     if (e->thumbnail && e->row >= 0 && s->height * s->width > 1 && e->peak > 0) {
         open_mark(h, s);
         for (int k = 0; k < 2; k++) {
@@ -529,7 +563,7 @@ static void overview_row(html *h, const card *c)
     html_raw(h, "</a></th><td><span class=\"mini\">");
     for (size_t i = 0; i < c->n_top && i < 4; i++)
         if (c->top[i].thumbnail)
-            picture(h, &c->top[i]);
+            shared_picture(h, &c->top[i]);
     html_raw(h, "</span></td><td><span class=\"name\"");
     html_attribute(h, "title", r->label);
     html_raw(h, ">");
@@ -599,6 +633,7 @@ cn_status cn_card_write_html(cn_study *study, const cn_unit_ref *units, size_t n
 {
     cn_status st = CN_OK;
     output *out = NULL;
+    unsigned char *defined = NULL;
     card c = {0};
     cn_card_options o;
     const cn_study_info *info = cn_study_get_info(study);
@@ -606,6 +641,12 @@ cn_status cn_card_write_html(cn_study *study, const cn_unit_ref *units, size_t n
     CN_CHECK(n <= CN_MAX_CARDS, CN_ELIMIT, "%zu cards on one page, the limit is %d", n, CN_MAX_CARDS);
     CN_TRY(output_open(&out, path, err));
     html h = {.out = out, .err = err};
+    if (info->images > 0 && info->images <= CN_MAX_STUDY_IMAGES) {
+        defined = cn_calloc((size_t)info->images, 1);
+        CN_CHECK(defined, CN_ENOMEM, "out of memory for a page over %" PRId64 " pictures", info->images);
+        h.defined = defined;
+        h.images = info->images;
+    }
     page_head(&h, info, &o);
     how_to_read(&h, info);
     if (n > 1)
@@ -634,6 +675,7 @@ cn_status cn_card_write_html(cn_study *study, const cn_unit_ref *units, size_t n
     CN_TRY(output_commit(complete, err));
 done:
     output_discard(out);
+    cn_free(defined);
     card_free(&c);
     return st;
 }

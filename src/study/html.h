@@ -14,6 +14,8 @@ typedef struct html {
     output *out;
     cn_error *err;
     cn_status status;
+    unsigned char *defined; /* (images) ids of pictures that are on the page already, or NULL; the caller's */
+    int64_t images;
 } html;
 
 /* Markup of the program's own: a literal. */
