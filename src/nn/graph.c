@@ -32,7 +32,6 @@ void nn_graph_free(nn_graph *g)
 
 static nn_node *new_node(nn_graph *g, nn_op op, int in0, int in1, nn_shape shape)
 {
-    static nn_node sink; /* takes the writes of a builder that goes on after a failure */
     if (!g->failed && g->count == g->capacity) {
         int capacity = g->capacity ? 2 * g->capacity : 64;
         nn_node *grown = cn_reallocarray(g->node, (size_t)capacity, sizeof *grown);
@@ -44,7 +43,7 @@ static nn_node *new_node(nn_graph *g, nn_op op, int in0, int in1, nn_shape shape
         }
     }
     if (g->failed)
-        return &sink;
+        return &g->sink;
     assert(in0 < g->count && in1 < g->count);
     nn_node *n = &g->node[g->count++];
     memset(n, 0, sizeof *n);
@@ -131,7 +130,10 @@ int nn_add_avgpool(nn_graph *g, int in, int kernel)
 
 int nn_add_sum(nn_graph *g, int a, int b)
 {
-    new_node(g, NN_ADD, a, b, shape_of(g, a));
+    const nn_shape x = shape_of(g, a), y = shape_of(g, b);
+    assert(x.layout == y.layout && x.c == y.c && x.h == y.h && x.w == y.w);
+    (void)y;
+    new_node(g, NN_ADD, a, b, x);
     return last(g);
 }
 
@@ -212,6 +214,7 @@ int nn_add_gelu(nn_graph *g, int in, bool quick)
 int nn_add_attention(nn_graph *g, int in, int heads, bool causal)
 {
     nn_shape s = shape_of(g, in);
+    assert(g->failed || (s.c % 3 == 0 && s.c / 3 % heads == 0));
     s.c /= 3;
     nn_node *n = new_node(g, NN_ATTENTION, in, -1, s);
     n->heads = heads;
@@ -260,6 +263,33 @@ int nn_find_site(const nn_graph *g, const char *name)
         if (strcmp(g->site[i].name, name) == 0)
             return i;
     return -1;
+}
+
+/* Elements of the largest area of a node for one image: its value, or what an op needs in between.
+ * In double, which cannot overflow and is exact enough for a limit. */
+static double largest_area(const nn_graph *g, const nn_node *n)
+{
+    const double value = (double)n->shape.c * (double)n->shape.h * (double)n->shape.w;
+    double between = 0;
+    if (n->op == NN_ATTENTION) { /* scores (H, L, L) */
+        between = (double)n->heads * (double)n->shape.h * (double)n->shape.h;
+    } else if (n->op == NN_ATTNPOOL) { /* tokens, keys and values (L, D); one query a head (H, D); scores (H, L) */
+        const nn_shape *in = &g->node[n->in[0]].shape;
+        const double length = (double)in->h * (double)in->w + 1, d = (double)in->c, heads = n->heads;
+        between = 4 * length * d + 2 * heads * d + heads * length;
+    }
+    return value > between ? value : between;
+}
+
+cn_status nn_check_sizes(const nn_graph *g, int64_t batch, cn_error *err)
+{
+    for (int i = 0; i < g->count; i++) {
+        const double bytes = (double)batch * largest_area(g, &g->node[i]) * (double)sizeof(float);
+        if (bytes > (double)NN_MAX_AREA)
+            return cn_fail(err, CN_ELIMIT, "a batch of %lld needs %.3g bytes for one value, the limit is %.3g",
+                           (long long)batch, bytes, (double)NN_MAX_AREA);
+    }
+    return CN_OK;
 }
 
 double nn_node_flops(const nn_graph *g, int node)

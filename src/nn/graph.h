@@ -79,6 +79,7 @@ typedef struct nn_graph {
     int n_sites, site_capacity;
     int output;     /* the tower's embedding */
     bool failed;    /* an allocation failed while building; checked once at the end */
+    nn_node sink;   /* takes the writes of a builder that goes on after a failure */
 } nn_graph;
 
 /* Building. Each adds one node and returns its index (or 0 after a failure, which `failed` tells).
@@ -113,6 +114,15 @@ static inline int64_t nn_elements(const nn_shape *s)
 {
     return s->c * s->h * s->w;
 }
+
+/* The largest value, or scratch area of one op, that a program may plan: above what any machine holds, and
+ * so low that no product of sizes and no sum of areas leaves 63 bits. */
+#define NN_MAX_AREA ((int64_t)1 << 44) /* bytes */
+
+/** Refuses what cannot be planned. Sizes come from checkpoints and batches from callers: backends call this
+ * first and may multiply afterwards.
+ * @return CN_OK; CN_ELIMIT */
+cn_status nn_check_sizes(const nn_graph *g, int64_t batch, cn_error *err);
 
 /* Multiply-adds x 2 of a node for one image, as the original code computes it. */
 double nn_node_flops(const nn_graph *g, int node);

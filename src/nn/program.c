@@ -88,9 +88,12 @@ static void program_free(nn_program *p)
 
 /* ---- compiling --------------------------------------------------------------------------------- */
 
+/* The tower's output stays float32 where its kernel can convert and nobody else reads it. */
 static nn_dtype dtype_of(const nn_program *p, int node)
 {
-    return node == p->graph->output ? NN_F32 : p->dtype;
+    const nn_op op = p->graph->node[node].op;
+    const bool kept = node == p->graph->output && p->steps.last_use[node] < 0 && (op == NN_LINEAR || op == NN_ATTNPOOL);
+    return kept ? NN_F32 : p->dtype;
 }
 
 /* A new buffer alive from step `first` to step `last`; -1 when memory is short. */
@@ -381,6 +384,7 @@ static cn_status compile_step(compiler *c, int index)
         break;
     case NN_BATCHNORM:
         CN_TRY(read_batchnorm(c, node, &w->constant[0], &w->constant[1]));
+        p->constant_bytes += 2 * (size_t)node->shape.c * sizeof(float);
         break;
     case NN_AVGPOOL: {
         const nn_conv_spec spec = conv_spec(p, &w->step);
@@ -481,6 +485,7 @@ static cn_status make_taps(compiler *c, const nn_program_options *options)
         CN_CHECK(p->tap[i].values, CN_ENOMEM, "%zu bytes for the values of a site", bytes);
         CN_TRY(nn_kernel_copy(&p->tap[i].copy, p->engine, dims, program_layout(s, dtype_of(p, options->taps[i])),
                               graph_layout(s), err));
+        CN_CHECK(!nn_kernel_scratch_bytes(p->tap[i].copy), CN_EBACKEND, "reading a site wants scratch memory");
         p->output_bytes += bytes;
     }
 done:
@@ -497,6 +502,7 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
     compiler c = {p, read, user, err};
     *out = NULL;
     CN_CHECK(p && tapped, CN_ENOMEM, "out of memory while compiling");
+    CN_TRY(nn_check_sizes(g, options->batch, err));
     p->graph = g;
     p->batch = options->batch;
     p->threads = options->threads;

@@ -46,6 +46,7 @@ static cn_status reference_create(nn_program **out, const nn_graph *g, const nn_
     *out = NULL;
     CN_CHECK(p, CN_ENOMEM, "out of memory for the reference program");
     CN_CHECK(!options->bf16, CN_EUNSUPPORTED, "the reference backend computes in fp32 only");
+    CN_TRY(nn_check_sizes(g, options->batch, err));
     p->graph = g;
     p->batch = options->batch;
     p->needed = cn_calloc(count, sizeof *p->needed);

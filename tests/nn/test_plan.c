@@ -134,6 +134,33 @@ static void nothing_deeper_than_the_taps_has_weights(void **state)
     nn_graph_free(g);
 }
 
+/* Sizes that a hostile checkpoint may claim: refused before anything multiplies or reads them. */
+static void sizes_beyond_63_bits_are_refused(void **state)
+{
+    (void)state;
+    static const nn_backend *const backends[] = {&nn_backend_reference, &nn_backend_onednn};
+    for (int kind = 0; kind < 3; kind++) {
+        nn_graph *g = nn_graph_new();
+        int x = nn_add_pixels(g, 8192);
+        x = nn_add_conv(g, x, kind == 0 ? 65536 : 2048, 1, 1, 0, "conv1");
+        if (kind == 1)
+            x = nn_add_attention(g, nn_add_linear(g, nn_add_patch_embed(g, x, "class", "pos"), 3 * 2048, "w", NULL, false),
+                                 2048, false); /* 2^11 heads of 2^26 x 2^26 scores */
+        if (kind == 2)
+            x = nn_add_attnpool(g, x, 2048, 65536, "attnpool");
+        g->output = x;
+        for (int b = 0; b < 2; b++) {
+            const nn_program_options options = {.batch = 65536, .threads = 1, .taps = &x, .n_taps = 1};
+            cn_error err = {0};
+            nn_program *p = (nn_program *)&err;
+            assert_int_equal(backends[b]->create(&p, g, &options, synthetic_param, NULL, &err), CN_ELIMIT);
+            assert_null(p);
+            assert_non_null(strstr(err.text, "batch of 65536"));
+        }
+        nn_graph_free(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +168,7 @@ int main(void)
         cmocka_unit_test(a_block_becomes_one_step),
         cmocka_unit_test(a_sum_with_the_input_of_the_same_step_stays_its_own_step),
         cmocka_unit_test(a_summand_that_a_branch_still_reads_is_not_written_over),
+        cmocka_unit_test(sizes_beyond_63_bits_are_refused),
         cmocka_unit_test(nothing_deeper_than_the_taps_has_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
