@@ -94,8 +94,8 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     CN_CHECK(r->batch >= 1 && r->batch <= MAX_BATCH, CN_EINVAL, "a batch holds 1 to %d, not %lld", MAX_BATCH,
              (long long)r->batch);
     CN_CHECK(threads >= 1 && threads <= MAX_THREADS, CN_EINVAL, "threads go from 1 to %d, not %d", MAX_THREADS, threads);
-    CN_CHECK(r->text_length >= 2 && r->text_length <= model->info.context_length, CN_EINVAL,
-             "texts have 2 to %d tokens, not %lld", model->info.context_length, (long long)r->text_length);
+    CN_CHECK(options->tower == CN_TOWER_IMAGE || (r->text_length >= 1 && r->text_length <= model->info.context_length),
+             CN_EINVAL, "texts have 1 to %d tokens, not %lld", model->info.context_length, (long long)r->text_length);
     CN_CHECK(options->tower == CN_TOWER_IMAGE || options->n_sites == 0 ||
                  r->text_length == model->info.context_length,
              CN_EINVAL, "sites of the text tower are read at the full context length");

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -281,6 +282,178 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
+/* Everything behind the opened model: both towers, both backends, with a site (no pooled shortcut) and without. */
+static void every_allocation_of_a_runner_may_fail(void **state)
+{
+    (void)state;
+    static const struct { const char *path; cn_tower tower; bool site; cn_backend backend; } cases[] = {
+        {RESNET, CN_TOWER_IMAGE, true, CN_BACKEND_ONEDNN},     {RESNET, CN_TOWER_TEXT, false, CN_BACKEND_ONEDNN},
+        {VIT, CN_TOWER_IMAGE, true, CN_BACKEND_ONEDNN},        {RESNET, CN_TOWER_IMAGE, true, CN_BACKEND_REFERENCE},
+        {VIT, CN_TOWER_TEXT, false, CN_BACKEND_REFERENCE}};
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        cn_model *m = open_model(cases[k].path);
+        const cn_site *site = cn_model_default_site(m);
+        const cn_runner_options o = {.tower = cases[k].tower, .sites = &site, .n_sites = cases[k].site ? 1 : 0,
+                                     .embedding = true, .batch = 2, .threads = 1, .backend = cases[k].backend};
+        size_t step = 1;
+        for (size_t n = 1;; n += step) {
+            cn_error err = {0};
+            cn_runner *r = (cn_runner *)&err;
+            cn_memory_fail_at(n, n % 2);
+            const cn_status st = cn_runner_create(&r, m, &o, &err);
+            const size_t count = cn_memory_count();
+            cn_memory_fail_at(0, false);
+            if (count < n) {
+                assert_int_equal(st, CN_OK);
+                cn_runner_free(r);
+                break;
+            }
+            assert_int_equal(st, CN_ENOMEM);
+            assert_null(r);
+            assert_true(err.text[0] != '\0');
+            step = n < 60 ? 1 : 7; /* names and sites first, one by one; then kernels, which repeat */
+        }
+        cn_model_close(m);
+    }
+}
+
+/* Copies the tensors of one tower into a checkpoint of their own. */
+static void write_half(const char *path, const cn_weights *w, bool image)
+{
+    FILE *f = fopen(path, "wb");
+    char *header = calloc(cn_weights_count(w) + 1, 256);
+    size_t length = 0;
+    int64_t at = 0;
+    assert_true(f && header);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < cn_weights_count(w); i++) {
+            const cn_tensor *t = cn_weights_at(w, i);
+            if ((strncmp(t->name, "visual.", 7) == 0) != image || t->ndim == 0)
+                continue;
+            if (pass == 0) {
+                length += (size_t)sprintf(header + length, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[", length ? "," : "{", t->name);
+                for (int d = 0; d < t->ndim; d++)
+                    length += (size_t)sprintf(header + length, "%s%lld", d ? "," : "", (long long)t->shape[d]);
+                length += (size_t)sprintf(header + length, "],\"data_offsets\":[%lld,%lld]}", (long long)at,
+                                          (long long)(at + 4 * t->count));
+                at += 4 * t->count;
+            } else {
+                float *values = malloc((size_t)t->count * sizeof *values);
+                cn_tensor_read_f32(t, values);
+                assert_int_equal(fwrite(values, sizeof *values, (size_t)t->count, f), t->count);
+                free(values);
+            }
+        }
+        if (pass == 0) {
+            header[length++] = '}';
+            const uint64_t bytes = length;
+            fwrite(&bytes, sizeof bytes, 1, f);
+            fwrite(header, 1, length, f);
+        }
+    }
+    free(header);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void half_a_model_runs_the_tower_that_it_has(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/clip-runner-XXXXXX", path[64];
+    cn_model *whole = open_model(VIT);
+    const cn_model_info *info = cn_model_get_info(whole);
+    const size_t e = (size_t)info->embedding;
+    float *pixels = some_pixels(1, info->resolution), *expected = calloc(e, sizeof *expected);
+    const int32_t row[77] = {49406, 320, 1929, 49407};
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/half.safetensors", folder);
+    for (int tower = CN_TOWER_IMAGE; tower <= CN_TOWER_TEXT; tower++) {
+        write_half(path, cn_model_weights(whole), tower == CN_TOWER_IMAGE);
+        cn_model *half = open_model(path);
+        for (int part = 0; part < 2; part++) {
+            cn_error err = {0};
+            cn_runner *r = NULL;
+            const cn_runner_options o = {.tower = (cn_tower)tower, .embedding = true, .batch = 1, .threads = 1};
+            if (cn_runner_create(&r, part ? half : whole, &o, &err) != CN_OK)
+                fail_msg("%s", err.text);
+            assert_int_equal(tower == CN_TOWER_IMAGE ? cn_runner_images(r, pixels, 1, &err) : cn_runner_texts(r, row, 1, &err),
+                             CN_OK);
+            if (part)
+                assert_memory_equal(cn_runner_embedding(r), expected, e * sizeof *expected);
+            else
+                memcpy(expected, cn_runner_embedding(r), e * sizeof *expected);
+            cn_runner_free(r);
+        }
+        expect_refusal(half, (cn_runner_options){.tower = tower == CN_TOWER_IMAGE ? CN_TOWER_TEXT : CN_TOWER_IMAGE,
+                                                 .embedding = true},
+                       CN_EUNSUPPORTED, "has no");
+        cn_model_close(half);
+        assert_int_equal(remove(path), 0);
+    }
+    assert_int_equal(remove(folder), 0);
+    free(pixels);
+    free(expected);
+    cn_model_close(whole);
+}
+
+/* The end mark on the last position of the context: nothing is padded. */
+static void a_text_may_fill_the_context(void **state)
+{
+    (void)state;
+    cn_model *m = open_model(RESNET);
+    cn_error err = {0};
+    int32_t row[77];
+    float expected[64];
+    for (int i = 0; i < 77; i++)
+        row[i] = i == 0 ? 49406 : i == 76 ? 49407 : 300 + 13 * i;
+    for (int backend = CN_BACKEND_REFERENCE; backend >= CN_BACKEND_ONEDNN; backend--) {
+        const cn_runner_options o = {.tower = CN_TOWER_TEXT, .embedding = true, .batch = 3, .threads = 1,
+                                     .backend = (cn_backend)backend};
+        cn_runner *r = NULL;
+        assert_int_equal(cn_runner_create(&r, m, &o, &err), CN_OK);
+        assert_int_equal(cn_runner_texts(r, row, 1, &err), CN_OK);
+        if (backend == CN_BACKEND_REFERENCE)
+            memcpy(expected, cn_runner_embedding(r), sizeof expected);
+        else
+            assert_true(largest_difference(cn_runner_embedding(r), expected, 64) < 1e-4);
+        cn_runner_free(r);
+    }
+    cn_model_close(m);
+}
+
+/* One picture of NaN and infinities must not leak into its neighbours of the batch, nor into the next run. */
+static void numbers_that_are_none_stay_in_their_image(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {RESNET, VIT};
+    for (int k = 0; k < 2; k++) {
+        cn_model *m = open_model(paths[k]);
+        cn_error err = {0};
+        const cn_model_info *info = cn_model_get_info(m);
+        const size_t image = 3 * (size_t)info->resolution * (size_t)info->resolution, e = (size_t)info->embedding;
+        float *pixels = some_pixels(3, info->resolution), *expected = malloc(3 * e * sizeof *expected);
+        const cn_runner_options o = {.tower = CN_TOWER_IMAGE, .embedding = true, .batch = 4, .threads = 2};
+        cn_runner *r = NULL;
+        assert_int_equal(cn_runner_create(&r, m, &o, &err), CN_OK);
+        assert_int_equal(cn_runner_images(r, pixels, 3, &err), CN_OK);
+        memcpy(expected, cn_runner_embedding(r), 3 * e * sizeof *expected);
+        float *broken = malloc(3 * image * sizeof *broken);
+        memcpy(broken, pixels, 3 * image * sizeof *broken);
+        for (size_t i = 0; i < image; i++)
+            broken[image + i] = i % 3 == 0 ? NAN : i % 3 == 1 ? INFINITY : -INFINITY;
+        assert_int_equal(cn_runner_images(r, broken, 3, &err), CN_OK);
+        const float *got = cn_runner_embedding(r);
+        assert_memory_equal(got, expected, e * sizeof *got);
+        assert_memory_equal(got + 2 * e, expected + 2 * e, e * sizeof *got);
+        assert_int_equal(cn_runner_images(r, pixels, 3, &err), CN_OK);
+        assert_memory_equal(cn_runner_embedding(r), expected, 3 * e * sizeof *expected);
+        free(broken);
+        free(pixels);
+        free(expected);
+        cn_runner_free(r);
+        cn_model_close(m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +465,10 @@ int main(void)
         cmocka_unit_test(units_are_parsed_and_wrong_ones_named),
         cmocka_unit_test(the_fingerprint_is_of_the_model_not_of_the_file),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(every_allocation_of_a_runner_may_fail),
+        cmocka_unit_test(half_a_model_runs_the_tower_that_it_has),
+        cmocka_unit_test(a_text_may_fill_the_context),
+        cmocka_unit_test(numbers_that_are_none_stay_in_their_image),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
