@@ -95,7 +95,7 @@ static void values_are_checked(void **state)
     FAILS(2, "clipneuron: pixels: --size must be from 1 to 8192, not 0", "clipneuron pixels --size 0");
     FAILS(2, "clipneuron: pixels: --size must be from 1 to 8192, not 99999999999999999999",
           "clipneuron pixels --size=99999999999999999999");
-    FAILS(2, "clipneuron: embed: --dtype must be fp32 or bf16, not 'fp16'", "clipneuron embed --dtype fp16");
+    FAILS(2, "clipneuron: embed: --dtype must be fp32, bf16 or auto, not 'fp16'", "clipneuron embed --dtype fp16");
     FAILS(2, "clipneuron: activations: --reduce must be none, mean, max or argmax, not 'sum'",
           "clipneuron activations --reduce sum");
     FAILS(2, "clipneuron: embed: --model needs a value (MODEL)", "clipneuron embed --model");
