@@ -164,6 +164,10 @@ cn_status source_open_model(source *s, const cn_model *model, const cn_scan_opti
     size_t start = length;
     while (start > 0 && path[start - 1] != '/')
         start--;
+    CN_CHECK(info->resolution > 0 && cn_model_default_site(model), CN_EUNSUPPORTED,
+             "%s: the model has no image tower: a scan reads pictures", path);
+    CN_CHECK(!options->words || info->context_length > 0, CN_EUNSUPPORTED,
+             "%s: the model has no text tower: words cannot be scored", path);
     model_source *m = cn_calloc(1, sizeof *m);
     CN_CHECK(m, CN_ENOMEM, "out of memory for a runner");
     s->self = m;
@@ -171,7 +175,7 @@ cn_status source_open_model(source *s, const cn_model *model, const cn_scan_opti
     s->images = run_images;
     s->site = read_site;
     s->image_embedding = read_embedding;
-    s->texts = run_texts;
+    s->texts = info->context_length > 0 ? run_texts : NULL; /* half a CLIP has no text tower */
     m->model = model;
     m->options = *options;
     snprintf(s->model_name, sizeof s->model_name, "%s", info->name);
