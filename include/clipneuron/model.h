@@ -105,25 +105,35 @@ typedef struct cn_runner_options {
     const cn_site *const *sites;  /* sites to read, all of this tower; NULL for none */
     size_t n_sites;
     bool embedding;               /* compute the tower's output (before normalisation) */
-    int64_t batch;                /* largest number of images or texts a run; 0: 8 */
+    int64_t batch;                /* largest number of images or texts a run, at most 65536; 0: 8. A run of fewer
+                                     costs as much as a full one */
     int64_t text_length;          /* text tower: tokens computed, marks included; 0: the context length. Shorter is
-                                     faster and exact, since a text's end mark sees only what stands before it */
-    int threads;                  /* 0: all cores that the process may use */
-    cn_precision precision;
+                                     faster and exact, since a text's end mark sees only what stands before it. Sites of
+                                     the text tower are read at the full length only */
+    int threads;                  /* 1 to 1024; 0: all cores that the process may use. The reference uses one */
+    cn_precision precision;       /* of weights and activations; what is read out is float32 in both */
     cn_backend backend;
 } cn_runner_options;
 
 typedef struct cn_runner cn_runner;
 
 /** @param[out] out owned by the caller, cn_runner_free; the model must outlive it
- * @return CN_OK; CN_EINVAL (a site of the other tower), CN_EUNSUPPORTED (bf16 on a CPU without it), CN_EBACKEND, CN_ENOMEM */
+ * @return CN_OK; CN_EINVAL (a site of the other tower, nothing to read, a number out of range), CN_EUNSUPPORTED (a tower
+ *         that the checkpoint lacks, bf16 on a CPU or backend without it), CN_ELIMIT (a batch that needs more memory than
+ *         any machine has), CN_EBACKEND, CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_runner_create(cn_runner **out, const cn_model *model,
                                                 const cn_runner_options *options, cn_error *err);
 CN_API void cn_runner_free(cn_runner *runner);
 
-/** Runs the image tower. @param pixels normalised float32 (n, 3, R, R), 1 <= n <= batch */
+/** Runs the image tower. An image's values do not depend on what else is in the batch, NaN included.
+ * @param pixels normalised float32 (n, 3, R, R), 1 <= n <= batch; read during the call only
+ * @return CN_OK; CN_EINVAL (n, or a runner of the text tower), CN_EBACKEND */
 CN_API CN_MUST_CHECK cn_status cn_runner_images(cn_runner *runner, const float *pixels, int64_t n, cn_error *err);
-/** Runs the text tower. @param tokens (n, context_length) with marks, zero-padded */
+/** Runs the text tower.
+ * @param tokens (n, context_length) with marks, zero-padded, 1 <= n <= batch; read during the call only. The embedding
+ *        is that of the first of the highest ids, the end mark
+ * @return CN_OK; CN_EINVAL (n, an id outside the vocabulary, a text beyond text_length, a runner of the image tower),
+ *         CN_EBACKEND */
 CN_API CN_MUST_CHECK cn_status cn_runner_texts(cn_runner *runner, const int32_t *tokens, int64_t n, cn_error *err);
 
 /** (n, embedding) of the last run, borrowed until the next run; NULL unless asked for. */
@@ -141,7 +151,7 @@ CN_API cn_runner_memory cn_runner_get_memory(const cn_runner *runner);
 
 /** Whether this CPU computes bf16 natively. */
 CN_API bool cn_cpu_has_bf16(void);
-/** "oneDNN 2.6.0, avx512_core_bf16" and the like; static storage. */
+/** "oneDNN 2.6.0, avx512_core_bf16" and the like; valid until the calling thread's next call. */
 CN_API const char *cn_backend_description(void);
 
 #ifdef __cplusplus

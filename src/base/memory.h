@@ -13,6 +13,7 @@ void *cn_realloc(void *old, size_t size);
 /* realloc to count*size bytes; NULL (old untouched) when the product wraps or memory is short. */
 void *cn_reallocarray(void *old, size_t count, size_t size);
 char *cn_strdup(const char *text);
+/* Exactly `length` bytes and a zero; unlike strndup it does not stop at a zero in between. */
 char *cn_strndup(const char *text, size_t length);
 void cn_free(void *p);
 

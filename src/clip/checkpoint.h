@@ -14,7 +14,8 @@
 #include <stdint.h>
 
 /* The largest CLIP that anybody has published is far below each of these; what is above them is a
- * damaged or hostile file. They keep every product of sizes within 63 bits. */
+ * damaged or hostile file. They keep every parameter's product of sizes within 63 bits; what activations
+ * and batches multiply to is bounded by nn_check_sizes. */
 #define CLIP_MAX_LAYERS 512        /* blocks of a transformer or of a ResNet stage */
 #define CLIP_MAX_WIDTH 65536       /* channels of any residual stream, attention pool included */
 #define CLIP_MAX_MLP 1048576       /* hidden units of a block's MLP */

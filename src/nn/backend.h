@@ -22,7 +22,8 @@ typedef struct nn_program_memory {
 
 typedef struct nn_backend {
     const char *name;
-    /* The graph must outlive the program; `read` is called during create only. */
+    /* The graph must outlive the program; `read` is called during create only.
+     * CN_OK; CN_ELIMIT (nn_check_sizes), CN_EUNSUPPORTED (bf16), CN_ENOMEM, CN_EBACKEND, or what `read` returns. */
     cn_status (*create)(nn_program **out, const nn_graph *g, const nn_program_options *options, nn_param_reader read,
                         void *user, cn_error *err);
     void (*free)(nn_program *p); /* NULL and half-built programs are accepted */

@@ -3,7 +3,9 @@
  * row-major (N, L, D), so that a map and its tokens are the same bytes and every op reads plain rows;
  * constant weights are packed in whatever blocked layout the library likes best on this CPU.
  *
- * A kernel is created for fixed shapes, owns its packed weights and allocates nothing when it runs. */
+ * A kernel is created for fixed shapes, owns its packed weights and allocates nothing when it runs. The caller
+ * owns it and frees it before its engine. Both belong to one thread at a time. Every create returns CN_OK,
+ * CN_ENOMEM, or CN_EBACKEND for what the library refuses. */
 #ifndef NN_KERNELS_H
 #define NN_KERNELS_H
 
@@ -76,7 +78,8 @@ size_t nn_kernel_scratch_bytes(const nn_kernel *k);
 size_t nn_kernel_weight_bytes(const nn_kernel *k);
 /* "brgconv:avx512_core": which implementation the library chose; borrowed. */
 const char *nn_kernel_implementation(const nn_kernel *k);
-/* b: the run-time matrix of a matmul, else NULL. scratch: nn_kernel_scratch_bytes on a 64-byte boundary. */
+/* b: the run-time matrix of a matmul, else NULL. scratch: nn_kernel_scratch_bytes on a 64-byte boundary, NULL for
+ * none. dst must not overlap src, except for the softmax, where it may be src. */
 cn_status nn_kernel_run(nn_kernel *k, const void *src, const void *b, void *dst, void *scratch, cn_error *err);
 
 #endif

@@ -22,6 +22,7 @@ static inline uint16_t nn_f32_to_bf16(float v)
 
 /* y = scale[c] x + shift[c] over `rows` rows of c values; x may be y. */
 void rows_affine(void *y, const void *x, int64_t rows, int64_t c, nn_dtype t, const float *scale, const float *shift);
+/* In place or not: y may be x, and a. */
 void rows_relu(void *y, const void *x, int64_t count, nn_dtype t);
 void rows_gelu(void *y, const void *x, int64_t count, nn_dtype t, bool quick);
 void rows_add(void *y, const void *a, const void *b, int64_t count, nn_dtype t);
@@ -30,7 +31,7 @@ void rows_tokens(void *y, const void *x, int64_t n, int64_t cells, int64_t c, nn
                  const float *position);
 /* y[i] = table[id[i]] over `count` ids. */
 void rows_lookup(void *y, const int32_t *id, int64_t count, int64_t c, nn_dtype t, const float *table);
-/* y = x + position, repeated over n blocks of `block` values. */
+/* y = x + position, repeated over n blocks of `block` values; y may be x. */
 void rows_position(void *y, const void *x, int64_t n, int64_t block, nn_dtype t, const float *position);
 /* Above the diagonal of each of `count` (length, length) matrices: a value that softmax turns to zero. */
 void rows_causal_mask(void *scores, int64_t count, int64_t length, nn_dtype t);
