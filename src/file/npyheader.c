@@ -132,7 +132,7 @@ static cn_status parse_dict(cn_tensor *t, literal *l, bool *fortran, const char 
 {
     cn_status st = CN_OK;
     bool have_descr = false, have_order = false, have_shape = false, too_many = false;
-    char key[16], descr[16];
+    char key[16], descr[16] = ""; /* zeros, so that the comparison of descr + 1 is defined for an empty one */
     CN_CHECK(accept(l, "{"), CN_EFORMAT, "%s: damaged .npy header: no dict", what);
     while (!accept(l, "}")) {
         CN_CHECK(read_quoted(l, key, sizeof key) && accept(l, ":"), CN_EFORMAT,

@@ -228,6 +228,25 @@ static void odd_and_hostile_arrays_are_refused(void **state)
     }
 }
 
+static void an_empty_type_is_refused(void **state)
+{
+    (void)state;
+    static const char header[] = "{'descr': '', 'fortran_order': False, 'shape': (), }\n";
+    folder f = make_folder();
+    FILE *file = fopen(in(&f, "empty.npy"), "wb");
+    assert_non_null(file);
+    fwrite("\x93NUMPY\1\0", 1, 8, file);
+    fputc((int)sizeof header - 1, file);
+    fputc(0, file);
+    fwrite(header, 1, sizeof header - 1, file);
+    assert_int_equal(fclose(file), 0);
+    cn_error err = {0};
+    cn_arrays *a = NULL;
+    assert_int_equal(cn_arrays_open(&a, in(&f, "empty.npy"), &err), CN_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "numpy type "));
+    remove_folder(&f);
+}
+
 static void impossible_arrays_are_not_written(void **state)
 {
     (void)state;
@@ -288,6 +307,7 @@ int main(void)
         cmocka_unit_test(npz_comes_back),
         cmocka_unit_test(numpys_files_are_read),
         cmocka_unit_test(odd_and_hostile_arrays_are_refused),
+        cmocka_unit_test(an_empty_type_is_refused),
         cmocka_unit_test(impossible_arrays_are_not_written),
         cmocka_unit_test(failing_allocations_are_survived),
     };
