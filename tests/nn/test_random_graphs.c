@@ -74,7 +74,7 @@ static int add_block(random_source *r, nn_graph *g, int x, const char *name)
 
 static int add_map_op(random_source *r, nn_graph *g, int x, int first, const char *name)
 {
-    static const int64_t widths[] = {1, 5, 8, 15, 16, 17, 24, 33};
+    static const int64_t widths[] = {1, 5, 8, 15, 16, 17, 33, 48};
     const nn_shape s = g->node[x].shape;
     char bn[32], pool[32];
     snprintf(bn, sizeof bn, "bn.%s", name);
@@ -157,7 +157,10 @@ static nn_graph *random_graph(random_source *r, int vocabulary, int *first)
         tokens = nn_add_tokens(g, 1 + draw(r, 9));
         *first = nn_add_token_embed(g, tokens, 3 * (1 + draw(r, 10)), vocabulary, "table.weight");
     } else {
-        *first = nn_add_pixels(g, 1 + draw(r, 9));
+        const bool wide = draw(r, 12) == 0; /* enough for Winograd's kernels */
+        *first = nn_add_pixels(g, wide ? 14 + draw(r, 6) : 1 + draw(r, 9));
+        if (wide)
+            *first = nn_add_conv(g, *first, 41, 1, 1, 0, "wide");
     }
     const int wanted = 4 + draw(r, MAX_NODES - 4);
     while (g->count < wanted) {
@@ -221,7 +224,7 @@ static void random_graphs_give_what_the_reference_gives(void **state)
         const int n_taps = 1 + draw(&r, MAX_TAPS);
         for (int t = 0; t < n_taps; t++)
             taps[t] = t ? first + draw(&r, g->count - first) : g->count - 1;
-        const int64_t batch = draw(&r, 8) ? 1 + draw(&r, 3) : 33;
+        const int64_t batch = draw(&r, 8) || g->node[0].shape.h > 9 ? 1 + draw(&r, 3) : 33;
         const setup plain = {g, batch, batch - draw(&r, (int)batch), 1, false, taps, n_taps, vocabulary};
         setup fast = plain;
         fast.threads = 1 + draw(&r, 2);
