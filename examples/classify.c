@@ -46,7 +46,8 @@ static float *embed_picture(const cn_model *model, const char *path, cn_error *e
 
     cn_runner *runner;
     must(cn_runner_create(&runner, model,
-                          &(cn_runner_options){.tower = CN_TOWER_IMAGE, .embedding = true, .batch = 1}, err), err);
+                          &(cn_runner_options){.tower = CN_TOWER_IMAGE, .embedding = true, .batch = 1}, err),
+         err);
     must(cn_runner_images(runner, pixels, 1, err), err);
 
     const float *out = cn_runner_embedding(runner); /* borrowed from the runner */
@@ -77,8 +78,9 @@ static void compare_words(const cn_model *model, const float *picture, char **wo
     cn_tokenizer_free(tokenizer);
 
     cn_runner *runner;
-    must(cn_runner_create(&runner, model,
-                          &(cn_runner_options){.tower = CN_TOWER_TEXT, .embedding = true, .batch = (int64_t)n}, err),
+    must(cn_runner_create(
+             &runner, model,
+             &(cn_runner_options){.tower = CN_TOWER_TEXT, .embedding = true, .batch = (int64_t)n}, err),
          err);
     must(cn_runner_texts(runner, tokens, (int64_t)n, err), err);
     for (size_t i = 0; i < n; i++) {

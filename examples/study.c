@@ -30,7 +30,8 @@ static cn_status show_unit(cn_study *study, cn_unit_ref ref, cn_error *err)
         st = cn_study_examples(study, ref, CN_EXAMPLE_TOP, &examples, &n, err);
     if (st == CN_OK) {
         printf("\n%s:%" PRId64 "  label %s (%.0f%% of its strongest pictures), peak %.1f sd\n",
-               cn_study_site_at(study, ref.site)->short_name, ref.unit, row->label, 100 * row->purity, row->peak_sd);
+               cn_study_site_at(study, ref.site)->short_name, ref.unit, row->label, 100 * row->purity,
+               row->peak_sd);
         for (size_t i = 0; i < n && i < SHOWN; i++)
             printf("  %6.2f sd at (%d, %d)  %s\n", examples[i].sd, examples[i].row, examples[i].column,
                    examples[i].path);

@@ -52,8 +52,9 @@ static cn_status show_unit(const cn_model *model, const cn_site *site, int64_t u
                 if (values[p * step] > values[at * step])
                     at = p;
             }
-            printf("mean %8.4f  max %8.4f at row %" PRId64 " column %" PRId64 "  %s\n", sum / (double)site->positions,
-                   (double)values[at * step], at / site->width, at % site->width, paths[first + i]);
+            printf("mean %8.4f  max %8.4f at row %" PRId64 " column %" PRId64 "  %s\n",
+                   sum / (double)site->positions, (double)values[at * step], at / site->width,
+                   at % site->width, paths[first + i]);
         }
     }
     cn_runner_free(runner);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static _Thread_local size_t fail_at;      /* 0: never */
+static _Thread_local size_t fail_at; /* 0: never */
 static _Thread_local bool fail_forever;
 static _Thread_local size_t alloc_count;
 

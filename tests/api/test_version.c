@@ -74,8 +74,10 @@ static void messages_are_optional(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(library_and_header_have_one_version), cmocka_unit_test(version_is_that_of_the_build),
-        cmocka_unit_test(closers_accept_null),                 cmocka_unit_test(a_missing_file_is_one_clear_line),
+        cmocka_unit_test(library_and_header_have_one_version),
+        cmocka_unit_test(version_is_that_of_the_build),
+        cmocka_unit_test(closers_accept_null),
+        cmocka_unit_test(a_missing_file_is_one_clear_line),
         cmocka_unit_test(messages_are_optional),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,8 @@ static bool in_budget(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - started.tv_sec) + 1e-9 * (double)(now.tv_nsec - started.tv_nsec) < BUDGET_SECONDS;
+    return (double)(now.tv_sec - started.tv_sec) + 1e-9 * (double)(now.tv_nsec - started.tv_nsec) <
+           BUDGET_SECONDS;
 }
 
 /* The target gets its own allocation of the exact size, so that sanitizers see a read past its end. */
