@@ -394,7 +394,7 @@ static void the_region_hangs_together_with_the_peak(void **state)
 
 /* ---- studies from strangers ---- */
 
-static void use_everything(cn_study *s)
+static void use_everything(cn_study *s, bool draw)
 {
     const cn_unit_ref units[] = {{0, 0}, {1, 1}, {2, 2}, {0, 5}};
     cn_unit_row *rows;
@@ -402,7 +402,7 @@ static void use_everything(cn_study *s)
     size_t n;
     for (size_t i = 0; i < 4; i++) {
         cn_status st = cn_card_write_html(s, &units[i], 1, NULL, "/dev/null", NULL);
-        if (st == CN_OK && i == 0)
+        if (st == CN_OK && i == 0 && draw)
             st = cn_card_write_png(s, &units[i], 1, NULL, tempdir_path(dir, "damaged.png"), NULL);
         (void)st;
     }
@@ -419,7 +419,7 @@ static void a_damaged_database_gives_errors_but_never_a_crash(void **state)
     char *good = tempdir_read(tempdir_path(dir, "study/study.sqlite"), &size);
     uint32_t seed = 5;
     int opened = 0;
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < 50; round++) {
         char *bad = malloc(size);
         size_t length = size;
         memcpy(bad, good, size);
@@ -438,7 +438,7 @@ static void a_damaged_database_gives_errors_but_never_a_crash(void **state)
         cn_error err = {0};
         if (cn_study_open(&s, tempdir_path(dir, "bad"), &err) == CN_OK) {
             opened++;
-            use_everything(s);
+            use_everything(s, round % 8 == 0);
             cn_study_close(s);
         } else {
             assert_true(err.text[0]);
@@ -501,7 +501,7 @@ static void values_that_make_no_sense_are_refused(void **state)
             fail_msg("%s: %s", cases[i].sql, err.text);
         if (st != CN_OK)
             continue;
-        use_everything(s);
+        use_everything(s, true);
         cn_study_close(s);
     }
 }
