@@ -1,7 +1,7 @@
 /* nn/graph.h -- a network as a list of nodes in the order of computation.
  * A node is one module (or nameless step) of the original code and has one output value; nodes refer
  * to earlier nodes only. The graph knows shapes, parameter names and site names, and nothing of
- * layouts, precisions or memory: reference.c runs it as it stands, fuse.c and program.c compile it.
+ * layouts, precisions or memory: reference.c runs it as it stands, fuse.c and compile.c compile it.
  *
  * Values have a batch dimension N that the graph leaves open. Layouts are the original's, image
  * first: maps (N, C, H, W), tokens (N, L, D), vectors (N, D). */
