@@ -65,7 +65,9 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
     p->n_taps = options->n_taps;
     for (int i = 0; i < g->count; i++)
         p->value[i] = -1;
-    for (int i = 0; i < p->steps.count; i++) {
+    /* From the end: the widest layers are there, and a weight is packed beside its float32 copy; while little
+     * else is packed yet, that pair does not raise the peak. */
+    for (int i = p->steps.count - 1; i >= 0; i--) {
         p->work[i].step = p->steps.step[i];
         CN_TRY(program_compile_step(&c, i));
         if (g->node[p->steps.step[i].head].op == NN_TOKENS) {
