@@ -211,8 +211,7 @@ static const char *const nasty[] = {
     "\xd1\x81\xd0\xbe\xd0\xb1\xd0\xb0\xd0\xba\xd0\xb0 \xe7\x8a\xac \xf0\x9f\x90\x95",
     "line\nbreak\ttab\x01",
     "\xe2\x80\xaereversed",
-    "a label that is very long indeed and goes on and on without end, as labels of folders sometimes do, and "
-    "then some more"};
+    "a label that is very long indeed and goes on and on without end, as labels of folders sometimes do"};
 
 static void names_never_become_markup(void **state)
 {
