@@ -30,7 +30,8 @@ static const struct option options[] = {
     MODEL_OPTIONS(struct arguments, model),
     {'s', "site", OPTION_WORDS, offsetof(struct arguments, sites), "SITE",
      "Where to read: a module path of the original code (visual.layer4.5.add) or an alias (layer4); "
-     "'clipneuron info --sites' lists them. May be repeated; several sites need .npz or .csv. Default: the sum "
+     "'clipneuron info --sites' lists them. SITE:UNIT is like --unit. May be repeated; several sites need .npz "
+     "or .csv. Default: the sum "
      "before the last ReLU of a ResNet, the last MLP activation of a ViT."},
     {'u', "unit", OPTION_WORDS, offsetof(struct arguments, units), "SITE:UNIT",
      "Only this unit of the site; may be repeated, and the order is kept."},

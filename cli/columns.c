@@ -22,6 +22,26 @@ static struct column *add_column(struct columns *columns, const cn_site *site, c
     return c;
 }
 
+/* Takes SITE:UNIT. */
+static int add_unit(struct columns *columns, const cn_model *model, const char *text)
+{
+    cn_error err = {0};
+    const cn_site *site = NULL;
+    int64_t unit = 0;
+    cn_status st = cn_model_parse_unit(model, text, &site, &unit, &err);
+    if (st != CN_OK)
+        return fail_error(&err, st);
+    const char *colon = strrchr(text, ':');
+    size_t length = colon ? (size_t)(colon - text) : strlen(text);
+    struct column *c = column_named(columns, text, length);
+    if (!c)
+        c = add_column(columns, site, text, length);
+    c->units = need(realloc(c->units, (c->selection.n_units + 1) * sizeof *c->units));
+    c->units[c->selection.n_units++] = unit;
+    c->selection.units = c->units;
+    return EXIT_DONE;
+}
+
 int columns_find(struct columns *columns, const cn_model *model, const struct words *sites,
                  const struct words *units)
 {
@@ -30,6 +50,12 @@ int columns_find(struct columns *columns, const cn_model *model, const struct wo
     for (size_t i = 0; i < sites->count; i++) {
         const char *name = sites->items[i];
         const cn_site *site = NULL;
+        if (strchr(name, ':')) { /* no site's name has one: a unit, where a site would do as well */
+            int code = add_unit(columns, model, name);
+            if (code != EXIT_DONE)
+                return code;
+            continue;
+        }
         cn_status st = cn_model_find_site(model, name, &site, &err);
         if (st != CN_OK)
             return fail_error(&err, st);
@@ -37,20 +63,9 @@ int columns_find(struct columns *columns, const cn_model *model, const struct wo
             add_column(columns, site, name, strlen(name));
     }
     for (size_t i = 0; i < units->count; i++) {
-        const char *text = units->items[i];
-        const cn_site *site = NULL;
-        int64_t unit = 0;
-        cn_status st = cn_model_parse_unit(model, text, &site, &unit, &err);
-        if (st != CN_OK)
-            return fail_error(&err, st);
-        const char *colon = strrchr(text, ':');
-        size_t length = colon ? (size_t)(colon - text) : strlen(text);
-        struct column *c = column_named(columns, text, length);
-        if (!c)
-            c = add_column(columns, site, text, length);
-        c->units = need(realloc(c->units, (c->selection.n_units + 1) * sizeof *c->units));
-        c->units[c->selection.n_units++] = unit;
-        c->selection.units = c->units;
+        int code = add_unit(columns, model, units->items[i]);
+        if (code != EXIT_DONE)
+            return code;
     }
     if (columns->count == 0) {
         const cn_site *site = cn_model_default_site(model);

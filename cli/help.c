@@ -83,6 +83,14 @@ void help_command(const struct command *c, FILE *out)
     for (size_t i = 0; i < c->n_options; i++)
         print_option(out, c->options[i].letter, c->options[i].name, c->options[i].value, c->options[i].help);
     print_option(out, 'h', "help", NULL, "Print this page.");
+    bool network = false;
+    for (size_t i = 0; i < c->n_options; i++)
+        network |= strcmp(c->options[i].name, "dtype") == 0;
+    if (!network) {
+        fprintf(out, "\n%*s", INDENT, "");
+        wrap(out, "--threads, --dtype and --batch are taken by every command; those not listed here change nothing.",
+             INDENT);
+    }
     fputc('\n', out);
     heading(out, "EXAMPLES");
     for (const char *line = c->examples; *line;) {

@@ -1,5 +1,7 @@
 /* cli/options.c -- the parser behind every command's option table. No abbreviations, no clusters. */
 #include "options.h"
+#include "commands.h"
+#include "models.h"
 #include "report.h"
 
 #include <ctype.h>
@@ -22,6 +24,13 @@ void words_free(struct words *words)
     memset(words, 0, sizeof *words);
 }
 
+/* Scripts may hand these to every command; where a command's own table lacks them they are checked and change
+ * nothing. */
+struct everywhere {
+    struct run_arguments run;
+};
+static const struct option everywhere[] = {RUN_OPTIONS(struct everywhere, run)};
+
 /* "-x..." or "--name" or "--name=..." */
 static bool looks_like_option(const char *arg)
 {
@@ -38,20 +47,32 @@ static bool looks_like_option(const char *arg)
     return true;
 }
 
+/* By name, or by letter when name is NULL. */
+static const struct option *find_in(const struct option *options, size_t n, const char *name, size_t length,
+                                    char letter)
+{
+    for (size_t i = 0; i < n; i++)
+        if (name ? strlen(options[i].name) == length && memcmp(options[i].name, name, length) == 0
+                 : options[i].letter == letter)
+            return &options[i];
+    return NULL;
+}
+
 static const struct option *find_long(const struct command *c, const char *name, size_t length)
 {
-    for (size_t i = 0; i < c->n_options; i++)
-        if (strlen(c->options[i].name) == length && memcmp(c->options[i].name, name, length) == 0)
-            return &c->options[i];
-    return NULL;
+    const struct option *own = find_in(c->options, c->n_options, name, length, 0);
+    return own ? own : find_in(everywhere, CN_COUNT(everywhere), name, length, 0);
 }
 
 static const struct option *find_short(const struct command *c, char letter)
 {
-    for (size_t i = 0; i < c->n_options; i++)
-        if (c->options[i].letter == letter)
-            return &c->options[i];
-    return NULL;
+    const struct option *own = find_in(c->options, c->n_options, NULL, 0, letter);
+    return own ? own : find_in(everywhere, CN_COUNT(everywhere), NULL, 0, letter);
+}
+
+static bool is_everywhere(const struct option *o)
+{
+    return o >= everywhere && o < everywhere + CN_COUNT(everywhere);
 }
 
 static bool is_known_option(const struct command *c, const char *arg)
@@ -144,6 +165,7 @@ parse_result options_parse(const struct command *c, int argc, char **argv, void 
 {
     struct words *operands = c->operand ? (struct words *)((char *)arguments + c->operands_offset) : NULL;
     struct words *greedy = NULL; /* where words go now */
+    struct everywhere unused;
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (strcmp(arg, "--") == 0) {
@@ -202,7 +224,7 @@ parse_result options_parse(const struct command *c, int argc, char **argv, void 
             }
             value = argv[++i];
         }
-        parse_result result = store(c, o, arguments, value);
+        parse_result result = store(c, o, is_everywhere(o) ? (void *)&unused : arguments, value);
         if (result != PARSE_OK)
             return result;
     }
