@@ -52,7 +52,7 @@ cn_status cn_image_load(cn_image **out, const char *path, const cn_image_options
     uint8_t *bytes = NULL;
     size_t size = 0, got = 0;
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer would wait for ever */
     *out = NULL;
     CN_CHECK(fd >= 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path, strerror(errno));
     CN_CHECK(fstat(fd, &info) == 0, CN_EIO, "%s: %s", path, strerror(errno));
