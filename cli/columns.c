@@ -50,13 +50,13 @@ int columns_find(struct columns *columns, const cn_model *model, const struct wo
     for (size_t i = 0; i < sites->count; i++) {
         const char *name = sites->items[i];
         const cn_site *site = NULL;
-        if (strchr(name, ':')) { /* no site's name has one: a unit, where a site would do as well */
+        cn_status st = cn_model_find_site(model, name, &site, &err);
+        if (st != CN_OK && strchr(name, ':')) { /* a unit, where a site would do as well */
             int code = add_unit(columns, model, name);
             if (code != EXIT_DONE)
                 return code;
             continue;
         }
-        cn_status st = cn_model_find_site(model, name, &site, &err);
         if (st != CN_OK)
             return fail_error(&err, st);
         if (!column_named(columns, name, strlen(name)))

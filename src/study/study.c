@@ -2,6 +2,7 @@
 #include "study/reader.h"
 
 #include "base/memory.h"
+#include "clip/sitenames.h"
 #include "study/schema.h"
 
 #include <ctype.h>
@@ -302,6 +303,20 @@ static bool names_site(const cn_study_site *site, const char *name, size_t lengt
     return false;
 }
 
+/* The other names that a model's sites have: image_block_4/5/Add_6. */
+static bool find_alias(const cn_study *s, const char *text, size_t length, size_t *site)
+{
+    char wanted[CLIP_MAX_SITE_NAME + 1];
+    const char *names[CN_MAX_STUDY_SITES];
+    if (length > CLIP_MAX_SITE_NAME || s->n_sites > CN_MAX_STUDY_SITES)
+        return false;
+    memcpy(wanted, text, length);
+    wanted[length] = '\0';
+    for (size_t i = 0; i < s->n_sites; i++)
+        names[i] = s->sites[i].name;
+    return clip_site_lookup(names, s->n_sites, NULL, wanted, site, NULL) == CN_OK;
+}
+
 static void list_sites(const cn_study *s, char *text, size_t room)
 {
     size_t at = 0;
@@ -335,6 +350,8 @@ cn_status cn_study_parse_unit(const cn_study *s, const char *text, size_t *site,
         if (exact)
             break;
     }
+    if (length && !found)
+        found = find_alias(s, text, length, site);
     if (length && !found) {
         list_sites(s, sites, sizeof sites);
         st = cn_fail(err, CN_ENOTFOUND, "\"%.*s\" is no site of the study, which has %s", (int)length, text,
