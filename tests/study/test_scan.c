@@ -301,8 +301,7 @@ static char *dump(const char *dir, const char *study)
         "SELECT * FROM sites ORDER BY id",
         "SELECT * FROM units ORDER BY site, unit",
         "SELECT site, unit, hex(bins) FROM histograms ORDER BY site, unit",
-        "SELECT site, unit, kind, rank, bucket, image, value, peak, y, x, hex(map) FROM examples ORDER BY "
-        "site, unit, kind, rank",
+        "SELECT site, unit, kind, rank, bucket, image, value, peak, y, x, hex(map) FROM examples ORDER BY 1, 2, 3, 4",
         "SELECT * FROM unit_labels ORDER BY site, unit, rank",
         "SELECT * FROM unit_media ORDER BY site, unit, medium",
         "SELECT * FROM unit_label_media ORDER BY site, unit, medium",
