@@ -45,5 +45,8 @@ CN_MUST_CHECK cn_status safetensors_read(cn_weights *w, const filemap *map, cons
 CN_MUST_CHECK cn_status torchzip_read(cn_weights *w, const filemap *map, const char *path, cn_error *err);
 CN_MUST_CHECK cn_status torchlegacy_read(cn_weights *w, const filemap *map, const char *path, cn_error *err);
 CN_MUST_CHECK cn_status folder_read(cn_weights *w, const char *path, cn_error *err);
+/* A single file; one with a name from a Hugging Face or open_clip folder (model.safetensors, or an index of
+ * shards) is read with the config that lies beside it, which tells the activation and the heads. */
+CN_MUST_CHECK cn_status file_read(cn_weights *w, const char *path, cn_error *err);
 
 #endif

@@ -147,6 +147,36 @@ done:
     return st;
 }
 
+/* Reads candidate i, which lies at path, and the configuration beside it. */
+static cn_status read_candidate(cn_weights *w, const char *folder, const char *path, size_t i, cn_error *err)
+{
+    cn_status st = CN_OK;
+    if (candidates[i].index)
+        CN_TRY(read_shards(w, folder, path, err));
+    else
+        CN_TRY(weights_read_file(w, path, err));
+    CN_TRY(read_config(w, folder, candidates[i].open_clip ? "open_clip_config.json" : "config.json", err));
+    CN_TRY(read_config(w, folder, candidates[i].open_clip ? "config.json" : "open_clip_config.json", err));
+done:
+    return st;
+}
+
+cn_status file_read(cn_weights *w, const char *path, cn_error *err)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
+        if (strcmp(name, candidates[i].file) != 0)
+            continue;
+        char *folder = slash ? cn_strndup(path, (size_t)(name - path)) : cn_strdup(".");
+        if (!folder)
+            return cn_fail(err, CN_ENOMEM, "%s: out of memory", path);
+        cn_status st = read_candidate(w, folder, path, i, err);
+        cn_free(folder);
+        return st;
+    }
+    return weights_read_file(w, path, err);
+}
+
 cn_status folder_read(cn_weights *w, const char *folder, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -165,12 +195,7 @@ cn_status folder_read(cn_weights *w, const char *folder, cn_error *err)
              "open_clip_pytorch_model.bin, "
              "pytorch_model.bin or index of shards",
              folder);
-    if (candidates[i].index)
-        CN_TRY(read_shards(w, folder, path, err));
-    else
-        CN_TRY(weights_read_file(w, path, err));
-    CN_TRY(read_config(w, folder, candidates[i].open_clip ? "open_clip_config.json" : "config.json", err));
-    CN_TRY(read_config(w, folder, candidates[i].open_clip ? "config.json" : "open_clip_config.json", err));
+    CN_TRY(read_candidate(w, folder, path, i, err));
 done:
     cn_free(path);
     return st;

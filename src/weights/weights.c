@@ -164,7 +164,7 @@ cn_status cn_weights_open(cn_weights **out, const char *path, cn_error *err)
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         CN_TRY(folder_read(w, path, err));
     else
-        CN_TRY(weights_read_file(w, path, err));
+        CN_TRY(file_read(w, path, err));
     CN_CHECK(w->count, CN_EFORMAT, "%s: no tensors inside", path);
     if (!w->by_name)
         CN_TRY(weights_index(w, err));

@@ -305,10 +305,19 @@ static void folders_of_every_kind_are_read(void **state)
     check_pair(FIXTURE("good/both"), "\"clip\""); /* safetensors before pickles */
 }
 
-static void single_file_takes_no_config(void **state)
+static void file_of_a_folder_takes_its_config(void **state)
 {
     (void)state;
-    check_pair(FIXTURE("good/open_clip/open_clip_model.safetensors"), NULL);
+    check_pair(FIXTURE("good/open_clip/open_clip_model.safetensors"), "\"clip\"");
+    check_pair(FIXTURE("good/hf_shards/model.safetensors.index.json"), "\"clip\"");
+}
+
+static void file_of_another_name_takes_no_config(void **state)
+{
+    (void)state;
+    cn_weights *w = open_weights(GOLDEN("rn-small.safetensors"));
+    assert_null(cn_weights_config(w));
+    cn_weights_close(w);
 }
 
 static void dropped_pages_come_back(void **state)
@@ -353,7 +362,8 @@ int main(void)
         cmocka_unit_test(entries_that_are_no_tensors_are_passed_over),
         cmocka_unit_test(safetensors_reads_every_dtype),
         cmocka_unit_test(folders_of_every_kind_are_read),
-        cmocka_unit_test(single_file_takes_no_config),
+        cmocka_unit_test(file_of_a_folder_takes_its_config),
+        cmocka_unit_test(file_of_another_name_takes_no_config),
         cmocka_unit_test(dropped_pages_come_back),
         cmocka_unit_test(missing_file_is_not_found),
     };
