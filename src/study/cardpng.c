@@ -349,7 +349,7 @@ static double side_column(painter *d, const card *c, double x, double y)
         y = group_bars(d, c->media, c->n_media, "", low, high, x, y, SIDE) + 14;
     }
     if (c->n_words) {
-        y = heading(d, x, y, SIDE, "Nearest words", "correlation; weak evidence");
+        y = heading(d, x, y, SIDE, "Nearest words", "weak evidence");
         for (size_t i = 0; i < c->n_words; i++, y += 17) {
             line_of_text(d, x, y, SIDE - 44,
                          (style){11, false, c->words[i].significant ? d->p->ink : d->p->soft, 0},
