@@ -88,7 +88,9 @@ void help_command(const struct command *c, FILE *out)
         network |= strcmp(c->options[i].name, "dtype") == 0;
     if (!network) {
         fprintf(out, "\n%*s", INDENT, "");
-        wrap(out, "--threads, --dtype and --batch are taken by every command; those not listed here change nothing.",
+        wrap(out,
+             "--threads, --dtype and --batch are taken by every command; those not listed here change "
+             "nothing.",
              INDENT);
     }
     fputc('\n', out);

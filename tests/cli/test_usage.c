@@ -104,6 +104,15 @@ static void values_are_checked(void **state)
     FAILS(2, "clipneuron: info: --json takes no value", "clipneuron info --json=yes");
 }
 
+static void common_options_are_checked_by_every_command(void **state)
+{
+    (void)state;
+    FAILS(2, "clipneuron: tokens: --threads must be from 1 to 1024, not 0", "clipneuron tokens --threads 0 a");
+    FAILS(2, "clipneuron: pixels: --batch must be from 1 to 65536, not 0",
+          "clipneuron pixels --threads 2 --dtype bf16 --batch 0");
+    FAILS(2, "clipneuron: card: no study named", "clipneuron card --threads 2 --dtype fp32 --batch 4 -o x.html");
+}
+
 static void what_is_missing_is_named(void **state)
 {
     (void)state;
@@ -161,6 +170,7 @@ int main(void)
         cmocka_unit_test(misspelt_commands_get_a_suggestion),
         cmocka_unit_test(misspelt_options_get_a_suggestion),
         cmocka_unit_test(values_are_checked),
+        cmocka_unit_test(common_options_are_checked_by_every_command),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(names_cannot_command_the_terminal),
         cmocka_unit_test(full_disks_are_noticed_on_standard_output),
