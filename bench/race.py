@@ -37,6 +37,10 @@ GROWTH_BOUND = 128 << 10 # bytes over 900 batches: pages of stacks and the C lib
 FP32_BOUND, BF16_COSINE = 1e-4, 0.999
 
 
+# clipneuron as its program runs: see wait_briefly in cli/main.c. The peers keep their own defaults.
+OURS = {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "5000")}
+
+
 class Peer:
     """A process that prints JSON, then `ready VARIANT...`, then answers each line with milliseconds."""
 
@@ -107,7 +111,7 @@ def start_peers(build, folder, name, size, batch, threads):
     omp = {"OMP_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n}
     makers = [
         ("ours", lambda: Peer("ours", [os.path.join(build, "bench/bench_forward"), "serve", checkpoint, pixels,
-                                       str(batch), n, out + ".ours", "fp32", "bf16"])),
+                                       str(batch), n, out + ".ours", "fp32", "bf16"], OURS)),
         ("ort", lambda: Peer("ort", ["node", os.path.join(HERE, "peer_ort.js"), onnx, pixels, str(batch), str(size), n,
                                      out + ".ort.fp32"])),
         ("torch", lambda: Peer("torch", [
