@@ -8,7 +8,7 @@ jobs=${2:-2}
 log=$build/Testing/Temporary/LastTest.log
 rm -f "$log"
 # For sanitizer builds; without one, nobody reads these.
-export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1}"
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 tools=$(cd "$(dirname "$0")" && pwd)
 export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$tools/lsan.supp:print_suppressions=0}"
