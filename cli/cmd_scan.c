@@ -18,6 +18,7 @@ struct arguments {
     int reduce, matrices;
     int64_t top, bottom, buckets, per_bucket, seed, thumbnail, show;
     bool no_words, no_label_words, orient, force, json, quiet;
+    bool nothing; /* found out while scanning: there are no pictures */
 };
 
 static const char *const reduce_choices[] = {"mean", "max", NULL};
@@ -71,7 +72,11 @@ static bool on_progress(const cn_scan_progress *p, void *user)
 {
     static const char *const phases[] = {"listing", "images", "words", "writing"};
     static int shown = -1;
-    const struct arguments *a = user;
+    struct arguments *a = user;
+    if (p->phase == CN_SCAN_IMAGES && p->total == 0) {
+        a->nothing = true; /* an empty study is nobody's wish: a wrong folder, more likely */
+        return false;
+    }
     if ((int)p->phase != shown) {
         progress_start(phases[p->phase], p->total ? p->total : -1, PROGRESS_ITEMS, a->quiet);
         shown = (int)p->phase;
@@ -80,7 +85,7 @@ static bool on_progress(const cn_scan_progress *p, void *user)
     return !interrupted();
 }
 
-static int scan(const struct arguments *a, const cn_model *model, cn_scan_result *result)
+static int scan(struct arguments *a, const cn_model *model, cn_scan_result *result)
 {
     static const cn_reduce reduces[] = {CN_REDUCE_MEAN, CN_REDUCE_MAX};
     cn_scan_options o = {
@@ -108,11 +113,13 @@ static int scan(const struct arguments *a, const cn_model *model, cn_scan_result
         .precision = precision_of(&a->run),
         .backend = (cn_backend)a->run.backend,
         .progress = on_progress,
-        .user = (void *)(uintptr_t)a,
+        .user = a,
     };
     cn_error err = {0};
     cn_status st = cn_study_scan(model, a->folders.items[0], a->output, &o, result, &err);
     progress_end();
+    if (a->nothing)
+        return fail("%s: no images in this collection", a->folders.items[0]);
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
 }
 

@@ -431,6 +431,16 @@ static void interrupted_scan_leaves_no_study(void **state)
     assert_string_equal(shell_out, "cat.png\nlong.txt\n");
 }
 
+static void scan_of_no_pictures_is_an_error_and_leaves_nothing(void **state)
+{
+    (void)state;
+    RUNS("mkdir bare; echo hello > bare/readme.txt");
+    assert_int_equal(shell("clipneuron scan bare -o bare-study"), 1);
+    assert_string_equal(shell_err, "clipneuron: bare: no images in this collection\n");
+    assert_string_equal(shell_out, "");
+    assert_int_equal(shell("ls bare-study 2>/dev/null"), 2);
+}
+
 static void zero_bytes_in_lists_are_refused(void **state)
 {
     (void)state;
@@ -538,6 +548,7 @@ int main(void)
         cmocka_unit_test(zero_bytes_in_lists_are_refused),
         cmocka_unit_test(models_are_found_by_name),
         cmocka_unit_test(info_prints_what_the_checkpoint_holds),
+        cmocka_unit_test(scan_of_no_pictures_is_an_error_and_leaves_nothing),
         cmocka_unit_test(scan_makes_a_study_and_card_pages_from_it),
     };
     return cmocka_run_group_tests(tests, shell_begin, shell_end);
