@@ -24,7 +24,7 @@ REFEREE = os.path.join(ROOT, "tools/referee")
 
 # name: (resolution, batch)
 MODELS = {"RN50x4": (288, 4), "RN50": (224, 4), "ViT-B-32": (224, 4), "ViT-B-16": (224, 4)}
-# What issue 2 asks of clipneuron: ratio of the peer's time to ours, at least. RN50x4 has figures of its own.
+# The targets (docs/benchmarks.md): ratio of the peer's time to ours, at least. RN50x4 has figures of its own.
 TARGETS = {
     "RN50x4": [("fp32", "ort.fp32", 1.25), ("fp32", "torch.fp32", 1.6), ("bf16", "ort.fp32", 2.2),
                ("bf16", "torch.bf16", 1.6)],
