@@ -5,6 +5,8 @@ Needs python3-pil and python3-numpy; run from the repository root after a change
 The program's tests read the files only.
 
   decode.txt   FILE WIDTH HEIGHT CRC32(rgb) CRC32(blended over #0ac81e) CRC32(rgb after EXIF orientation)
+  preprocess.txt  FILE SIZE CRC32(the original's order) CRC32(RGB first) CRC32(the original's order, turned upright)
+               of Resize(SIZE, BICUBIC), CenterCrop(SIZE): the original's order resizes the file's own mode, then RGB
   resize.txt   SEED WIDTH HEIGHT resize OUT_W OUT_H CRC32 | ... preprocess SIZE SIZE CRC32
                | ... crop OUT_W OUT_H CRC32 LEFT TOP RIGHT BOTTOM
 """
@@ -139,6 +141,46 @@ def pngs():
     yield "bad-text-checksum.png", png(samples(5, 3, 3, 8), 8, 2, after=bad_text)
 
 
+def modes():
+    """Files for the resize in each of Pillow's modes: sides of odd ratios, and what sets the modes apart."""
+    rgba = picture(31, 17, 4)
+    y, x = np.mgrid[0:17, 0:31]
+    rgba[:, :, 3] = np.where(x < 9, 0, np.where(x < 16, 128, np.where(x < 22, 255, np.where(x < 25, 1, (x * 31 + y * 17) % 256))))
+    yield "mode-rgba.png", png(rgba, 8, 6)
+    yield "mode-rgba-turned.png", png(rgba[:, 7:20], 8, 6, before=chunk(b"eXIf", exif(6)))
+    yield "mode-rgba-clear.png", png(rgba[:, :9], 8, 6)
+    yield "mode-rgba-opaque.png", png(np.where(np.arange(4) == 3, 255, rgba[:13, :19]), 8, 6)
+    yield "mode-la.png", png(rgba[:, :, 2:], 8, 4)
+    yield "mode-la-turned.png", png(rgba[:9, 5:28, 2:], 8, 4, before=chunk(b"eXIf", exif(7)))
+    yield "mode-la16.png", png(samples(13, 29, 2, 16), 16, 4)
+    sharp = np.where(noise(3, 31 * 9 * 4).reshape(9, 31, 4) > 0, 255, rgba[:9, :31])  # overshoots
+    yield "mode-rgba-sharp.png", png(sharp, 8, 6)
+    yield "mode-rgba.webp", save(Image.fromarray(rgba), format="WEBP", lossless=True, exact=True)
+    bits = (picture(61, 17, 1) > 120).astype(np.int64)
+    yield "mode-1.png", png(bits, 1, 0)
+    yield "mode-1-turned.png", png(bits[:, :23], 1, 0, before=chunk(b"eXIf", exif(5)))
+    indices = picture(7, 53, 1).astype(np.int64) // 16
+    palette = chunk(b"PLTE", noise(8, 16 * 3).tobytes())
+    yield "mode-p.png", png(indices, 4, 3, before=palette)
+    yield "mode-p-trns.png", png(indices, 4, 3, before=palette + chunk(b"tRNS", noise(10, 12).tobytes()))
+    yield "mode-p-turned.png", png(indices[:17], 4, 3, before=palette + chunk(b"eXIf", exif(8)))
+    yield "mode-p.gif", save(rgb(43, 29).quantize(32), format="GIF")
+    table = bytes(v for i in range(256) for v in (i, i, i))
+    small = bytearray(save(Image.fromarray(indices[:, :, 0].astype(np.uint8)), format="GIF", optimize=False))
+    entries = 2 << (small[10] & 7)
+    small[13:13 + 3 * entries] = table[:3 * entries]  # a palette that Pillow takes for grey
+    yield "mode-l-ramp.gif", bytes(small)
+    small[13] = 1
+    yield "mode-p-no-ramp.gif", bytes(small)
+    grey16 = picture(31, 14, 1).astype(np.int64) * 2 - 90
+    yield "mode-i.png", png(np.where(noise(5, grey16.size).reshape(grey16.shape) > 0, grey16.clip(0), grey16 * 0), 16, 0)
+    yield "mode-i-wide.png", png(samples(31, 5, 1, 16), 16, 0, True)
+    yield "mode-i-turned.png", png(grey16.clip(0)[:, :9], 16, 0, before=chunk(b"eXIf", exif(5)))
+    cmyk = Image.fromarray(picture(41, 12, 4), mode="CMYK")
+    yield "mode-cmyk.jpg", save(cmyk, format="JPEG", quality=70)
+    yield "mode-cmyk-turned.jpg", save(cmyk.crop((0, 0, 21, 9)), format="JPEG", quality=70, exif=b"Exif\0\0" + exif(5))
+
+
 def jpegs():
     for name, sampling in (("444", 0), ("422", 1), ("420", 2)):
         yield f"ycc-{name}.jpg", save(rgb(19, 13), format="JPEG", quality=85, subsampling=sampling)
@@ -228,6 +270,20 @@ def fitted(width, height, size):
     return w, h, int(round((w - size) / 2.0)), int(round((h - size) / 2.0))
 
 
+def preprocess(image, size):
+    w, h, left, top = fitted(*image.size, size)
+    return crc(image.resize((w, h), Image.BICUBIC).crop((left, top, left + size, top + size)).convert("RGB"))
+
+
+def preprocesses(name, data):
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    short = min(image.size)
+    for size in sorted({1, 4, 7, 16, 45, short, short + 1, max(1, short - 1)}) if short < 64 else (16, 64, short):
+        yield (f"{name} {size} {preprocess(image, size)} {preprocess(image.convert('RGB'), size)}"
+               f" {preprocess(ImageOps.exif_transpose(image), size)}")
+
+
 def resizes():
     image = lambda seed, w, h: Image.fromarray(noise(seed, w * h * 3).reshape(h, w, 3))
     sides = (1, 2, 3, 5, 8, 13, 31, 64)
@@ -254,8 +310,8 @@ def resizes():
 
 def main():
     os.makedirs(OUT, exist_ok=True)
-    lines = []
-    for maker in (pngs, jpegs, webps, gifs):
+    lines, preprocessed = [], []
+    for maker in (pngs, jpegs, webps, gifs, modes):
         for name, data in maker():
             if len(data) > 2048 and name != "full-table.gif":
                 sys.exit(f"{name}: {len(data)} bytes")
@@ -263,10 +319,13 @@ def main():
                 f.write(data)
             try:
                 lines.append(describe(name, data))
+                preprocessed.extend(preprocesses(name, data))
             except Exception as e:
                 print(f"{name}: Pillow: {e}")
     with open(os.path.join(OUT, "decode.txt"), "w") as f:
         f.write("\n".join(lines) + "\n")
+    with open(os.path.join(OUT, "preprocess.txt"), "w") as f:
+        f.write("\n".join(preprocessed) + "\n")
     with open(os.path.join(OUT, "resize.txt"), "w") as f:
         f.write("\n".join(resizes()) + "\n")
 

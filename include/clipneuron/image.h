@@ -1,6 +1,6 @@
 /* clipneuron/image.h -- decode pictures, and bring them to the pixels that CLIP was trained on.
- * The preprocessing is the original's: bicubic resize of the shorter side (Pillow's, to the byte),
- * centre crop, RGB, normalisation. Files are untrusted.
+ * The preprocessing is the original's: bicubic resize of the shorter side (Pillow's, to the byte, in the file's own
+ * mode), centre crop, RGB, normalisation. Files are untrusted.
  * Threads: all calls are independent; an image belongs to one thread at a time. */
 #ifndef CLIPNEURON_IMAGE_H
 #define CLIPNEURON_IMAGE_H
@@ -19,21 +19,37 @@ extern "C" {
 
 typedef enum cn_image_format { CN_IMAGE_JPEG, CN_IMAGE_PNG, CN_IMAGE_WEBP, CN_IMAGE_GIF } cn_image_format;
 
+/* What cn_image_preprocess resizes: the original converts to RGB behind the resize, so a picture is resized
+ * in the mode that Pillow 9.4 gives its file. 0 for pictures that a caller makes: rgb is all there is. */
+typedef enum cn_image_mode {
+    CN_IMAGE_MODE_RGB,     /* rgb, by the bicubic filter; grey of up to 8 bits, too, as it comes to the same */
+    CN_IMAGE_MODE_NEAREST, /* palettes and 1-bit grey, Pillow's P and 1: rgb, each pixel from the nearest one */
+    CN_IMAGE_MODE_ALPHA,   /* RGBA and LA: rgb weighted by alpha, then unweighted; stored: uint8_t (height, width) */
+    CN_IMAGE_MODE_CMYK,    /* the four inks; stored: uint8_t (height, width, 4), 255 is full ink */
+    CN_IMAGE_MODE_GREY16   /* 16-bit grey, Pillow's I: filtered in double; stored: uint16_t (height, width) */
+} cn_image_mode;
+
 typedef struct cn_image {
     int width, height;       /* px */
-    uint8_t *rgb;            /* (height, width, 3), owned by the image */
+    uint8_t *rgb;            /* (height, width, 3), owned by the image: Pillow's convert("RGB") of the whole picture */
     int source_width, source_height; /* before EXIF orientation */
     cn_image_format format;  /* of the source file */
+    cn_image_mode mode;      /* for cn_image_preprocess */
+    void *stored;            /* what the mode needs besides rgb, owned by the image; else NULL */
 } cn_image;
 
 typedef struct cn_image_options {
     bool apply_orientation;   /* obey EXIF orientation; the original code ignores it */
-    bool composite_alpha;     /* blend transparency over `background`; else alpha is dropped, as the original does */
+    bool composite_alpha;     /* blend transparency over `background`; else alpha is dropped, as the original does.
+                               * What follows works on RGB, as with rgb_first */
     uint8_t background[3];    /* RGB */
     int64_t max_pixels;       /* 0: CN_MAX_IMAGE_PIXELS */
+    bool rgb_first;           /* convert to RGB before the resize, as Hugging Face's CLIPImageProcessor does;
+                               * else the resize is in the file's own mode, as in the original */
 } cn_image_options;
 
-/** Decodes a file to RGB the way Pillow's Image.open(...).convert("RGB") does.
+/** Decodes a file to RGB the way Pillow's Image.open(...).convert("RGB") does, and keeps what preprocessing
+ * needs of pictures that are not RGB.
  * @param options NULL for the original's behaviour
  * @param[out] out owned by the caller, cn_image_free; NULL on failure
  * @return CN_OK; CN_ENOTFOUND (no such file), CN_EIO, CN_EFORMAT (damaged), CN_EUNSUPPORTED (not one of the formats),
@@ -45,19 +61,19 @@ CN_API CN_MUST_CHECK cn_status cn_image_decode(cn_image **out, const void *bytes
                                                const cn_image_options *options, cn_error *err);
 CN_API void cn_image_free(cn_image *image);
 
-/** Resizes the shorter side to `size` px (bicubic with antialiasing, Pillow's fixed-point arithmetic)
- * and crops the centre, as torchvision's Resize + CenterCrop on a PIL image.
+/** Resizes the shorter side to `size` px (bicubic with antialiasing, Pillow's arithmetic for the image's mode),
+ * crops the centre and converts to RGB, as torchvision's Resize + CenterCrop on a PIL image and convert("RGB").
  * @param[out] rgb caller's buffer (size, size, 3) */
 CN_API CN_MUST_CHECK cn_status cn_image_preprocess(const cn_image *image, int size, uint8_t *rgb, cn_error *err);
 
 /** The part of the source that preprocessing keeps, in source pixels (of the decoded image). */
 CN_API void cn_image_crop_box(const cn_image *image, int size, double *left, double *top, double *side);
 
-/** Bicubic resize (Pillow) of a whole picture to (width, height). @param[out] rgb caller's buffer */
+/** Bicubic resize (Pillow) of a whole picture, of its rgb, to (width, height). @param[out] rgb caller's buffer */
 CN_API CN_MUST_CHECK cn_status cn_image_resize(const cn_image *image, int width, int height, uint8_t *rgb,
                                                cn_error *err);
 
-/** Bicubic resize of a part of a picture, as Pillow's resize(size, BICUBIC, box=...): the part may start between
+/** Bicubic resize of a part of a picture, of its rgb, as Pillow's resize(size, BICUBIC, box=...): the part may start between
  * pixels, and pixels around it do not count towards its edges more than the filter reaches.
  * @param left,top,width,height source px, within the picture (rounded to float32 as in Pillow)
  * @param[out] rgb caller's buffer (out_height, out_width, 3) */

@@ -102,6 +102,16 @@ done:
     return st;
 }
 
+/* Pillow takes a picture whose palette is the grey ramp 0, 1, 2... (or that has none) for grey. */
+static bool is_grey(const gif_frame *frame)
+{
+    for (int i = 0; i < frame->palette_size; i++)
+        for (int c = 0; c < 3; c++)
+            if (frame->palette[i][c] != i)
+                return false;
+    return true;
+}
+
 typedef struct lzw {
     gif_reader *in;
     size_t block_left;
@@ -223,6 +233,7 @@ cn_status gif_decode(cn_image **out, const picture_source *src, cn_error *err)
     CN_TRY(read_header(&reader, &frame, &width, &height, src, err));
     CN_CHECK(left(&reader) > 0, CN_EFORMAT, "%s: truncated GIF", src->name);
     CN_TRY(picture_new(&image, src, width, height, CN_IMAGE_GIF, err));
+    CN_TRY(picture_store(image, is_grey(&frame) ? CN_IMAGE_MODE_RGB : CN_IMAGE_MODE_NEAREST, src, err));
     z = cn_calloc(1, sizeof *z);
     CN_CHECK(z, CN_ENOMEM, "%s: out of memory", src->name);
     z->in = &reader;

@@ -83,15 +83,16 @@ static void skip_source(j_decompress_ptr info, long count)
     info->src->bytes_in_buffer -= (size_t)count;
 }
 
-/* Pillow: first inverts (Adobe), then R = clip(255 - K - C*(255-K)/255), division rounded. */
-static void cmyk_row(uint8_t *rgb, const uint8_t *inverted, int width)
+/* What is stored is inverted, as Adobe does. kept: the row of the picture's inks, or NULL. */
+static void cmyk_row(uint8_t *rgb, uint8_t *kept, const uint8_t *inverted, int width)
 {
     for (int x = 0; x < width; x++, rgb += 3, inverted += 4) {
-        int nk = inverted[3];
-        for (int c = 0; c < 3; c++) {
-            int product = (255 - inverted[c]) * nk + 128;
-            rgb[c] = (uint8_t)(nk - ((product + (product >> 8)) >> 8));
-        }
+        uint8_t cmyk[4];
+        for (int c = 0; c < 4; c++)
+            cmyk[c] = 255 - inverted[c];
+        cmyk_to_rgb(cmyk, rgb);
+        if (kept)
+            memcpy(kept + 4 * (size_t)x, cmyk, 4);
     }
 }
 
@@ -123,16 +124,18 @@ static cn_status read_picture(jpeg_job *job, const picture_source *src, cn_error
     CN_TRY(picture_new(&job->image, src, info->image_width, info->image_height, CN_IMAGE_JPEG, err));
     info->out_color_space = info->num_components == 4 ? JCS_CMYK : JCS_RGB;
     if (info->num_components == 4) {
+        CN_TRY(picture_store(job->image, CN_IMAGE_MODE_CMYK, src, err));
         job->row = cn_malloc((size_t)info->image_width * 4);
         CN_CHECK(job->row, CN_ENOMEM, "%s: out of memory", src->name);
     }
     jpeg_start_decompress(info);
     while (info->output_scanline < info->output_height) {
-        uint8_t *to = job->image->rgb + (size_t)info->output_scanline * info->output_width * 3;
+        const size_t at = (size_t)info->output_scanline * info->output_width;
+        uint8_t *to = job->image->rgb + at * 3, *inks = job->image->stored;
         JSAMPROW row = job->row ? job->row : to;
         jpeg_read_scanlines(info, &row, 1);
         if (job->row)
-            cmyk_row(to, job->row, (int)info->output_width);
+            cmyk_row(to, inks ? inks + at * 4 : NULL, job->row, (int)info->output_width);
     }
     job->complete = true;
     jpeg_finish_decompress(info); /* reads on to the end mark: damage on the way counts, as in Pillow */

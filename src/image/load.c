@@ -38,6 +38,7 @@ cn_status cn_image_decode(cn_image **out, const void *bytes, size_t size, const 
         CN_TRY(gif_decode(&image, &src, err));
     else
         CN_CHECK(false, CN_EUNSUPPORTED, "%s: not a JPEG, PNG, WebP or GIF picture", src.name);
+    picture_drop_opaque(image);
     if (src.options.apply_orientation)
         CN_TRY(picture_orient(image, exif_orientation(bytes, size, image->format), err));
     *out = image, image = NULL;

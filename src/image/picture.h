@@ -16,11 +16,33 @@ typedef struct picture_source {
 cn_status picture_new(cn_image **out, const picture_source *src, int64_t width, int64_t height,
                       cn_image_format format, cn_error *err);
 
+/* Bytes of `stored` that a pixel has in this mode. */
+size_t stored_bytes(cn_image_mode mode);
+/* Sets the picture's mode and makes room for what it needs; nothing when the options ask for RGB first. */
+cn_status picture_store(cn_image *image, cn_image_mode mode, const picture_source *src, cn_error *err);
+/* An opaque picture is as good as RGB, and faster. */
+void picture_drop_opaque(cn_image *image);
+
 /* Each decodes what load.c has recognised by its first bytes. *out is NULL on failure. */
 cn_status jpeg_decode(cn_image **out, const picture_source *src, cn_error *err);
 cn_status png_decode(cn_image **out, const picture_source *src, cn_error *err);
 cn_status webp_decode(cn_image **out, const picture_source *src, cn_error *err);
 cn_status gif_decode(cn_image **out, const picture_source *src, cn_error *err);
+
+/* a*b / 255, rounded the way Pillow does. */
+static inline unsigned product255(unsigned a, unsigned b)
+{
+    const unsigned product = a * b + 128;
+    return (product + (product >> 8)) >> 8;
+}
+
+/* Pillow: R = clip(255 - K - C*(255-K)/255), division rounded. */
+static inline void cmyk_to_rgb(const uint8_t cmyk[4], uint8_t rgb[3])
+{
+    const unsigned white = 255u - cmyk[3];
+    for (int c = 0; c < 3; c++)
+        rgb[c] = (uint8_t)(white - product255(cmyk[c], white));
+}
 
 /* alpha*over + (255-alpha)*under, divided by 255 and rounded the way Pillow's paste() does. */
 static inline uint8_t blend(uint8_t over, uint8_t under, unsigned alpha)

@@ -119,9 +119,12 @@ static void make_colours(png_job *job)
     }
 }
 
-/* One row of 16-bit grey or of colour. With tRNS one colour is transparent, compared in full depth. */
-static void wide_row(const png_job *job, uint8_t *to, const uint8_t *from)
+/* One row of 16-bit grey or of colour. With tRNS one colour is transparent, compared in full depth.
+ * stored: the row of what the picture's mode keeps, or NULL. */
+static void wide_row(const png_job *job, uint8_t *to, void *stored, const uint8_t *from)
 {
+    uint8_t *kept_alpha = job->image->mode == CN_IMAGE_MODE_ALPHA ? stored : NULL;
+    uint16_t *kept_grey = job->image->mode == CN_IMAGE_MODE_GREY16 ? stored : NULL;
     const bool wide = job->header.bit_depth == 16;
     const int bytes = wide ? 2 : 1;
     const struct spng_trns *t = &job->trns;
@@ -134,15 +137,21 @@ static void wide_row(const png_job *job, uint8_t *to, const uint8_t *from)
             if (job->has_trns && v == t->gray)
                 alpha = 0;
             put(job, to, grey, grey, grey, alpha);
+            if (kept_grey)
+                kept_grey[x] = (uint16_t)v;
             from += 2;
             break;
         }
         case SPNG_COLOR_TYPE_GRAYSCALE_ALPHA:
             put(job, to, from[0], from[0], from[0], from[bytes]);
+            if (kept_alpha)
+                kept_alpha[x] = from[bytes];
             from += 2 * bytes;
             break;
         case SPNG_COLOR_TYPE_TRUECOLOR_ALPHA:
             put(job, to, from[0], from[bytes], from[2 * bytes], from[3 * bytes]);
+            if (kept_alpha)
+                kept_alpha[x] = from[3 * bytes];
             from += 4 * bytes;
             break;
         default: /* true colour */
@@ -166,15 +175,35 @@ static void packed_row(const png_job *job, uint8_t *to, const uint8_t *from)
     }
 }
 
-static void convert_row(const png_job *job, uint8_t *to, const uint8_t *from)
+static void convert_row(const png_job *job, uint32_t y, const uint8_t *from)
 {
     const int type = job->header.color_type, depth = job->header.bit_depth;
+    const size_t width = job->header.width;
+    uint8_t *to = job->image->rgb + y * width * 3;
+    void *stored = job->image->stored
+                       ? (uint8_t *)job->image->stored + y * width * stored_bytes(job->image->mode)
+                       : NULL;
     if (depth <= 8 && (type == SPNG_COLOR_TYPE_INDEXED || type == SPNG_COLOR_TYPE_GRAYSCALE))
         packed_row(job, to, from);
     else if (type == SPNG_COLOR_TYPE_TRUECOLOR && depth == 8 && !(job->blend && job->has_trns))
-        memcpy(to, from, (size_t)job->header.width * 3);
+        memcpy(to, from, width * 3);
     else
-        wide_row(job, to, from);
+        wide_row(job, to, stored, from);
+}
+
+/* Pillow's mode of the file, as far as the resize cares. */
+static cn_image_mode mode_of(const struct spng_ihdr *header)
+{
+    switch (header->color_type) {
+    case SPNG_COLOR_TYPE_INDEXED: return CN_IMAGE_MODE_NEAREST;
+    case SPNG_COLOR_TYPE_GRAYSCALE:
+        return header->bit_depth == 1    ? CN_IMAGE_MODE_NEAREST
+               : header->bit_depth == 16 ? CN_IMAGE_MODE_GREY16
+                                         : CN_IMAGE_MODE_RGB;
+    case SPNG_COLOR_TYPE_GRAYSCALE_ALPHA:
+    case SPNG_COLOR_TYPE_TRUECOLOR_ALPHA: return CN_IMAGE_MODE_ALPHA;
+    default: return CN_IMAGE_MODE_RGB;
+    }
 }
 
 /* With the last pixel the checksum of its chunk is still to come: damage there counts. Whatever else is wrong
@@ -202,7 +231,7 @@ static cn_status read_pixels(png_job *job, const picture_source *src, cn_error *
         if (code)
             return png_fail(src, code, err);
         for (uint32_t y = 0; y < height; y++)
-            convert_row(job, job->image->rgb + y * out_row, job->rows + y * row);
+            convert_row(job, y, job->rows + y * row);
         return CN_OK;
     }
     const bool direct = job->header.color_type == SPNG_COLOR_TYPE_TRUECOLOR && job->header.bit_depth == 8 &&
@@ -218,7 +247,7 @@ static cn_status read_pixels(png_job *job, const picture_source *src, cn_error *
         if (code == SPNG_EOI && y + 1 == height)
             code = 0;
         if (code == 0 && !direct)
-            convert_row(job, to, job->rows);
+            convert_row(job, y, job->rows);
     }
     if (!code)
         code = check_the_end(job);
@@ -250,6 +279,7 @@ cn_status png_decode(cn_image **out, const picture_source *src, cn_error *err)
         goto done;
     }
     CN_TRY(picture_new(&job->image, src, job->header.width, job->header.height, CN_IMAGE_PNG, err));
+    CN_TRY(picture_store(job->image, mode_of(&job->header), src, err));
     job->blend = src->options.composite_alpha;
     memcpy(job->background, src->options.background, 3);
     code = spng_get_plte(job->ctx, &job->palette);

@@ -1,4 +1,4 @@
-/* image/resize.c -- Pillow's bicubic resize with antialiasing, and CLIP's preprocessing built on it.
+/* image/resize.c -- Pillow's bicubic resize with antialiasing.
  * Weights follow Pillow's ImagingResample: Keys' cubic with a = -0.5, stretched when shrinking, normalised in double,
  * then rounded to integers; see docs/images.md. Only what the crop keeps is computed. Not: the inner loops. */
 #include "image/resize.h"
@@ -28,16 +28,17 @@ void axis_free(resize_axis *axis)
     cn_free(axis->start);
     cn_free(axis->length);
     cn_free(axis->weight);
+    cn_free(axis->exact);
     *axis = (resize_axis){0};
 }
 
-cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first,
-                    int count, cn_error *err)
+static cn_status make(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first,
+                      int count, bool keep_exact, cn_error *err)
 {
     cn_status st = CN_OK;
     const double scale = (double)(in1 - in0) / (double)total, stretch = scale < 1.0 ? 1.0 : scale;
     const double support = CUBIC_SUPPORT * stretch, shrink = 1.0 / stretch;
-    double *exact = NULL;
+    double *scratch = NULL;
     size_t weights = 0;
     *axis = (resize_axis){.count = count, .taps = (int)ceil(support) * 2 + 1, .copied_from = -1};
     if (in1 - in0 == (float)total && in0 == floorf(in0))
@@ -48,30 +49,46 @@ cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t t
     axis->length = cn_reallocarray(NULL, (size_t)count, sizeof(int));
     if (cn_mul_size((size_t)count, (size_t)axis->taps, &weights))
         axis->weight = cn_reallocarray(NULL, weights, sizeof(int32_t));
-    exact = cn_reallocarray(NULL, (size_t)axis->taps, sizeof(double));
-    CN_CHECK(axis->start && axis->length && axis->weight && exact, CN_ENOMEM,
+    scratch = cn_reallocarray(NULL, keep_exact ? weights : (size_t)axis->taps, sizeof(double));
+    if (keep_exact)
+        axis->exact = scratch;
+    CN_CHECK(axis->start && axis->length && axis->weight && scratch, CN_ENOMEM,
              "out of memory for the resize weights");
     for (int i = 0; i < count; i++) {
         const double center = in0 + ((double)(first + i) + 0.5) * scale;
         int from = (int)(center - support + 0.5), to = (int)(center + support + 0.5);
         from = from < 0 ? 0 : from;
         to = to > size ? size : to;
-        double sum = 0.0;
+        double sum = 0.0, *exact = keep_exact ? scratch + (size_t)i * (size_t)axis->taps : scratch;
         for (int t = 0; t < to - from; t++)
             sum += exact[t] = cubic((t + from - center + 0.5) * shrink);
         int32_t *weight = axis->weight + (size_t)i * (size_t)axis->taps;
         for (int t = 0; t < to - from; t++) {
-            const double w = (sum != 0.0 ? exact[t] / sum : exact[t]) * (1 << WEIGHT_BITS);
+            exact[t] = sum != 0.0 ? exact[t] / sum : exact[t];
+            const double w = exact[t] * (1 << WEIGHT_BITS);
             weight[t] = (int32_t)(w < 0 ? w - 0.5 : w + 0.5);
         }
         axis->start[i] = from;
         axis->length[i] = to - from;
     }
 done:
-    cn_free(exact);
+    if (!keep_exact)
+        cn_free(scratch);
     if (st != CN_OK)
         axis_free(axis);
     return st;
+}
+
+cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first,
+                    int count, cn_error *err)
+{
+    return make(axis, size, in0, in1, total, first, count, false, err);
+}
+
+cn_status axis_make_exact(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first,
+                          int count, cn_error *err)
+{
+    return make(axis, size, in0, in1, total, first, count, true, err);
 }
 
 static void quads_free(quad_axis *quads)
@@ -147,7 +164,7 @@ static cn_status resample_quads(const uint8_t *rgb, int width, int height, const
     ring = cn_calloc((size_t)qy.most, block_bytes); /* zeroed: kernels read a little past what is written */
     blocks = cn_reallocarray(NULL, (size_t)qy.most, sizeof *blocks);
     CN_CHECK(scratch && ring && blocks, CN_ENOMEM, "out of memory for the resize of %d columns", x->count);
-    assert(qy.most > 0); /* every output row has a block */
+    assert(qy.most > 0);    /* every output row has a block */
     int next = qy.first[0]; /* the first block not filtered yet */
     for (int i = 0; i < y->count; i++) {
         const int first = qy.first[i], end = first + qy.quads[i];
@@ -191,7 +208,7 @@ cn_status resample(const uint8_t *rgb, int width, int height, const resize_axis 
     return resample_quads(rgb, width, height, x, y, out, kernel, err);
 }
 
-static cn_status check_output(int width, int height, cn_error *err)
+cn_status check_output(int width, int height, cn_error *err)
 {
     if (width < 1 || height < 1 || width > CN_MAX_IMAGE_SIDE || height > CN_MAX_IMAGE_SIDE ||
         (int64_t)width * height > CN_MAX_IMAGE_PIXELS)
@@ -221,43 +238,4 @@ done:
 cn_status cn_image_resize(const cn_image *image, int width, int height, uint8_t *rgb, cn_error *err)
 {
     return cn_image_crop(image, 0, 0, image->width, image->height, width, height, rgb, err);
-}
-
-/* torchvision's Resize(size): the shorter side becomes size, the longer int(size * long / short). */
-static int64_t long_side(int size, int longer, int shorter)
-{
-    return (int64_t)((double)((int64_t)size * longer) / shorter);
-}
-
-/* torchvision's CenterCrop: int(round(excess / 2)), and Python rounds halves to even. */
-static int64_t crop_start(int64_t excess)
-{
-    return excess / 2 + (excess % 2 != 0 && excess / 2 % 2 != 0);
-}
-
-cn_status cn_image_preprocess(const cn_image *image, int size, uint8_t *rgb, cn_error *err)
-{
-    cn_status st = CN_OK;
-    resize_axis x = {0}, y = {0};
-    const int w = image->width, h = image->height;
-    const int64_t out_w = w <= h ? size : long_side(size, w, h),
-                  out_h = w <= h ? long_side(size, h, w) : size;
-    CN_TRY(check_output(size, size, err));
-    CN_TRY(axis_make(&x, w, 0, (float)w, out_w, crop_start(out_w - size), size, err));
-    CN_TRY(axis_make(&y, h, 0, (float)h, out_h, crop_start(out_h - size), size, err));
-    CN_TRY(resample(image->rgb, w, h, &x, &y, rgb, NULL, err));
-done:
-    axis_free(&x);
-    axis_free(&y);
-    return st;
-}
-
-void cn_image_crop_box(const cn_image *image, int size, double *left, double *top, double *side)
-{
-    const int w = image->width, h = image->height, shorter = w < h ? w : h;
-    const int64_t out_w = w <= h ? size : long_side(size, w, h),
-                  out_h = w <= h ? long_side(size, h, w) : size;
-    *left = (double)crop_start(out_w - size) * w / (double)out_w;
-    *top = (double)crop_start(out_h - size) * h / (double)out_h;
-    *side = shorter;
 }

@@ -16,12 +16,18 @@ typedef struct resize_axis {
     int copied_from; /* at scale 1: output i is source copied_from + i; else -1 */
     int *start, *length;
     int32_t *weight;
+    double *exact; /* the same weights before they were rounded; NULL unless asked for */
 } resize_axis;
 
 /* Output positions first .. first+count-1 of `total`, which cover the source positions in0 .. in1 (of `size`). */
 cn_status axis_make(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first,
                     int count, cn_error *err);
+/* The same with `exact`. */
+cn_status axis_make_exact(resize_axis *axis, int size, float in0, float in1, int64_t total, int64_t first,
+                          int count, cn_error *err);
 void axis_free(resize_axis *axis);
+/* CN_EINVAL when no picture may have this size. */
+cn_status check_output(int width, int height, cn_error *err);
 
 /* The same weights for the vector kernels: source positions in groups of four ("quads") that start at multiples
  * of four. Output i uses quads first[i] .. first[i]+quads[i]-1; their packed weights begin at word offset[i]. */
@@ -58,5 +64,12 @@ cn_status resample(const uint8_t *rgb, int width, int height, const resize_axis 
 /* The specification of all kernels, in plain C. */
 cn_status resample_plain(const uint8_t *rgb, int width, int height, const resize_axis *x,
                          const resize_axis *y, uint8_t *out, cn_error *err);
+/* The same for interleaved pixels of 1, 3 or 4 channels. */
+cn_status resample_channels(const uint8_t *pixels, int channels, int width, int height, const resize_axis *x,
+                            const resize_axis *y, uint8_t *out, cn_error *err);
+/* For 16-bit grey, as Pillow filters its 32-bit modes: in double, each pass rounded to integers, which may leave
+ * 16 bits. The axes are exact ones. */
+cn_status resample_grey16(const uint16_t *grey, int width, const resize_axis *x, const resize_axis *y,
+                          int32_t *out, cn_error *err);
 
 #endif

@@ -47,16 +47,27 @@ done:
     return st;
 }
 
-static void blend_frame(cn_image *image, const WebPIterator *frame, const uint8_t *rgba,
+/* Puts the frame's pixels into the picture: beside their alpha where the picture keeps it, else blended. */
+static void place_frame(cn_image *image, const WebPIterator *frame, const uint8_t *rgba,
                         const uint8_t background[3])
 {
     for (int y = 0; y < frame->height; y++) {
-        uint8_t *to =
-            image->rgb + 3 * ((size_t)(frame->y_offset + y) * (size_t)image->width + (size_t)frame->x_offset);
-        for (int x = 0; x < frame->width; x++, to += 3, rgba += 4)
+        const size_t at = (size_t)(frame->y_offset + y) * (size_t)image->width + (size_t)frame->x_offset;
+        uint8_t *to = image->rgb + 3 * at, *alpha = image->stored ? (uint8_t *)image->stored + at : NULL;
+        for (int x = 0; x < frame->width; x++, to += 3, rgba += 4) {
             for (int c = 0; c < 3; c++)
-                to[c] = blend(rgba[c], background[c], rgba[3]);
+                to[c] = alpha ? rgba[c] : blend(rgba[c], background[c], rgba[3]);
+            if (alpha)
+                alpha[x] = rgba[3];
+        }
     }
+}
+
+/* Whether the file says so, which is what Pillow goes by. */
+static bool has_alpha(const picture_source *src)
+{
+    WebPBitstreamFeatures features;
+    return WebPGetFeatures(src->bytes, src->size, &features) == VP8_STATUS_OK && features.has_alpha;
 }
 
 cn_status webp_decode(cn_image **out, const picture_source *src, cn_error *err)
@@ -82,22 +93,28 @@ cn_status webp_decode(cn_image **out, const picture_source *src, cn_error *err)
                  frame.x_offset + (int64_t)frame.width <= image->width &&
                  frame.y_offset + (int64_t)frame.height <= image->height,
              CN_EFORMAT, "%s: damaged WebP: the frame leaves the canvas", src->name);
-    const bool blends = src->options.composite_alpha &&
-                        (frame.has_alpha || frame.width < image->width || frame.height < image->height);
-    if (!blends) {
+    if (has_alpha(src))
+        CN_TRY(picture_store(image, CN_IMAGE_MODE_ALPHA, src, err));
+    const size_t pixels = (size_t)width * height;
+    const bool smaller = frame.width < image->width || frame.height < image->height;
+    const bool blends = src->options.composite_alpha && (frame.has_alpha || smaller);
+    if (!blends && smaller) {
+        memset(image->rgb, 0, pixels * 3);
+        if (image->stored)
+            memset(image->stored, 0, pixels);
+    }
+    if (!blends && !image->stored) {
         const size_t stride = (size_t)image->width * 3;
-        if (frame.width < image->width || frame.height < image->height)
-            memset(image->rgb, 0, stride * height);
         uint8_t *to = image->rgb + (size_t)frame.y_offset * stride + (size_t)frame.x_offset * 3;
         CN_TRY(decode_frame(&frame, MODE_RGB, to, stride, src, err));
     } else {
-        const size_t stride = (size_t)frame.width * 4, pixels = (size_t)width * height;
+        const size_t stride = (size_t)frame.width * 4;
         rgba = cn_malloc(stride * (size_t)frame.height);
         CN_CHECK(rgba, CN_ENOMEM, "%s: out of memory", src->name);
         CN_TRY(decode_frame(&frame, MODE_RGBA, rgba, stride, src, err));
-        for (size_t i = 0; i < pixels; i++)
+        for (size_t i = 0; blends && i < pixels; i++)
             memcpy(image->rgb + 3 * i, src->options.background, 3);
-        blend_frame(image, &frame, rgba, src->options.background);
+        place_frame(image, &frame, rgba, src->options.background);
     }
     *out = image, image = NULL;
 done:

@@ -235,12 +235,12 @@ static void files_that_cannot_be_read_say_why(void **state)
     assert_null(image);
 }
 
-static void each_allocation_may_fail(void **state)
+static void each_allocation_may_fail_with(bool composite_alpha)
 {
-    (void)state;
-    const cn_image_options options = {.apply_orientation = true, .composite_alpha = true};
-    static const char *const more[] = {"orientation6.jpg", "orientation3.png"};
-    for (int f = 0; f < FILES + 2; f++) {
+    const cn_image_options options = {.apply_orientation = true, .composite_alpha = composite_alpha};
+    static const char *const more[] = {"orientation6.jpg",     "orientation3.png",     "mode-rgba.webp",
+                                       "mode-rgba-turned.png", "mode-cmyk-turned.jpg", "mode-i-turned.png"};
+    for (int f = 0; f < FILES + (int)(sizeof more / sizeof *more); f++) {
         size_t size, n = 0;
         uint8_t *bytes = fixture(f < FILES ? files[f] : more[f - FILES], &size);
         cn_status st = CN_ENOMEM;
@@ -251,7 +251,7 @@ static void each_allocation_may_fail(void **state)
             st = cn_image_decode(&image, bytes, size, "picture", &options, &err);
             cn_memory_fail_at(0, false);
             if (st != CN_OK && st != CN_ENOMEM)
-                fail_msg("%s: allocation %zu: %s", files[f % FILES], n, err.text);
+                fail_msg("%s: allocation %zu: %s", f < FILES ? files[f] : more[f - FILES], n, err.text);
             assert_true(st == CN_OK || strncmp(err.text, "picture: ", 9) == 0 ||
                         strstr(err.text, "out of memory"));
             cn_image_free(image);
@@ -260,6 +260,13 @@ static void each_allocation_may_fail(void **state)
         assert_true(n > 2);
         free(bytes);
     }
+}
+
+static void each_allocation_may_fail(void **state)
+{
+    (void)state;
+    each_allocation_may_fail_with(false);
+    each_allocation_may_fail_with(true);
 }
 
 static void each_allocation_of_an_encoder_may_fail(void **state)

@@ -1,4 +1,4 @@
-/* Resizing against Pillow on hundreds of shapes (tests/data/images/resize.txt, made by
+/* Resizing and preprocessing against Pillow on hundreds of shapes (tests/data/images/resize.txt, made by
  * tools/make_image_fixtures.py), and every kernel against the plain C one. */
 #include "base/memory.h"
 #include "image/resize.h"
@@ -64,6 +64,68 @@ static void every_shape_equals_pillow(void **state)
     }
     fclose(list);
     assert_true(cases > 500);
+}
+
+/* tests/data/images/preprocess.txt: FILE SIZE, then the checksums that three sets of options give. */
+static void every_mode_is_preprocessed_as_in_the_original(void **state)
+{
+    (void)state;
+    static const cn_image_options options[3] = {{0}, {.rgb_first = true}, {.apply_orientation = true}};
+    static const char *const what[3] = {"", " with RGB first", " turned upright"};
+    FILE *list = fopen(IMAGES "preprocess.txt", "r");
+    assert_non_null(list);
+    char name[128], path[256];
+    int size, cases = 0, wrong = 0, order_matters = 0;
+    unsigned crc[3];
+    while (fscanf(list, "%127s %d %x %x %x", name, &size, &crc[0], &crc[1], &crc[2]) == 5) {
+        snprintf(path, sizeof path, IMAGES "%s", name);
+        uint8_t *out = malloc((size_t)size * (size_t)size * 3);
+        for (int o = 0; o < 3; o++) {
+            cn_image *image = NULL;
+            cn_error err = {0};
+            if (cn_image_load(&image, path, &options[o], &err) != CN_OK ||
+                cn_image_preprocess(image, size, out, &err) != CN_OK)
+                fail_msg("%s", err.text);
+            cn_image_free(image);
+            if (crc32_of(out, (size_t)size * (size_t)size * 3) != crc[o]) {
+                print_error("%s -> %d%s differs from Pillow\n", name, size, what[o]);
+                wrong++;
+            }
+        }
+        free(out);
+        order_matters += crc[0] != crc[1];
+        cases++;
+    }
+    fclose(list);
+    assert_int_equal(wrong, 0);
+    assert_true(cases > 500 && order_matters > 100);
+}
+
+static cn_image_mode mode_of(const char *name, const cn_image_options *options)
+{
+    char path[256];
+    cn_image *image = NULL;
+    snprintf(path, sizeof path, IMAGES "%s", name);
+    assert_int_equal(cn_image_load(&image, path, options, NULL), CN_OK);
+    const cn_image_mode mode = image->mode;
+    assert_true((image->stored != NULL) == (mode > CN_IMAGE_MODE_NEAREST));
+    cn_image_free(image);
+    return mode;
+}
+
+static void blending_makes_a_picture_rgb_and_so_does_full_opacity(void **state)
+{
+    (void)state;
+    const cn_image_options blend = {.composite_alpha = true};
+    assert_int_equal(mode_of("mode-rgba.png", NULL), CN_IMAGE_MODE_ALPHA);
+    assert_int_equal(mode_of("mode-rgba.png", &blend), CN_IMAGE_MODE_RGB);
+    assert_int_equal(mode_of("mode-rgba-opaque.png", NULL), CN_IMAGE_MODE_RGB);
+    assert_int_equal(mode_of("mode-p-trns.png", NULL), CN_IMAGE_MODE_NEAREST);
+    assert_int_equal(mode_of("mode-p-trns.png", &blend), CN_IMAGE_MODE_RGB);
+    assert_int_equal(mode_of("mode-l-ramp.gif", NULL), CN_IMAGE_MODE_RGB);
+    assert_int_equal(mode_of("mode-p-no-ramp.gif", NULL), CN_IMAGE_MODE_NEAREST);
+    assert_int_equal(mode_of("mode-cmyk.jpg", NULL), CN_IMAGE_MODE_CMYK);
+    assert_int_equal(mode_of("mode-i.png", NULL), CN_IMAGE_MODE_GREY16);
 }
 
 static void every_kernel_equals_the_plain_one(void **state)
@@ -132,11 +194,9 @@ static void nonsense_is_refused(void **state)
     free(image.rgb);
 }
 
-static void each_allocation_may_fail(void **state)
+static void each_allocation_may_fail_in(cn_image image, size_t fewest)
 {
-    (void)state;
     uint8_t out[5 * 5 * 3];
-    cn_image image = noise_image(2, 20, 30);
     cn_status st = CN_ENOMEM;
     size_t n = 0;
     while (st == CN_ENOMEM && n < 100) {
@@ -147,7 +207,25 @@ static void each_allocation_may_fail(void **state)
     }
     cn_memory_fail_at(0, false);
     assert_int_equal(st, CN_OK);
-    assert_true(n > 8);
+    assert_true(n > fewest);
+}
+
+static void each_allocation_may_fail(void **state)
+{
+    (void)state;
+    uint8_t stored[20 * 30 * 4];
+    noise(6, stored, sizeof stored);
+    cn_image image = noise_image(2, 20, 30);
+    each_allocation_may_fail_in(image, 8);
+    image.stored = stored;
+    image.mode = CN_IMAGE_MODE_NEAREST;
+    each_allocation_may_fail_in(image, 2);
+    image.mode = CN_IMAGE_MODE_ALPHA;
+    each_allocation_may_fail_in(image, 10);
+    image.mode = CN_IMAGE_MODE_CMYK;
+    each_allocation_may_fail_in(image, 8);
+    image.mode = CN_IMAGE_MODE_GREY16;
+    each_allocation_may_fail_in(image, 8);
     free(image.rgb);
 }
 
@@ -155,6 +233,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_shape_equals_pillow),
+        cmocka_unit_test(every_mode_is_preprocessed_as_in_the_original),
+        cmocka_unit_test(blending_makes_a_picture_rgb_and_so_does_full_opacity),
         cmocka_unit_test(every_kernel_equals_the_plain_one),
         cmocka_unit_test(the_longest_and_the_thinnest_pictures_work),
         cmocka_unit_test(nonsense_is_refused),
