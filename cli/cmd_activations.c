@@ -20,7 +20,7 @@ struct arguments {
     struct words sites, units, texts, files;
     const char *output;
     int reduce;
-    bool truncate, skip_bad, json, quiet;
+    bool truncate, skip_bad, rgb_first, json, quiet;
 };
 
 static const char *const reduce_choices[] = {"none", "mean", "max", "argmax", NULL};
@@ -46,6 +46,7 @@ static const struct option options[] = {
      "When done, print JSON that says what is in the file: for each site its arrays, shape and units."},
     {0, "truncate", OPTION_FLAG, offsetof(struct arguments, truncate), NULL,
      "Cut texts that are too long for the model; otherwise they are an error."},
+    RGB_FIRST_OPTION(struct arguments, rgb_first),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Name images that cannot be read on stderr and give them rows of NaN (position -1; no lines in CSV), where "
      "otherwise nothing is written."},
@@ -216,7 +217,8 @@ static int run_tower(struct job *job, const cn_model *model, cn_tower tower)
     if (code != EXIT_DONE)
         ; /* reported */
     else if (tower == CN_TOWER_IMAGE)
-        code = images_run(model, o, job->pictures, a->skip_bad, a->quiet, take_images, job, &job->bad);
+        code = images_run(model, o, job->pictures, (struct reading){a->skip_bad, a->rgb_first, a->quiet},
+                          take_images, job, &job->bad);
     else
         code = texts_run(model, o, a->texts.items, a->texts.count, a->truncate, a->quiet, take_texts, job);
     free(sites);

@@ -15,7 +15,7 @@ struct arguments {
     struct run_arguments run;
     struct words texts, text_files, templates, template_files, files;
     int64_t top;
-    bool json, truncate, skip_bad, quiet;
+    bool json, truncate, skip_bad, rgb_first, quiet;
 };
 
 /* clang-format off */
@@ -34,6 +34,7 @@ static const struct option options[] = {
      "Print JSON: texts, and for each image file, probs, logits, top (the best text) and top_index."},
     {0, "truncate", OPTION_FLAG, offsetof(struct arguments, truncate), NULL,
      "Cut texts that are too long for the model; otherwise they are an error."},
+    RGB_FIRST_OPTION(struct arguments, rgb_first),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Leave out images that cannot be read, naming them on stderr, where otherwise nothing is printed."},
     RUN_OPTIONS(struct arguments, run),
@@ -220,7 +221,8 @@ static int classify(const struct arguments *a, const struct pictures *pictures)
     if (code == EXIT_DONE) {
         cn_runner_options o = runner_options(&a->run, CN_TOWER_IMAGE, 8, (int64_t)pictures->count);
         o.embedding = true;
-        code = images_run(model, o, pictures, a->skip_bad, a->quiet, take_images, &r, NULL);
+        code = images_run(model, o, pictures, (struct reading){a->skip_bad, a->rgb_first, a->quiet},
+                          take_images, &r, NULL);
     }
     if (code == EXIT_DONE)
         (a->json ? print_json : print_table)(a, pictures, &r, probabilities);

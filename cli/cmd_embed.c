@@ -15,7 +15,7 @@ struct arguments {
     struct run_arguments run;
     struct words images, texts, text_files;
     const char *output;
-    bool truncate, normalise, skip_bad, quiet;
+    bool truncate, normalise, skip_bad, rgb_first, quiet;
 };
 
 /* clang-format off */
@@ -33,6 +33,7 @@ static const struct option options[] = {
      "Scale every embedding to length 1, so that dot products are cosines."},
     {0, "truncate", OPTION_FLAG, offsetof(struct arguments, truncate), NULL,
      "Cut texts that are too long for the model; otherwise they are an error."},
+    RGB_FIRST_OPTION(struct arguments, rgb_first),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Name images that cannot be read on stderr and give them rows of NaN, where otherwise nothing is written."},
     RUN_OPTIONS(struct arguments, run),
@@ -86,7 +87,8 @@ static int embed(const struct arguments *a, const cn_model *model, cn_tower towe
     if (!sink->rows)
         return fail("out of memory for %zu embeddings; a .npy is written as they come", held);
     if (tower == CN_TOWER_IMAGE)
-        return images_run(model, o, pictures, a->skip_bad, a->quiet, take_images, sink, NULL);
+        return images_run(model, o, pictures, (struct reading){a->skip_bad, a->rgb_first, a->quiet},
+                          take_images, sink, NULL);
     return texts_run(model, o, texts->items, texts->count, a->truncate, a->quiet, take_texts, sink);
 }
 

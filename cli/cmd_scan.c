@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "json.h"
 #include "models.h"
+#include "pictures.h"
 #include "progress.h"
 #include "report.h"
 #include "unittable.h"
@@ -17,7 +18,7 @@ struct arguments {
     const char *output, *labels, *word_list, *word_template;
     int reduce, matrices;
     int64_t top, bottom, buckets, per_bucket, seed, thumbnail, show;
-    bool no_words, no_label_words, orient, force, json, quiet;
+    bool no_words, no_label_words, orient, rgb_first, force, json, quiet;
     bool nothing; /* found out while scanning: there are no pictures */
 };
 
@@ -60,6 +61,7 @@ static const struct option options[] = {
      "Of the images x units .npy files in the study: fp32, fp16 or none. Default: fp32.", 0, 0, matrix_choices},
     {0, "orient", OPTION_FLAG, offsetof(struct arguments, orient), NULL,
      "Obey EXIF orientation, which the original code ignores."},
+    RGB_FIRST_OPTION(struct arguments, rgb_first),
     {0, "show", OPTION_COUNT, offsetof(struct arguments, show), "N", "Units in the table at the end. Default: 24.", 0, 100000},
     {'f', "force", OPTION_FLAG, offsetof(struct arguments, force), NULL, "Replace an older study of the same model."},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON in place of the table."},
@@ -107,6 +109,7 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
         .no_matrices = a->matrices == 2,
         .force = a->force,
         .apply_orientation = a->orient,
+        .rgb_first = a->rgb_first,
         .batch = a->run.batch,
         .threads = (int)a->run.threads,
         .decode_threads = (int)a->run.threads,

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 int images_run(const cn_model *model, cn_runner_options options, const struct pictures *pictures,
-               bool skip_bad, bool quiet, image_batch_callback *each, void *user, size_t *bad)
+               struct reading how, image_batch_callback *each, void *user, size_t *bad)
 {
     const cn_model_info *info = cn_model_get_info(model);
     int size = info->resolution;
@@ -18,12 +18,11 @@ int images_run(const cn_model *model, cn_runner_options options, const struct pi
     float *pixels = need(calloc((size_t)options.batch, 3 * (size_t)size * (size_t)size * sizeof *pixels));
 
     /* the first images are decoded while the network is built */
-    int code =
-        pictures_read(&reader, pictures, size, (size_t)options.batch, options.threads, skip_bad, quiet);
+    int code = pictures_read(&reader, pictures, size, (size_t)options.batch, options.threads, how);
     cn_status st = code == EXIT_DONE ? cn_runner_create(&runner, model, &options, &err) : CN_OK;
     if (st != CN_OK)
         code = fail_error(&err, st);
-    progress_start("images", (int64_t)pictures->count, PROGRESS_ITEMS, quiet);
+    progress_start("images", (int64_t)pictures->count, PROGRESS_ITEMS, how.quiet);
     while (code == EXIT_DONE) {
         struct picture_batch batch;
         code = pictures_next(reader, &batch);

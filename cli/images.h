@@ -9,6 +9,6 @@
 typedef int image_batch_callback(cn_runner *runner, const struct picture_batch *batch, void *user);
 /* Reports everything. *bad gets the number of images that were skipped (NULL: not wanted). */
 int images_run(const cn_model *model, cn_runner_options options, const struct pictures *pictures,
-               bool skip_bad, bool quiet, image_batch_callback *each, void *user, size_t *bad);
+               struct reading how, image_batch_callback *each, void *user, size_t *bad);
 
 #endif

@@ -30,10 +30,24 @@ struct picture_batch {
     size_t first, n, bad;
 };
 
+/* How images are read. */
+struct reading {
+    bool skip_bad;  /* a bad image is a note and not the end */
+    bool rgb_first; /* --rgb-first */
+    bool quiet;
+};
+
+/* clang-format off */
+#define RGB_FIRST_OPTION(T, member) \
+    {0, "rgb-first", OPTION_FLAG, offsetof(T, member), NULL, \
+     "Convert images to RGB before the resize, as Hugging Face's CLIPImageProcessor does; the original resizes " \
+     "palettes, transparency and CMYK as they are stored."}
+/* clang-format on */
+
 struct picture_reader;
-/* workers threads decode at most two batches ahead; skip_bad: a bad image is a note and not the end. */
+/* workers threads decode at most two batches ahead. */
 int pictures_read(struct picture_reader **out, const struct pictures *pictures, int size, size_t batch,
-                  int workers, bool skip_bad, bool quiet);
+                  int workers, struct reading how);
 /* EXIT_DONE with batch->n == 0 after the last; reports and returns an exit code for the first bad
  * image in the order of the list, and when interrupted. */
 int pictures_next(struct picture_reader *reader, struct picture_batch *batch);

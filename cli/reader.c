@@ -24,7 +24,8 @@ struct picture_reader {
     int size;
     size_t batch, batches, next_image, taken; /* taken: batches that the consumer has had */
     struct slot slots[SLOTS];
-    bool skip_bad, quiet, stop, holding; /* holding: the consumer still reads slot taken-1 */
+    struct reading how;
+    bool stop, holding; /* holding: the consumer still reads slot taken-1 */
     size_t bad;
     pthread_mutex_t lock;
     pthread_cond_t room, ready;
@@ -46,11 +47,12 @@ static size_t batch_length(const struct picture_reader *r, size_t b)
     return left < r->batch ? left : r->batch;
 }
 
-static bool read_one(const char *path, int size, uint8_t *rgb, cn_error *err)
+static bool read_one(const char *path, const struct reading *how, int size, uint8_t *rgb, cn_error *err)
 {
     cn_image *image = NULL;
+    const cn_image_options options = {.rgb_first = how->rgb_first};
     memset(err, 0, sizeof *err);
-    bool good = cn_image_load(&image, path, NULL, err) == CN_OK &&
+    bool good = cn_image_load(&image, path, &options, err) == CN_OK &&
                 cn_image_preprocess(image, size, rgb, err) == CN_OK;
     cn_image_free(image);
     if (!good)
@@ -74,8 +76,8 @@ static void *work(void *argument)
         struct slot *slot = &r->slots[i / r->batch % SLOTS];
         size_t row = i % r->batch;
         pthread_mutex_unlock(&r->lock);
-        bool good =
-            read_one(r->pictures->paths[i], r->size, slot->rgb + row * image_bytes, &slot->errors[row]);
+        bool good = read_one(r->pictures->paths[i], &r->how, r->size, slot->rgb + row * image_bytes,
+                             &slot->errors[row]);
         pthread_mutex_lock(&r->lock);
         slot->good[row] = good;
         if (++slot->done == batch_length(r, i / r->batch))
@@ -86,7 +88,7 @@ static void *work(void *argument)
 }
 
 int pictures_read(struct picture_reader **out, const struct pictures *pictures, int size, size_t batch,
-                  int workers, bool skip_bad, bool quiet)
+                  int workers, struct reading how)
 {
     struct picture_reader *r = need(calloc(1, sizeof *r));
     *out = r;
@@ -94,8 +96,7 @@ int pictures_read(struct picture_reader **out, const struct pictures *pictures, 
     r->size = size;
     r->batch = batch < pictures->count ? batch : pictures->count ? pictures->count : 1;
     r->batches = (pictures->count + r->batch - 1) / r->batch;
-    r->skip_bad = skip_bad;
-    r->quiet = quiet;
+    r->how = how;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->room, NULL);
     pthread_cond_init(&r->ready, NULL);
@@ -144,9 +145,9 @@ int pictures_next(struct picture_reader *r, struct picture_batch *batch)
     for (size_t i = 0; i < n; i++) {
         if (slot->good[i])
             continue;
-        if (!r->skip_bad)
+        if (!r->how.skip_bad)
             return fail_error(&slot->errors[i], slot->errors[i].status);
-        note(r->quiet, "clipneuron: skipped %s", slot->errors[i].text);
+        note(r->how.quiet, "clipneuron: skipped %s", slot->errors[i].text);
         batch->bad++;
         r->bad++;
     }

@@ -70,6 +70,7 @@ typedef struct cn_scan_options {
     bool no_matrices;       /* leave the .npy files out */
     bool force;             /* replace an older study of the same model */
     bool apply_orientation; /* obey EXIF orientation; the original code does not */
+    bool rgb_first;         /* as in cn_image_options */
     int64_t batch;          /* 0: 32 */
     int threads;            /* of the network; 0: all cores */
     int decode_threads;     /* 0: as many as cores, at most 16 */

@@ -24,7 +24,7 @@ typedef struct feed_item {
 
 typedef struct feed_options {
     int resolution, thumbnail; /* px; thumbnail 0: none */
-    bool apply_orientation;
+    bool apply_orientation, rgb_first;
     int threads;
     size_t ahead; /* pictures */
 } feed_options;

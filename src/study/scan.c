@@ -290,6 +290,7 @@ static cn_status run_images(scan *s, cn_error *err)
     feed_options options = {.resolution = s->source->resolution,
                             .thumbnail = s->options.thumbnail,
                             .apply_orientation = s->options.apply_orientation,
+                            .rgb_first = s->options.rgb_first,
                             .threads = s->options.decode_threads,
                             .ahead = 2 * (size_t)size + (size_t)s->options.decode_threads};
     CN_TRY(feed_open(&f, &s->list, &options, err));

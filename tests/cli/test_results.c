@@ -2,6 +2,7 @@
 #include "shell.h"
 
 #include <clipneuron/array.h>
+#include <clipneuron/image.h>
 #include <clipneuron/weights.h>
 #include <math.h>
 
@@ -111,6 +112,31 @@ static void pixels_equal_the_original(void **state)
     (void)state;
     RUNS("clipneuron pixels --size 64 %s -o pixels.npy", PICTURES);
     assert_golden("pixels.npy", "", GOLDEN "/rn-small.expected.safetensors", "pixels_u8", 0);
+}
+
+static void palettes_are_resized_as_stored_unless_rgb_comes_first(void **state)
+{
+    (void)state;
+    enum { SIDE = 16 };
+    static const char picture[] = CN_TEST_DATA "/images/mode-p.png";
+    static const char *const flags[2] = {"", "--rgb-first"};
+    float *written[2];
+    for (int rgb_first = 0; rgb_first < 2; rgb_first++) {
+        const cn_image_options options = {.rgb_first = rgb_first};
+        uint8_t expected[SIDE * SIDE * 3];
+        int64_t shape[4];
+        cn_image *image;
+        assert_int_equal(cn_image_load(&image, picture, &options, NULL), CN_OK);
+        assert_int_equal(cn_image_preprocess(image, SIDE, expected, NULL), CN_OK);
+        cn_image_free(image);
+        RUNS("clipneuron pixels %s --size 16 %s -o palette.npy", flags[rgb_first], picture);
+        written[rgb_first] = read_array("palette.npy", "", shape, 4);
+        for (size_t i = 0; i < sizeof expected; i++)
+            assert_true(written[rgb_first][i] == expected[i]);
+    }
+    assert_true(worst(written[0], written[1], SIDE * SIDE * 3) > 0);
+    free(written[0]);
+    free(written[1]);
 }
 
 static void embeddings_equal_the_original(void **state)
@@ -528,6 +554,7 @@ int main(void)
         cmocka_unit_test(tokens_of_a_long_text_are_refused_or_cut),
         cmocka_unit_test(tokens_after_two_dashes_are_texts),
         cmocka_unit_test(pixels_equal_the_original),
+        cmocka_unit_test(palettes_are_resized_as_stored_unless_rgb_comes_first),
         cmocka_unit_test(embeddings_equal_the_original),
         cmocka_unit_test(sites_equal_the_original),
         cmocka_unit_test(embeddings_do_not_depend_on_how_images_are_named),

@@ -22,8 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memcpy(copy, data, size);
     memcpy(copy, magic, sizeof magic - 1);
-    if (cn_image_decode(&image, copy, size, "fuzz", &options, NULL) != CN_OK && image)
+    if (cn_image_decode(&image, copy, size, "fuzz", &options, NULL) == CN_OK) {
+        static uint8_t pixels[16 * 16 * 3]; /* in the file's own mode */
+        if (cn_image_preprocess(image, 16, pixels, NULL) != CN_OK)
+            abort();
+    } else if (image) {
         abort();
+    }
     cn_image_free(image);
     free(copy);
     return 0;

@@ -379,6 +379,20 @@ static void half_matrices_hold_rounded_values_and_none_leaves_them_out(void **st
     cn_study_close(s);
 }
 
+static void the_study_says_how_pictures_were_preprocessed(void **state)
+{
+    const char *dir = *state;
+    const cn_scan_options o = {.rgb_first = true, .apply_orientation = true};
+    fake_scan(dir, "study", NULL, NULL);
+    fake_scan(dir, "rgb", &o, NULL);
+    char *original = dump(dir, "study"), *rgb = dump(dir, "rgb");
+    assert_non_null(strstr(original, "preprocessing|bicubic, centre crop, CLIP mean and sd\n"));
+    assert_non_null(
+        strstr(rgb, "preprocessing|orientation, RGB first, bicubic, centre crop, CLIP mean and sd\n"));
+    free(original);
+    free(rgb);
+}
+
 static void statistics_may_be_of_the_spatial_maximum(void **state)
 {
     const char *dir = *state;
@@ -658,6 +672,7 @@ int main(void)
         T(groups_equal_means_over_the_matrix),
         T(the_study_is_the_same_for_any_threads_and_batch),
         T(half_matrices_hold_rounded_values_and_none_leaves_them_out),
+        T(the_study_says_how_pictures_were_preprocessed),
         T(statistics_may_be_of_the_spatial_maximum),
         T(options_out_of_range_are_refused),
         T(values_that_are_not_finite_count_as_failures),
