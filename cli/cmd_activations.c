@@ -15,12 +15,14 @@
 #include <string.h>
 
 struct arguments {
+    struct image_arguments image;
+    cn_image_options reading; /* what image comes to */
     struct model_arguments model;
     struct run_arguments run;
     struct words sites, units, texts, files;
     const char *output;
     int reduce;
-    bool truncate, skip_bad, rgb_first, json, quiet;
+    bool truncate, skip_bad, json, quiet;
 };
 
 static const char *const reduce_choices[] = {"none", "mean", "max", "argmax", NULL};
@@ -46,7 +48,7 @@ static const struct option options[] = {
      "When done, print JSON that says what is in the file: for each site its arrays, shape and units."},
     {0, "truncate", OPTION_FLAG, offsetof(struct arguments, truncate), NULL,
      "Cut texts that are too long for the model; otherwise they are an error."},
-    RGB_FIRST_OPTION(struct arguments, rgb_first),
+    IMAGE_OPTIONS(struct arguments, image),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Name images that cannot be read on stderr and give them rows of NaN (position -1; no lines in CSV), where "
      "otherwise nothing is written."},
@@ -217,7 +219,7 @@ static int run_tower(struct job *job, const cn_model *model, cn_tower tower)
     if (code != EXIT_DONE)
         ; /* reported */
     else if (tower == CN_TOWER_IMAGE)
-        code = images_run(model, o, job->pictures, (struct reading){a->skip_bad, a->rgb_first, a->quiet},
+        code = images_run(model, o, job->pictures, (struct reading){a->skip_bad, a->reading, a->quiet},
                           take_images, job, &job->bad);
     else
         code = texts_run(model, o, a->texts.items, a->texts.count, a->truncate, a->quiet, take_texts, job);
@@ -377,6 +379,8 @@ static int run(int argc, char **argv)
         code = fail_usage("activations", "no image named");
     if (code == EXIT_DONE && a.json && strcmp(a.output, "-") == 0)
         code = fail_usage("activations", "--json and -o - would both go to standard output");
+    if (code == EXIT_DONE)
+        code = image_options("activations", &a.image, &a.reading);
     if (code == EXIT_DONE)
         code = pictures_find(&pictures, &a.files);
     job.inputs[CN_TOWER_IMAGE] = pictures.count;

@@ -11,11 +11,13 @@
 #include <string.h>
 
 struct arguments {
+    struct image_arguments image;
+    cn_image_options reading; /* what image comes to */
     struct model_arguments model;
     struct run_arguments run;
     struct words texts, text_files, templates, template_files, files;
     int64_t top;
-    bool json, truncate, skip_bad, rgb_first, quiet;
+    bool json, truncate, skip_bad, quiet;
 };
 
 /* clang-format off */
@@ -34,7 +36,7 @@ static const struct option options[] = {
      "Print JSON: texts, and for each image file, probs, logits, top (the best text) and top_index."},
     {0, "truncate", OPTION_FLAG, offsetof(struct arguments, truncate), NULL,
      "Cut texts that are too long for the model; otherwise they are an error."},
-    RGB_FIRST_OPTION(struct arguments, rgb_first),
+    IMAGE_OPTIONS(struct arguments, image),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Leave out images that cannot be read, naming them on stderr, where otherwise nothing is printed."},
     RUN_OPTIONS(struct arguments, run),
@@ -221,7 +223,7 @@ static int classify(const struct arguments *a, const struct pictures *pictures)
     if (code == EXIT_DONE) {
         cn_runner_options o = runner_options(&a->run, CN_TOWER_IMAGE, 8, (int64_t)pictures->count);
         o.embedding = true;
-        code = images_run(model, o, pictures, (struct reading){a->skip_bad, a->rgb_first, a->quiet},
+        code = images_run(model, o, pictures, (struct reading){a->skip_bad, a->reading, a->quiet},
                           take_images, &r, NULL);
     }
     if (code == EXIT_DONE)
@@ -270,6 +272,8 @@ static int run(int argc, char **argv)
         code = fail_usage("classify", "no classes; name them with --text");
     else if (!a.files.count)
         code = fail_usage("classify", "no image named");
+    if (code == EXIT_DONE)
+        code = image_options("classify", &a.image, &a.reading);
     if (code == EXIT_DONE)
         code = add_files(&a.texts, &a.text_files, lines);
     if (code == EXIT_DONE)

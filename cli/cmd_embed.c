@@ -11,11 +11,13 @@
 #include <string.h>
 
 struct arguments {
+    struct image_arguments image;
+    cn_image_options reading; /* what image comes to */
     struct model_arguments model;
     struct run_arguments run;
     struct words images, texts, text_files;
     const char *output;
-    bool truncate, normalise, skip_bad, rgb_first, quiet;
+    bool truncate, normalise, skip_bad, quiet;
 };
 
 /* clang-format off */
@@ -33,7 +35,7 @@ static const struct option options[] = {
      "Scale every embedding to length 1, so that dot products are cosines."},
     {0, "truncate", OPTION_FLAG, offsetof(struct arguments, truncate), NULL,
      "Cut texts that are too long for the model; otherwise they are an error."},
-    RGB_FIRST_OPTION(struct arguments, rgb_first),
+    IMAGE_OPTIONS(struct arguments, image),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Name images that cannot be read on stderr and give them rows of NaN, where otherwise nothing is written."},
     RUN_OPTIONS(struct arguments, run),
@@ -87,7 +89,7 @@ static int embed(const struct arguments *a, const cn_model *model, cn_tower towe
     if (!sink->rows)
         return fail("out of memory for %zu embeddings; a .npy is written as they come", held);
     if (tower == CN_TOWER_IMAGE)
-        return images_run(model, o, pictures, (struct reading){a->skip_bad, a->rgb_first, a->quiet},
+        return images_run(model, o, pictures, (struct reading){a->skip_bad, a->reading, a->quiet},
                           take_images, sink, NULL);
     return texts_run(model, o, texts->items, texts->count, a->truncate, a->quiet, take_texts, sink);
 }
@@ -169,6 +171,8 @@ static int run(int argc, char **argv)
     }
     if (code == EXIT_DONE && !a.images.count && !a.texts.count)
         code = fail("%s: no texts in this file", a.text_files.items[0]);
+    if (code == EXIT_DONE)
+        code = image_options("embed", &a.image, &a.reading);
     if (code == EXIT_DONE)
         code = pictures_find(&pictures, &a.images);
     if (code == EXIT_DONE)

@@ -7,9 +7,11 @@
 #include <clipneuron/array.h>
 
 struct arguments {
+    struct image_arguments image;
+    cn_image_options reading; /* what image comes to */
     int64_t size, threads;
     const char *output;
-    bool skip_bad, rgb_first, quiet;
+    bool skip_bad, quiet;
     struct words files;
 };
 
@@ -20,7 +22,7 @@ static const struct option options[] = {
     {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "FILE", "Where the .npy goes. Required."},
     {'t', "threads", OPTION_COUNT, offsetof(struct arguments, threads), "N", "Decoding threads. Default: all cores.",
      1, 1024},
-    RGB_FIRST_OPTION(struct arguments, rgb_first),
+    IMAGE_OPTIONS(struct arguments, image),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Name images that cannot be read on stderr and leave their rows zero, where otherwise nothing is written."},
     {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, quiet), NULL, "No progress and no notes."},
@@ -36,7 +38,7 @@ static int write_pixels(const struct arguments *a, const struct pictures *pictur
     cn_status st = cn_npy_writer_open(&writer, a->output, CN_DTYPE_U8, 4, shape, &err);
     if (st != CN_OK)
         return fail_error(&err, st);
-    const struct reading how = {a->skip_bad, a->rgb_first, a->quiet};
+    const struct reading how = {a->skip_bad, a->reading, a->quiet};
     int code = pictures_read(&reader, pictures, (int)a->size, 8, (int)a->threads, how);
     progress_start("images", (int64_t)pictures->count, PROGRESS_ITEMS, a->quiet);
     while (code == EXIT_DONE) {
@@ -76,6 +78,8 @@ static int run(int argc, char **argv)
     else if (!a.files.count)
         code = fail_usage("pixels", "no image named");
     else
+        code = image_options("pixels", &a.image, &a.reading);
+    if (code == EXIT_DONE)
         code = pictures_find(&pictures, &a.files);
     if (code == EXIT_DONE)
         code = write_pixels(&a, &pictures);

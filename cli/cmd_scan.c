@@ -12,13 +12,15 @@
 #include <string.h>
 
 struct arguments {
+    struct image_arguments image;
+    cn_image_options reading; /* what image comes to */
     struct model_arguments model;
     struct run_arguments run;
     struct words sites, folders;
     const char *output, *labels, *word_list, *word_template;
     int reduce, matrices;
     int64_t top, bottom, buckets, per_bucket, seed, thumbnail, show;
-    bool no_words, no_label_words, orient, rgb_first, force, json, quiet;
+    bool no_words, no_label_words, force, json, quiet;
     bool nothing; /* found out while scanning: there are no pictures */
 };
 
@@ -59,9 +61,7 @@ static const struct option options[] = {
      "Side of the pictures kept for cards. Default: the model's input, at most 128.", 16, 1024},
     {0, "matrices", OPTION_CHOICE, offsetof(struct arguments, matrices), "TYPE",
      "Of the images x units .npy files in the study: fp32, fp16 or none. Default: fp32.", 0, 0, matrix_choices},
-    {0, "orient", OPTION_FLAG, offsetof(struct arguments, orient), NULL,
-     "Obey EXIF orientation, which the original code ignores."},
-    RGB_FIRST_OPTION(struct arguments, rgb_first),
+    IMAGE_OPTIONS(struct arguments, image),
     {0, "show", OPTION_COUNT, offsetof(struct arguments, show), "N", "Units in the table at the end. Default: 24.", 0, 100000},
     {'f', "force", OPTION_FLAG, offsetof(struct arguments, force), NULL, "Replace an older study of the same model."},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON in place of the table."},
@@ -108,8 +108,10 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
         .matrices = a->matrices == 1 ? CN_DTYPE_F16 : CN_DTYPE_F32,
         .no_matrices = a->matrices == 2,
         .force = a->force,
-        .apply_orientation = a->orient,
-        .rgb_first = a->rgb_first,
+        .apply_orientation = a->reading.apply_orientation,
+        .rgb_first = a->reading.rgb_first,
+        .composite_alpha = a->reading.composite_alpha,
+        .background = {a->reading.background[0], a->reading.background[1], a->reading.background[2]},
         .batch = a->run.batch,
         .threads = (int)a->run.threads,
         .decode_threads = (int)a->run.threads,
@@ -190,6 +192,8 @@ static int run(int argc, char **argv)
     else if (!a.output)
         code = fail_usage("scan", "-o STUDY is missing");
     else
+        code = image_options("scan", &a.image, &a.reading);
+    if (code == EXIT_DONE)
         code = model_open(&a.model, &model);
     if (code == EXIT_DONE)
         code = scan(&a, model, &result);

@@ -161,7 +161,8 @@ int model_open(const struct model_arguments *arguments, cn_model **out)
 cn_precision precision_of(const struct run_arguments *arguments)
 {
     if (arguments->dtype == DTYPE_AUTO)
-        return cn_cpu_has_bf16() && arguments->backend == CN_BACKEND_ONEDNN ? CN_PRECISION_BF16 : CN_PRECISION_F32;
+        return cn_cpu_has_bf16() && arguments->backend == CN_BACKEND_ONEDNN ? CN_PRECISION_BF16
+                                                                            : CN_PRECISION_F32;
     return (cn_precision)arguments->dtype;
 }
 

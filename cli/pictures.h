@@ -5,7 +5,7 @@
 
 #include "options.h"
 
-#include <clipneuron/error.h>
+#include <clipneuron/image.h>
 #include <stdint.h>
 
 #define IMAGES_HELP                                                                                     \
@@ -30,19 +30,33 @@ struct picture_batch {
     size_t first, n, bad;
 };
 
+/* What every command that reads images lets people choose. */
+struct image_arguments {
+    bool rgb_first, orient;
+    const char *background; /* a colour, or NULL */
+};
+
 /* How images are read. */
 struct reading {
-    bool skip_bad;  /* a bad image is a note and not the end */
-    bool rgb_first; /* --rgb-first */
+    bool skip_bad; /* a bad image is a note and not the end */
+    cn_image_options image;
     bool quiet;
 };
 
 /* clang-format off */
-#define RGB_FIRST_OPTION(T, member) \
-    {0, "rgb-first", OPTION_FLAG, offsetof(T, member), NULL, \
+#define IMAGE_OPTIONS(T, member) \
+    {0, "rgb-first", OPTION_FLAG, offsetof(T, member.rgb_first), NULL, \
      "Convert images to RGB before the resize, as Hugging Face's CLIPImageProcessor does; the original resizes " \
-     "palettes, transparency and CMYK as they are stored."}
+     "palettes, transparency and CMYK as they are stored."}, \
+    {0, "orient", OPTION_FLAG, offsetof(T, member.orient), NULL, \
+     "Obey EXIF orientation, which the original code ignores."}, \
+    {0, "background", OPTION_TEXT, offsetof(T, member.background), "COLOUR", \
+     "Lay transparent images over a colour: white, black, grey or #RRGGBB. Default: transparency is dropped, as in " \
+     "the original."}
 /* clang-format on */
+
+/* What the arguments stand for. Reports a colour that is none; EXIT_DONE or EXIT_USAGE. */
+int image_options(const char *command, const struct image_arguments *a, cn_image_options *out);
 
 struct picture_reader;
 /* workers threads decode at most two batches ahead. */

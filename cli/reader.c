@@ -47,12 +47,35 @@ static size_t batch_length(const struct picture_reader *r, size_t b)
     return left < r->batch ? left : r->batch;
 }
 
+int image_options(const char *command, const struct image_arguments *a, cn_image_options *out)
+{
+    static const struct {
+        const char *name;
+        uint8_t level;
+    } greys[] = {{"white", 255}, {"grey", 128}, {"gray", 128}, {"black", 0}};
+    *out = (cn_image_options){
+        .rgb_first = a->rgb_first, .apply_orientation = a->orient, .composite_alpha = a->background != NULL};
+    if (!a->background)
+        return EXIT_DONE;
+    for (size_t i = 0; i < sizeof greys / sizeof greys[0]; i++)
+        if (strcmp(a->background, greys[i].name) == 0) {
+            memset(out->background, greys[i].level, sizeof out->background);
+            return EXIT_DONE;
+        }
+    if (strlen(a->background) != 7 || a->background[0] != '#' ||
+        strspn(a->background + 1, "0123456789abcdefABCDEF") != 6)
+        return fail_usage(command, "--background is white, black, grey or #RRGGBB, not '%s'", a->background);
+    const unsigned long colour = strtoul(a->background + 1, NULL, 16);
+    for (int i = 0; i < 3; i++)
+        out->background[i] = (uint8_t)(colour >> (16 - 8 * i));
+    return EXIT_DONE;
+}
+
 static bool read_one(const char *path, const struct reading *how, int size, uint8_t *rgb, cn_error *err)
 {
     cn_image *image = NULL;
-    const cn_image_options options = {.rgb_first = how->rgb_first};
     memset(err, 0, sizeof *err);
-    bool good = cn_image_load(&image, path, &options, err) == CN_OK &&
+    bool good = cn_image_load(&image, path, &how->image, err) == CN_OK &&
                 cn_image_preprocess(image, size, rgb, err) == CN_OK;
     cn_image_free(image);
     if (!good)

@@ -70,10 +70,12 @@ typedef struct cn_scan_options {
     bool no_matrices;       /* leave the .npy files out */
     bool force;             /* replace an older study of the same model */
     bool apply_orientation; /* obey EXIF orientation; the original code does not */
-    bool rgb_first;         /* as in cn_image_options */
-    int64_t batch;          /* 0: 32 */
-    int threads;            /* of the network; 0: all cores */
-    int decode_threads;     /* 0: as many as cores, at most 16 */
+    bool rgb_first;         /* as in cn_image_options, as are the next two */
+    bool composite_alpha;
+    uint8_t background[3];
+    int64_t batch;      /* 0: 32 */
+    int threads;        /* of the network; 0: all cores */
+    int decode_threads; /* 0: as many as cores, at most 16 */
     cn_precision precision;
     cn_backend backend;
     cn_scan_callback *progress; /* NULL: none */

@@ -74,11 +74,9 @@ static cn_status decode(const feed *f, size_t index, feed_item *item, cn_error *
 {
     cn_status st = CN_OK;
     cn_image *image = NULL;
-    cn_image_options how = {.apply_orientation = f->options.apply_orientation,
-                            .rgb_first = f->options.rgb_first};
     char *path = listing_path(f->list, index);
     CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
-    CN_TRY(cn_image_load(&image, path, &how, err));
+    CN_TRY(cn_image_load(&image, path, &f->options.image, err));
     item->width = image->width;
     item->height = image->height;
     item->format = format_name(image->format);

@@ -4,6 +4,7 @@
 #define STUDY_FEED_H
 
 #include "base/check.h"
+#include "clipneuron/image.h"
 #include "study/listing.h"
 
 #include <stdbool.h>
@@ -24,7 +25,7 @@ typedef struct feed_item {
 
 typedef struct feed_options {
     int resolution, thumbnail; /* px; thumbnail 0: none */
-    bool apply_orientation, rgb_first;
+    cn_image_options image;    /* how pictures are read */
     int threads;
     size_t ahead; /* pictures */
 } feed_options;

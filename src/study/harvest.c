@@ -432,7 +432,7 @@ static cn_status write_meta(scan *s, cn_error *err)
     cn_status st = CN_OK;
     const source *src = s->source;
     const cn_scan_options *o = &s->options;
-    char created[32], preprocessing[80];
+    char created[32], preprocessing[128];
     date(created);
     CN_TRY(put_text(s, "program", "clipneuron " CN_VERSION, err));
     CN_TRY(put_text(s, "created", created, err));
@@ -442,8 +442,12 @@ static cn_status write_meta(scan *s, cn_error *err)
     CN_TRY(put_text(s, "backend", src->backend, err));
     CN_TRY(put_text(s, "precision", src->precision, err));
     CN_TRY(put_number(s, "resolution", src->resolution, err));
-    snprintf(preprocessing, sizeof preprocessing, "%s%sbicubic, centre crop, CLIP mean and sd",
-             o->apply_orientation ? "orientation, " : "", o->rgb_first ? "RGB first, " : "");
+    char backdrop[40] = "";
+    if (o->composite_alpha)
+        snprintf(backdrop, sizeof backdrop, "over #%02x%02x%02x, ", o->background[0], o->background[1],
+                 o->background[2]);
+    snprintf(preprocessing, sizeof preprocessing, "%s%s%sbicubic, centre crop, CLIP mean and sd",
+             o->apply_orientation ? "orientation, " : "", backdrop, o->rgb_first ? "RGB first, " : "");
     CN_TRY(put_text(s, "preprocessing", preprocessing, err));
     CN_TRY(put_number(s, "embedding", src->embedding, err));
     CN_TRY(put_text(s, "collection", s->list.origin, err));

@@ -289,8 +289,11 @@ static cn_status run_images(scan *s, cn_error *err)
     CN_CHECK(pixels && batch, CN_ENOMEM, "out of memory for a batch of %lld pictures", (long long)size);
     feed_options options = {.resolution = s->source->resolution,
                             .thumbnail = s->options.thumbnail,
-                            .apply_orientation = s->options.apply_orientation,
-                            .rgb_first = s->options.rgb_first,
+                            .image = {.apply_orientation = s->options.apply_orientation,
+                                      .rgb_first = s->options.rgb_first,
+                                      .composite_alpha = s->options.composite_alpha,
+                                      .background = {s->options.background[0], s->options.background[1],
+                                                     s->options.background[2]}},
                             .threads = s->options.decode_threads,
                             .ahead = 2 * (size_t)size + (size_t)s->options.decode_threads};
     CN_TRY(feed_open(&f, &s->list, &options, err));

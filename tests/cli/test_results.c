@@ -457,6 +457,29 @@ static void interrupted_scan_leaves_no_study(void **state)
     assert_string_equal(shell_out, "cat.png\nlong.txt\n");
 }
 
+/* A picture that is transparent everywhere takes the colour that it is laid over. */
+static void transparency_takes_the_background(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *colour;
+        uint8_t rgb[3];
+    } cases[] = {{"white", {255, 255, 255}}, {"black", {0, 0, 0}}, {"#0a80Ff", {10, 128, 255}}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t shape[4];
+        RUNS("clipneuron pixels --size 8 --background '%s' %s -o bg.npy", cases[i].colour,
+             CN_TEST_DATA "/images/mode-rgba-clear.png");
+        float *pixels = read_array("bg.npy", "", shape, 4);
+        for (size_t j = 0; j < 8 * 8 * 3; j++)
+            assert_true(pixels[j] == cases[i].rgb[j % 3]);
+        free(pixels);
+    }
+    assert_int_equal(shell("clipneuron pixels --size 8 --background blue cat.png -o bg2.npy"), 2);
+    assert_string_equal(shell_err,
+                        "clipneuron: pixels: --background is white, black, grey or #RRGGBB, not 'blue'\n");
+    assert_int_equal(shell("ls bg2.npy 2>/dev/null"), 2);
+}
+
 static void scan_of_no_pictures_is_an_error_and_leaves_nothing(void **state)
 {
     (void)state;
@@ -575,6 +598,7 @@ int main(void)
         cmocka_unit_test(zero_bytes_in_lists_are_refused),
         cmocka_unit_test(models_are_found_by_name),
         cmocka_unit_test(info_prints_what_the_checkpoint_holds),
+        cmocka_unit_test(transparency_takes_the_background),
         cmocka_unit_test(scan_of_no_pictures_is_an_error_and_leaves_nothing),
         cmocka_unit_test(scan_makes_a_study_and_card_pages_from_it),
     };
