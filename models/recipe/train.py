@@ -1,0 +1,179 @@
+"""Step 5: trains a model. usage: train.py specimen|control [--steps N] [--until N] [--seed N] [--device D] ...
+
+The specimen: batches of concepts (two pictures in different styles, one written word, one text for each), all pairs of one
+concept positive, fixed logit scale, an attention pool that averages, so that the embedding is the pooled last block. No unit
+has a label, and pictures and words meet only through the texts. The control: CLIP's own way (pairs of one picture and one
+caption, the symmetric loss over the batch, learned scale, learned attention pool) on the same pictures, words and captions.
+
+Checkpoints go to cache/NAME.pt every five minutes; the same command continues from there. A step's batch depends on
+(seed, step) alone. cache/NAME.log has a JSON line every 20 steps."""
+import argparse
+import json
+import math
+import os
+import time
+
+import torch
+import torch.nn.functional as F
+
+import batches
+import model as M
+from render import path
+
+
+def arguments():
+    a = argparse.ArgumentParser()
+    a.add_argument("variant", choices=["specimen", "control"])
+    a.add_argument("--name", help="of checkpoint and log (the variant)")
+    a.add_argument("--steps", type=int, default=5800, help="length of the schedule")
+    a.add_argument("--until", type=int, help="stop after this step")
+    a.add_argument("--seed", type=int, default=1)
+    a.add_argument("--rate", type=float, default=1.2e-3)
+    a.add_argument("--low", type=int, default=64, help="resolution of the first part")
+    a.add_argument("--high-from", type=float, default=.72, help="share of the schedule after which 96 px are used")
+    a.add_argument("--easy", type=float, default=.3, help="share of the schedule over which augmentation grows")
+    a.add_argument("--sparse", type=float, default=.01,
+                   help="weight of the L1 norm of normalised image embeddings, which comes in from 30%% to 40%% of the schedule")
+    a.add_argument("--negative", type=float, default=1.0, help="weight of the penalty on negative text components")
+    a.add_argument("--scale", type=float, default=M.SCALE)
+    a.add_argument("--scale-start", type=float, default=18.0,
+                   help="logit scale at the start, brought to --scale in 40%% of the schedule: from the start a scale of 6 learns half as fast")
+    a.add_argument("--core", type=int, default=56)
+    a.add_argument("--more", type=int, default=18)
+    a.add_argument("--emoji", type=int, default=8)
+    a.add_argument("--words", type=int, default=36)
+    a.add_argument("--init", help="a checkpoint whose weights to begin with")
+    a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return a.parse_args()
+
+
+def rate_at(step, o):
+    if step < 100:
+        return o.rate * (step + 1) / 100
+    return o.rate * (.01 + .99 * .5 * (1 + math.cos(math.pi * min(1, (step - 100) / (o.steps - 100)))))
+
+
+class Steps(torch.utils.data.Dataset):
+    """Step -> what it trains on, made by a worker beside the training."""
+
+    def __init__(self, data, rows, o):
+        self.data, self.rows, self.o = data, rows, o
+
+    def __len__(self):
+        return self.o.steps
+
+    def __getitem__(self, step):
+        o = self.o
+        strength = min(1.0, max(0.0, (step / o.steps - .04) / o.easy))
+        resolution = M.RESOLUTION if step >= o.high_from * o.steps else o.low
+        pixels, texts, targets = self.data.make(step, strength, resolution)
+        return step, strength, pixels, batches.tokens_of(texts, self.rows), targets
+
+
+def specimen_loss(a, b, targets, scale, negative_weight, sparse):
+    """a: pooled last block (n, d), not negative. b: texts (m, d). targets (n, m): rows add up to 1."""
+    b = F.normalize(b, dim=1)
+    a = F.normalize(a, dim=1)
+    logits = scale * a @ b.t()
+    by_text = targets.t() / targets.t().sum(1, keepdim=True).clamp_min(1e-6)
+    image = -(targets * F.log_softmax(logits, 1)).sum(1).mean()
+    used = targets.sum(0) > 0
+    text = -(by_text * F.log_softmax(logits.t(), 1)).sum(1)[used].mean()
+    negative = b.clamp_max(0).square().sum(1).mean()
+    spread = a.sum(1).mean()
+    loss = image + .5 * text + negative_weight * negative + sparse * spread
+    right = (logits.argmax(1) == targets.argmax(1)).float().mean()
+    return loss, {"image": image, "text": text, "negative": negative, "spread": spread, "right": right}
+
+
+def control_loss(a, b, targets, scale):
+    """CLIP's: every picture with its own caption; captions that occur twice are each other's negatives, as in CLIP."""
+    own = b[targets.argmax(1)]
+    logits = scale * F.normalize(a, dim=1) @ F.normalize(own, dim=1).t()
+    same = torch.arange(len(logits), device=logits.device)
+    image, text = F.cross_entropy(logits, same), F.cross_entropy(logits.t(), same)
+    right = (logits.argmax(1) == same).float().mean()
+    return .5 * (image + text), {"image": image, "text": text, "right": right}
+
+
+def main():
+    o = arguments()
+    name = o.name or o.variant
+    torch.manual_seed(o.seed)
+    if o.device == "cpu":
+        torch.set_num_threads(os.cpu_count() or 2)
+    control = o.variant == "control"
+    pictures = batches.Pictures()
+    data = batches.Batches(pictures, o.seed, o.core, o.more, o.emoji, o.words, grouped=not control)
+    vocabulary = pictures.vocabulary()
+    rows = {t: i for i, t in enumerate(vocabulary)}
+    model = M.build(averaging=not control, vocabulary=len(vocabulary)).to(o.device)
+    model.visual.to(memory_format=torch.channels_last)
+    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
+    plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+    optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": .1}, {"params": plain, "weight_decay": 0}],
+                                  lr=o.rate, betas=(.9, .98))
+    step, spent, seen = 0, 0.0, 0
+    checkpoint = path(name + ".pt")
+    if os.path.exists(checkpoint):
+        c = torch.load(checkpoint, map_location=o.device)
+        model.load_state_dict(c["model"])
+        optimiser.load_state_dict(c["optimiser"])
+        step, spent, seen = c["step"], c["seconds"], c["images"]
+        print(f"continuing at step {step}", flush=True)
+    elif o.init:
+        model.load_state_dict(torch.load(o.init, map_location=o.device)["model"])
+    model.train()
+
+    def save():
+        torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": spent,
+                    "images": seen, "vocabulary": vocabulary,
+                    "options": vars(o)}, checkpoint + ".new")
+        os.replace(checkpoint + ".new", checkpoint)
+
+    log = open(path(name + ".log"), "a", encoding="utf-8")
+    until, last_save, begun = min(o.until or o.steps, o.steps), time.time(), time.time()
+    loader = torch.utils.data.DataLoader(Steps(data, rows, o), batch_size=None, sampler=range(step, until), num_workers=1,
+                                         prefetch_factor=4)
+    for step, strength, pixels, tokens, targets in loader:
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(step, o)
+        pixels = pixels.to(o.device).contiguous(memory_format=torch.channels_last)
+        tokens, targets = tokens.to(o.device), targets.to(o.device)
+        with torch.autocast(o.device, dtype=torch.bfloat16):
+            a = M.image_features(model, pixels, averaging=not control)
+            b = M.text_features(model, tokens)
+        if control:
+            scale = model.logit_scale.exp().clamp(max=100)
+            loss, parts = control_loss(a.float(), b.float(), targets, scale)
+        else:
+            scale = o.scale_start + (o.scale - o.scale_start) * min(1, step / (.4 * o.steps))
+            sparse = o.sparse * min(1, max(0, (step / o.steps - .3) / .1))
+            loss, parts = specimen_loss(a.float(), b.float(), targets, scale, o.negative, sparse)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+        optimiser.step()
+        step, seen = step + 1, seen + len(pixels)
+        now = time.time()
+        spent, begun = spent + now - begun, now
+        if step % 20 == 0 or step == until:
+            with torch.no_grad():
+                alive = (a.detach() > 0).any(0).sum()
+            line = {"step": step, "seconds": round(spent, 1), "images": seen, "resolution": pixels.shape[-1],
+                    "strength": round(strength, 3), "loss": round(float(loss.detach()), 4), "alive": int(alive),
+                    **{k: round(float(v.detach()), 4) for k, v in parts.items()}, "scale": round(float(scale), 3)}
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+            left = spent / step * (until - step)
+            print(f"\r{step}/{until}  {seen / spent:.0f} pictures/s  {left / 60:.0f} min left  loss {line['loss']:.3f}  "
+                  f"right {line['right']:.2f}  ", end="" if os.isatty(1) else "\n", flush=True)
+        if now - last_save > 300:
+            save()
+            last_save = now
+    save()
+    print()
+
+
+if __name__ == "__main__":
+    main()
