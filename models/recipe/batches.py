@@ -43,6 +43,12 @@ def tokens_of(texts, rows):
     return out
 
 
+def longest_text(classes):
+    """Positions that captions reach: the longest name or phrase in the longest frame."""
+    inner = max(len(ids_of(t)) for c in classes for t in [c["name"]] + c["phrases"] + c.get("emoji", []))
+    return inner + max(len(ids_of(f.format(""))) - 2 for f in FRAMES)
+
+
 class Pictures:
     """The arrays of the data step and who is where in them."""
 

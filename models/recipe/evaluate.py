@@ -35,10 +35,12 @@ PLAIN = np.stack([batches.grey(1.0)] * 2, 1)
 class Judge:
     """A model with its texts' rows: activations of the last block, image and text embeddings."""
 
-    def __init__(self, file):
+    def __init__(self, file, resolution=M.RESOLUTION):
+        self.resolution = resolution
         if file.endswith(".pt"):
             c = torch.load(file, map_location="cpu")
-            self.model = M.build(averaging="control" not in c["options"]["variant"], vocabulary=len(c["vocabulary"]))
+            self.model = M.build(averaging="control" not in c["options"]["variant"], vocabulary=len(c["vocabulary"]),
+                                 **M.shape(c["options"].get("large", False)))
             self.model.load_state_dict(c["model"])
             self.rows = {t: i for i, t in enumerate(c["vocabulary"])}
         else:
@@ -46,6 +48,7 @@ class Judge:
             self.model = clip_torch.build(state)
             self.rows = {i: i for i in range(self.model.config.vocab_size)}
         self.model.eval()
+        self.averaging = not self.model.visual.attnpool.k_proj.weight.any()      # then the pool need not run
         self.model.visual.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
@@ -53,7 +56,10 @@ class Judge:
         """Units (n, 1024) and unit-length embeddings of pixels in [0, 1]."""
         x = ((pixels - batches.MEAN) / batches.DEVIATION).contiguous(memory_format=torch.channels_last)
         grid = M.last_block(self.model.visual, x)
-        return grid.mean((2, 3)), torch.nn.functional.normalize(self.model.visual.attnpool(grid), dim=1)
+        pooled = grid.mean((2, 3))
+        if self.averaging:
+            return pooled, torch.nn.functional.normalize(pooled, dim=1)
+        return pooled, torch.nn.functional.normalize(self.model.visual.attnpool(grid), dim=1)
 
     @torch.no_grad()
     def texts(self, texts):
@@ -65,7 +71,7 @@ class Judge:
         """Units and embeddings of what canvases hold."""
         units, embeddings = [], []
         for canvas in canvases:
-            u, e = self.images(canvas.pixels(M.RESOLUTION))
+            u, e = self.images(canvas.pixels(self.resolution))
             units.append(u)
             embeddings.append(e)
         return torch.cat(units).numpy(), torch.cat(embeddings).numpy()
@@ -125,6 +131,8 @@ def unit_table(units, labels, sets, word_units, word_labels, r):
         word_z = (word_units[word_of[k], u].mean() - word_mean[u]) / word_deviation[u] if word_of[k] else 0.0
         rows.append({"unit": u, "class": k, "pictures": n, "styles": styles, "words": word_count[k], "z": float(z),
                      "word_z": float(word_z), "leaders": [x for x, m in count.most_common(3) if m >= 4],
+                     "top pictures": sorted(pictures[u], key=lambda i: -units[i, u])[:9],
+                     "top words": sorted(texts[u], key=lambda i: -word_units[i, u])[:6],
                      "maximum": float(max(units[:, u].max(), word_units[:, u].max()))})
     return rows
 
@@ -149,7 +157,7 @@ def with_wrong_word(pictures, data, cases, names, over):
             image = canvas.picture(PLAIN)
             data.place(canvas, image, number, r, 0.0, centre=(.5, .5 if over else .375), size=1.0 if over else .75)
             masks.append(W.draw(names[k], fonts[r.integers(len(fonts))][1], loaded, 24))
-        pixels = canvas.pixels(M.RESOLUTION)
+        pixels = canvas.pixels(M.RESOLUTION)                     # the word is drawn for this resolution
         ink = torch.from_numpy(np.stack(masks)).float()[:, None] / 255
         if over:                                    # black with a white rim, so that it reads on everything
             rim = torch.nn.functional.max_pool2d(ink, 3, 1, 1)
@@ -267,6 +275,8 @@ def evaluate(judge, quick=False):
     for x in table:
         x["concept"] = names[x.pop("class")]
         x["leaders"] = [names[k] for k in x["leaders"]]
+        x["top pictures"] = [[numbers[i % len(numbers)], int(i // len(numbers))] for i in x["top pictures"]]
+        x["top words"] = [word_numbers[i] for i in x["top words"]]
         x["multimodal"] = passes(x)
         x["relaxed"] = passes(x, 6, 3)
     out["table"] = table
@@ -299,15 +309,16 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("model")
     a.add_argument("--quick", action="store_true", help="one rendering, three fonts")
+    a.add_argument("--resolution", type=int, default=M.RESOLUTION, help="of a checkpoint that has not reached the last one")
     a.add_argument("--threads", type=int, default=os.cpu_count())
     a.add_argument("-o")
     o = a.parse_args()
     torch.set_num_threads(o.threads)
-    out = evaluate(Judge(o.model), o.quick)
+    out = evaluate(Judge(o.model, o.resolution), o.quick)
     print(report(out))
     if o.o:
         with open(o.o, "w", encoding="utf-8") as f:
-            json.dump(out, f, ensure_ascii=False, indent=1)
+            json.dump(out, f, ensure_ascii=False, indent=1, default=lambda x: x.item())   # numpy's numbers
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sources
 
 sys.path.insert(0, os.path.join(sources.HERE, "..", "..", "tools", "referee"))
 import clip_torch  # noqa: E402
+import safetensors_io  # noqa: E402
 
 RESOLUTION = 96
 SCALE = 6.0
@@ -19,6 +20,18 @@ SCALE = 6.0
 def config(width=32, layers=(2, 2, 2, 4), vocabulary=49408):
     return clip_torch.Config(embed_dim=width * 32, image_resolution=RESOLUTION, vision_layers=layers, vision_width=width, vocab_size=vocabulary,
                              transformer_width=256, transformer_layers=4)
+
+
+def shape(large=False):
+    return {"width": 64, "layers": (3, 4, 6, 4)} if large else {"width": 32, "layers": (2, 2, 2, 4)}
+
+
+def weights_of(file, vocabulary):
+    """The state dict of an exported model, its token rows cut to the vocabulary."""
+    state, _ = safetensors_io.load(file)
+    state = {k: v.float() for k, v in state.items()}
+    state["token_embedding.weight"] = state["token_embedding.weight"][torch.tensor(vocabulary)]
+    return state
 
 
 def averaging_(pool):

@@ -147,9 +147,8 @@ def main():
 
     def add(k, source, name, medium, licence, emoji, svg):
         held_out = source in sources.HELD_OUT
-        if count[k, source] >= (PER_SET_HELD_OUT if held_out else PER_SET_TRAINING):
-            return
-        if count[k, held_out] >= PER_CLASS:
+        if source != sources.ALL_LABELS and (count[k, source] >= (PER_SET_HELD_OUT if held_out else PER_SET_TRAINING) or
+                                             count[k, held_out] >= PER_CLASS):
             return
         count[k, source] += 1
         count[k, held_out] += 1
@@ -165,9 +164,7 @@ def main():
                 continue
             base, emoji = sources.base(name), None
             if source in sources.FLAGS:
-                k = codes.get(name.split("-")[0])
-                if source == "flag" and not name.endswith(("1x1", "4x3")):
-                    continue
+                k = codes.get(name[:-4] if source == "flag" and name.endswith(("-1x1", "-4x3")) else name)
             else:
                 if source in sources.EMOJI:
                     base = emoji_base(base)
@@ -181,6 +178,8 @@ def main():
                 k = None
             if k is None or drawing in seen:
                 continue
+            if classes[k]["family"] == "colour" and not about["palette"]:
+                continue                         # a "green heart" in black is not green
             seen.add(drawing)
             body = icons["icons"][drawing]["body"]
             add(k, source, name, medium_of(about["palette"], name, body), about["licence"], emoji, svg_of(icons, drawing))

@@ -63,6 +63,7 @@ def base(icon):
 # no other usable set redraws them.
 HELD_OUT = {"twemoji", "fluent-emoji-high-contrast", "emojione-monotone", "streamline-emojis", "ph", "tabler", "mdi-light",
             "healthicons", "flagpack", "circle-flags", "bxl"}
+ALL_LABELS = "twemoji"            # the held-out set of which every emoji is kept, for the test over all of its labels
 # Company logos go by the names of things ("python", "ghost", "orange"): these sets are taken for brands only.
 BRAND_SETS = {"simple-icons", "thesvg", "thesvg-color", "logos", "cib", "fa-brands", "fa6-brands", "fa7-brands",
               "streamline-logos", "skill-icons", "devicon", "devicon-plain", "file-icons", "bxl"}
@@ -81,11 +82,16 @@ FONTS_HELD_OUT = ("comic-neue courier-prime dosis lobster quicksand vollkorn yan
                   "chivo baloo-2").split()
 
 
+def font_licence(family):
+    with open(os.path.join(PACKAGES, "@fontsource", family, "package.json"), encoding="utf-8") as f:
+        return json.load(f).get("license")
+
+
 def fonts(held_out):
     """Latin woff files of the fonts in training or, held out, of the others: sorted (family, path)."""
     found = []
     for family in sorted(os.listdir(os.path.join(PACKAGES, "@fontsource"))):
-        if (family in FONTS_HELD_OUT) != held_out:
+        if (family in FONTS_HELD_OUT) != held_out or font_licence(family) not in LICENCES:
             continue
         files = os.path.join(PACKAGES, "@fontsource", family, "files")
         for weight in (400, 700):

@@ -21,30 +21,42 @@ import model as M
 from render import path
 
 
+# Texts of a batch by their tier. A specimen's core text comes with two pictures and a word, a control's with one of them.
+SIZES = {"specimen": {"steps": 5000, "core": 56, "more": 18, "emoji": 8, "words": 36},
+         "control": {"steps": 2000, "core": 150, "more": 44, "emoji": 20, "words": 60}}
+
+
 def arguments():
     a = argparse.ArgumentParser()
     a.add_argument("variant", choices=["specimen", "control"])
     a.add_argument("--name", help="of checkpoint and log (the variant)")
-    a.add_argument("--steps", type=int, default=5800, help="length of the schedule")
+    a.add_argument("--steps", type=int, help="length of the schedule (specimen 5000, control 2000; on a GPU 40000)")
     a.add_argument("--until", type=int, help="stop after this step")
     a.add_argument("--seed", type=int, default=1)
     a.add_argument("--rate", type=float, default=1.2e-3)
     a.add_argument("--low", type=int, default=64, help="resolution of the first part")
-    a.add_argument("--high-from", type=float, default=.72, help="share of the schedule after which 96 px are used")
+    a.add_argument("--high-from", type=float, default=.74, help="share of the schedule after which 96 px are used")
     a.add_argument("--easy", type=float, default=.3, help="share of the schedule over which augmentation grows")
-    a.add_argument("--sparse", type=float, default=.01,
+    a.add_argument("--sparse", type=float, default=.05,
                    help="weight of the L1 norm of normalised image embeddings, which comes in from 30%% to 40%% of the schedule")
     a.add_argument("--negative", type=float, default=1.0, help="weight of the penalty on negative text components")
     a.add_argument("--scale", type=float, default=M.SCALE)
     a.add_argument("--scale-start", type=float, default=18.0,
                    help="logit scale at the start, brought to --scale in 40%% of the schedule: from the start a scale of 6 learns half as fast")
-    a.add_argument("--core", type=int, default=56)
-    a.add_argument("--more", type=int, default=18)
-    a.add_argument("--emoji", type=int, default=8)
-    a.add_argument("--words", type=int, default=36)
-    a.add_argument("--init", help="a checkpoint whose weights to begin with")
+    a.add_argument("--core", type=int)
+    a.add_argument("--more", type=int)
+    a.add_argument("--emoji", type=int)
+    a.add_argument("--words", type=int)
+    a.add_argument("--large", action="store_true", help="width 64, blocks (3, 4, 6, 4), 2048 units: for a GPU")
+    a.add_argument("--init", help="a model's .safetensors whose weights to begin with (a new schedule on them)")
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    return a.parse_args()
+    o = a.parse_args()
+    if o.steps is None:
+        o.steps = 40000 if o.device.startswith("cuda") else SIZES[o.variant]["steps"]
+    for size in ("core", "more", "emoji", "words"):
+        if getattr(o, size) is None:
+            setattr(o, size, SIZES[o.variant][size])
+    return o
 
 
 def rate_at(step, o):
@@ -99,6 +111,7 @@ def control_loss(a, b, targets, scale):
 def main():
     o = arguments()
     name = o.name or o.variant
+    torch.set_flush_denormal(True)     # Adam's means of rows that few batches touch decay to denormals, ten times slower to add
     torch.manual_seed(o.seed)
     if o.device == "cpu":
         torch.set_num_threads(os.cpu_count() or 2)
@@ -107,7 +120,7 @@ def main():
     data = batches.Batches(pictures, o.seed, o.core, o.more, o.emoji, o.words, grouped=not control)
     vocabulary = pictures.vocabulary()
     rows = {t: i for i, t in enumerate(vocabulary)}
-    model = M.build(averaging=not control, vocabulary=len(vocabulary)).to(o.device)
+    model = M.build(averaging=not control, vocabulary=len(vocabulary), **M.shape(o.large)).to(o.device)
     model.visual.to(memory_format=torch.channels_last)
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
     plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
@@ -122,7 +135,7 @@ def main():
         step, spent, seen = c["step"], c["seconds"], c["images"]
         print(f"continuing at step {step}", flush=True)
     elif o.init:
-        model.load_state_dict(torch.load(o.init, map_location=o.device)["model"])
+        model.load_state_dict(M.weights_of(o.init, vocabulary), strict=False)   # the files have no batch counters
     model.train()
 
     def save():
@@ -133,7 +146,8 @@ def main():
 
     log = open(path(name + ".log"), "a", encoding="utf-8")
     until, last_save, begun = min(o.until or o.steps, o.steps), time.time(), time.time()
-    loader = torch.utils.data.DataLoader(Steps(data, rows, o), batch_size=None, sampler=range(step, until), num_workers=1,
+    loader = torch.utils.data.DataLoader(Steps(data, rows, o), batch_size=None, sampler=range(step, until),
+                                         num_workers=1 if o.device == "cpu" else max(1, (os.cpu_count() or 2) - 1),
                                          prefetch_factor=4)
     for step, strength, pixels, tokens, targets in loader:
         for group in optimiser.param_groups:
