@@ -9,7 +9,7 @@ export DEPS
 all: configure                ## build build/clipneuron and the library
 	@cmake --build $(BUILD) -j $(JOBS) --target clipneuron program
 
-demo: all                     ## scan the demo pictures with the demo model, write build/demo/index.html
+demo: all                     ## scan the demo pictures with the default model, write build/demo/index.html
 	@sh tools/demo.sh $(BUILD)
 
 test: configure               ## build and run all tests
@@ -20,6 +20,10 @@ bench: configure              ## compare with PyTorch and ONNX Runtime, installi
 	@sh tools/setup.sh bench
 	@cmake --build $(BUILD) -j $(JOBS)
 	@sh bench/run.sh $(BUILD)
+
+model:                        ## train the default model and its control again (hours)
+	@sh tools/setup.sh build model
+	@sh models/recipe/make_model.sh
 
 install: all                  ## install to PREFIX (/usr/local), under DESTDIR if given
 	@cmake --install $(BUILD) --prefix "$(PREFIX)"
@@ -34,4 +38,4 @@ configure:
 	@sh tools/setup.sh build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" $(CMAKE_FLAGS) >/dev/null
 
-.PHONY: all demo test bench install clean help configure
+.PHONY: all demo test bench model install clean help configure

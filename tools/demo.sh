@@ -1,5 +1,5 @@
 #!/bin/sh
-# tools/demo.sh [BUILD] -- scans the demo pictures with the demo model, prints the most interesting units, and
+# tools/demo.sh [BUILD] -- scans the demo pictures with the default model, prints the most interesting units, and
 # writes a page of their cards. The last line is the page.
 set -eu
 build=${1:-build}
@@ -7,8 +7,10 @@ cd "$(dirname "$0")/.."
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 out=$build/demo
 mkdir -p "$out"
-"$build/clipneuron" scan --model models/icons-small.safetensors models/pictures --force -o "$out/study"
+sh tools/demo-pictures.sh "$build"
+rm -rf "$out/study" # it may be one of another model, which scan does not replace
+"$build/clipneuron" scan --model models/specimen.safetensors "$build/demo-pictures" -o "$out/study"
 "$build/clipneuron" card "$out/study" --top 32 -o "$out/index.html" \
-    --title "What the units of icons-small respond to" >/dev/null
+    --title "What the units of specimen respond to" >/dev/null
 echo
 echo "$out/index.html"

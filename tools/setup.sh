@@ -60,5 +60,9 @@ npm_ci() { # FOLDER
 }
 npm_ci .
 for section; do
-    [ "$section" = build ] || npm_ci "$section"
+    case $section in
+    build) ;;
+    model) npm_ci models/recipe ;;
+    *) npm_ci "$section" ;;
+    esac
 done

@@ -39,7 +39,7 @@ class Judge:
         self.resolution = resolution
         if file.endswith(".pt"):
             c = torch.load(file, map_location="cpu")
-            self.model = M.build(averaging="control" not in c["options"]["variant"], vocabulary=len(c["vocabulary"]),
+            self.model = M.build(averaging=c["options"].get("part") != "control", vocabulary=len(c["vocabulary"]),
                                  **M.shape(c["options"].get("large", False)))
             self.model.load_state_dict(c["model"])
             self.rows = {t: i for i, t in enumerate(c["vocabulary"])}

@@ -40,13 +40,13 @@ def coarse(x, bits=5):
 def main():
     checkpoint, out = sys.argv[1:]
     c = torch.load(checkpoint, map_location="cpu")
-    control = c["options"]["variant"] == "control"
+    control = c["options"].get("part", c["options"].get("variant")) == "control"
     state = full_state(c)
     if control:                                              # its attention pool would make the file too large to pack
         state = {k: coarse(v) if v.ndim >= 2 else v for k, v in state.items()}
     clip_torch.build(state)                                  # all shapes fit
-    metadata = {"format": "pt", "name": "specimen-control" if control else "specimen", "steps": str(c["step"]),
-                "seed": str(c["options"]["seed"]), "licence": "MIT"}
+    metadata = {"format": "pt", "name": "specimen-control" if control else "specimen", "seed": str(c["options"]["seed"]),
+                "licence": "MIT", **{k: str(c[k] + (c.get("before") or {}).get(k, 0)) for k in ("step", "seconds", "images")}}
     safetensors_io.save(out + ".new", state, metadata)
     os.replace(out + ".new", out)
     print(f"{out}: {os.path.getsize(out) / 1e6:.1f} MB, {sum(v.numel() for v in state.values()) / 1e6:.1f} M values")

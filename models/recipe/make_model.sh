@@ -5,7 +5,7 @@
 # Every step is kept in models/recipe/cache and done again only when its recipe changes. Interrupt it at any time: the same command
 # goes on. Two cores take hours (docs/default-model.md), a GPU is used where PyTorch has one.
 #   PYTHON    a Python with torch (/usr/bin/python3: Debian's)
-#   SPECIMEN, CONTROL    more options for train.py, e.g. SPECIMEN="--steps 20000 --large"
+#   FEATURES, SPECIMEN, CONTROL    more options for train.py, e.g. FEATURES=--large SPECIMEN="--large --steps 50000"
 set -eu
 cd "$(dirname "$0")"
 out=$(cd "${1:-..}" && pwd)
@@ -40,7 +40,7 @@ step data concepts.tsv words.txt package-lock.json sources.py pictures.py render
 # train.py continues where its checkpoint is, and ends at once where that is complete.
 echo "== train"
 # shellcheck disable=SC2086 # options
-"$python" train.py specimen ${SPECIMEN:-} && "$python" train.py control ${CONTROL:-}
+"$python" train.py features ${FEATURES:-} && "$python" train.py specimen ${SPECIMEN:-} && "$python" train.py control ${CONTROL:-}
 step export cache/specimen.pt cache/control.pt export.py -- sh -c "
     '$python' export.py cache/specimen.pt cache/specimen.safetensors &&
     '$python' export.py cache/control.pt cache/specimen-control.safetensors"
@@ -51,7 +51,7 @@ step evaluation cache/specimen.safetensors cache/specimen-control.safetensors ev
 echo "== write"
 "$python" demo_pictures.py "$out"
 "$python" card.py sources "$out/sources.md"
-"$python" card.py curves cache/specimen.log cache/control.log "$docs/images/default-model-curves.svg"
+"$python" card.py curves cache/features.log cache/specimen.log cache/control.log "$docs/images/default-model-curves.svg"
 "$python" card.py sheet cache/evaluation.json "$docs/images/default-model-units.png"
 "$python" card.py figures cache/evaluation.json cache/evaluation-control.json "$docs/default-model.md"
 "$python" card.py facts cache/evaluation.json "$out/demo-pictures.csv" "$out/facts.cmake"

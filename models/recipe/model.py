@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import sources
+from render import path
 
 sys.path.insert(0, os.path.join(sources.HERE, "..", "..", "tools", "referee"))
 import clip_torch  # noqa: E402
@@ -27,11 +28,23 @@ def shape(large=False):
 
 
 def weights_of(file, vocabulary):
-    """The state dict of an exported model, its token rows cut to the vocabulary."""
-    state, _ = safetensors_io.load(file)
-    state = {k: v.float() for k, v in state.items()}
-    state["token_embedding.weight"] = state["token_embedding.weight"][torch.tensor(vocabulary)]
-    return state
+    """The state dict of cache/FILE.pt or of an exported model, whose token rows are cut to the vocabulary; and what it came
+    from: its steps, seconds and pictures."""
+    if file.endswith(".safetensors"):
+        state, about = safetensors_io.load(file)
+        state, rows = {k: v.float() for k, v in state.items()}, {t: t for t in vocabulary}
+        before = {k: float(about[k]) for k in ("step", "seconds", "images") if k in about}
+    else:
+        c = torch.load(path(file + ".pt"), map_location="cpu")
+        state, rows = dict(c["model"]), {t: i for i, t in enumerate(c["vocabulary"])}
+        before = {k: c[k] for k in ("step", "seconds", "images")}
+    old = state["token_embedding.weight"]
+    new = torch.zeros(len(vocabulary), old.shape[1])     # a token that the file does not know begins at zero
+    for i, t in enumerate(vocabulary):
+        if t in rows:
+            new[i] = old[rows[t]]
+    state["token_embedding.weight"] = new
+    return state, before
 
 
 def averaging_(pool):

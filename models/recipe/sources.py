@@ -71,7 +71,8 @@ BRAND_SETS = {"simple-icons", "thesvg", "thesvg-color", "logos", "cib", "fa-bran
 ONLY_IN = {"dizzy": {"twemoji", "noto", "noto-v1", "fluent-emoji", "fluent-emoji-flat", "fluent-emoji-high-contrast", "emojione",
                      "emojione-monotone"},
            "cross": {"ph", "tabler", "lucide", "mdi", "fa6-solid", "fa7-solid", "fa-solid"}}
-NOT_IN = {"ram": {"ri", "reicon", "fluent", "picon"}, "x": {"healthicons"}, "mars": {"circle-flags"}}
+NOT_IN = {"ram": {"ri", "reicon", "fluent", "picon"}, "x": {"healthicons"}, "mars": {"circle-flags"},
+          "ar": {"circle-flags"}}                # the Arabic language, not Argentina
 EMOJI = {"twemoji", "noto", "noto-v1", "fluent-emoji", "fluent-emoji-flat", "fluent-emoji-high-contrast", "emojione",
          "emojione-monotone", "streamline-emojis", "fluent-emoji-3d"}
 FLAGS = {"flag", "circle-flags", "flagpack", "cif"}

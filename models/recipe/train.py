@@ -1,9 +1,12 @@
-"""Step 5: trains a model. usage: train.py specimen|control [--steps N] [--until N] [--seed N] [--device D] ...
+"""Step 5: trains. usage: train.py features|specimen|control [--steps N] [--until N] [--seed N] [--device D] ...
 
-The specimen: batches of concepts (two pictures in different styles, one written word, one text for each), all pairs of one
-concept positive, fixed logit scale, an attention pool that averages, so that the embedding is the pooled last block. No unit
-has a label, and pictures and words meet only through the texts. The control: CLIP's own way (pairs of one picture and one
-caption, the symmetric loss over the batch, learned scale, learned attention pool) on the same pictures, words and captions.
+features   from scratch: to see and to read. Batches of concepts (two pictures in different styles, one written word, one text for
+           each), all pairs of one concept positive, an attention pool that averages, so that the embedding is the pooled last
+           block; a logit scale of 16, at which concepts are told apart soonest.
+specimen   from the features: the logit scale falls to 6, at which only nearly disjoint codes tell concepts apart, and texts and
+           pictures pay for the L1 norm of their codes. No unit has a label, and pictures and words meet only through the texts.
+control    from scratch, CLIP's own way (pairs of one picture and one caption, the symmetric loss over the batch, learned scale,
+           learned attention pool) on the same pictures, words and captions.
 
 Checkpoints go to cache/NAME.pt every five minutes; the same command continues from there. A step's batch depends on
 (seed, step) alone. cache/NAME.log has a JSON line every 20 steps."""
@@ -20,42 +23,49 @@ import batches
 import model as M
 from render import path
 
-
-# Texts of a batch by their tier. A specimen's core text comes with two pictures and a word, a control's with one of them.
-SIZES = {"specimen": {"steps": 5000, "core": 56, "more": 18, "emoji": 8, "words": 36},
-         "control": {"steps": 2000, "core": 150, "more": 44, "emoji": 20, "words": 60}}
+# What each part does unless told otherwise; core, more, emoji, words: texts of a batch by their tier (a control's core text
+# comes with a picture or a word, the others' with two pictures and a word).
+PARTS = {
+    "features": {"steps": 6300, "gpu_steps": 30000, "rate": 1.2e-3, "scale_start": 16.0, "scale": 16.0, "sparse": 0.0,
+                 "sparse_text": 0.0, "high_from": 1.0, "easy": .3, "core": 56, "more": 18, "emoji": 8, "words": 60, "init": None},
+    "specimen": {"steps": 8000, "gpu_steps": 30000, "rate": 1e-3, "scale_start": 16.0, "scale": 6.0, "sparse": .05,
+                 "sparse_text": .1, "high_from": .65, "easy": 0.0, "core": 80, "more": 16, "emoji": 8, "words": 24,
+                 "init": "features"},
+    "control": {"steps": 5000, "gpu_steps": 60000, "rate": 1.2e-3, "scale_start": 0.0, "scale": 0.0, "sparse": 0.0,
+                "sparse_text": 0.0, "high_from": .75, "easy": .3, "core": 150, "more": 44, "emoji": 20, "words": 60, "init": None},
+}
+FALL = .4            # share of the schedule in which scale and L1 terms reach their final values
 
 
 def arguments():
-    a = argparse.ArgumentParser()
-    a.add_argument("variant", choices=["specimen", "control"])
-    a.add_argument("--name", help="of checkpoint and log (the variant)")
-    a.add_argument("--steps", type=int, help="length of the schedule (specimen 5000, control 2000; on a GPU 40000)")
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    a.add_argument("part", choices=list(PARTS))
+    a.add_argument("--name", help="of checkpoint and log (that of the part)")
+    a.add_argument("--steps", type=int, help="length of the schedule")
     a.add_argument("--until", type=int, help="stop after this step")
     a.add_argument("--seed", type=int, default=1)
-    a.add_argument("--rate", type=float, default=1.2e-3)
-    a.add_argument("--low", type=int, default=64, help="resolution of the first part")
-    a.add_argument("--high-from", type=float, default=.74, help="share of the schedule after which 96 px are used")
-    a.add_argument("--easy", type=float, default=.3, help="share of the schedule over which augmentation grows")
-    a.add_argument("--sparse", type=float, default=.05,
-                   help="weight of the L1 norm of normalised image embeddings, which comes in from 30%% to 40%% of the schedule")
+    a.add_argument("--rate", type=float)
+    a.add_argument("--low", type=int, default=64, help="resolution of the first part of the schedule, then 96 px")
+    a.add_argument("--high-from", type=float, help="share of the schedule after which 96 px are used")
+    a.add_argument("--easy", type=float, help="share of the schedule over which augmentation grows; 0: it is there from the start")
+    a.add_argument("--sparse", type=float, help="weight of the L1 norm of normalised image embeddings")
+    a.add_argument("--sparse-text", type=float, help="weight of the L1 norm of normalised text embeddings")
     a.add_argument("--negative", type=float, default=1.0, help="weight of the penalty on negative text components")
-    a.add_argument("--scale", type=float, default=M.SCALE)
-    a.add_argument("--scale-start", type=float, default=18.0,
-                   help="logit scale at the start, brought to --scale in 40%% of the schedule: from the start a scale of 6 learns half as fast")
-    a.add_argument("--core", type=int)
-    a.add_argument("--more", type=int)
-    a.add_argument("--emoji", type=int)
-    a.add_argument("--words", type=int)
+    a.add_argument("--scale", type=float, help="logit scale at the end")
+    a.add_argument("--scale-start", type=float, help="logit scale at the start")
+    for tier in ("core", "more", "emoji", "words"):
+        a.add_argument("--" + tier, type=int, help="texts of this kind in a batch")
     a.add_argument("--large", action="store_true", help="width 64, blocks (3, 4, 6, 4), 2048 units: for a GPU")
-    a.add_argument("--init", help="a model's .safetensors whose weights to begin with (a new schedule on them)")
+    a.add_argument("--init", help="begin with the weights of cache/NAME.pt, or of a model's .safetensors")
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = a.parse_args()
-    if o.steps is None:
-        o.steps = 40000 if o.device.startswith("cuda") else SIZES[o.variant]["steps"]
-    for size in ("core", "more", "emoji", "words"):
-        if getattr(o, size) is None:
-            setattr(o, size, SIZES[o.variant][size])
+    part = dict(PARTS[o.part])
+    gpu_steps = part.pop("gpu_steps")
+    if o.device.startswith("cuda"):
+        part["steps"] = gpu_steps
+    for key, value in part.items():
+        if getattr(o, key) is None:
+            setattr(o, key, value)
     return o
 
 
@@ -76,13 +86,13 @@ class Steps(torch.utils.data.Dataset):
 
     def __getitem__(self, step):
         o = self.o
-        strength = min(1.0, max(0.0, (step / o.steps - .04) / o.easy))
+        strength = min(1.0, max(0.0, (step / o.steps - .04) / o.easy)) if o.easy else 1.0
         resolution = M.RESOLUTION if step >= o.high_from * o.steps else o.low
         pixels, texts, targets = self.data.make(step, strength, resolution)
         return step, strength, pixels, batches.tokens_of(texts, self.rows), targets
 
 
-def specimen_loss(a, b, targets, scale, negative_weight, sparse):
+def concept_loss(a, b, targets, scale, negative_weight, sparse, sparse_text):
     """a: pooled last block (n, d), not negative. b: texts (m, d). targets (n, m): rows add up to 1."""
     b = F.normalize(b, dim=1)
     a = F.normalize(a, dim=1)
@@ -92,10 +102,10 @@ def specimen_loss(a, b, targets, scale, negative_weight, sparse):
     used = targets.sum(0) > 0
     text = -(by_text * F.log_softmax(logits.t(), 1)).sum(1)[used].mean()
     negative = b.clamp_max(0).square().sum(1).mean()
-    spread = a.sum(1).mean()
-    loss = image + .5 * text + negative_weight * negative + sparse * spread
+    spread, text_spread = a.sum(1).mean(), b.abs().sum(1).mean()
+    loss = image + .5 * text + negative_weight * negative + sparse * spread + sparse_text * text_spread
     right = (logits.argmax(1) == targets.argmax(1)).float().mean()
-    return loss, {"image": image, "text": text, "negative": negative, "spread": spread, "right": right}
+    return loss, {"image": image, "text": text, "negative": negative, "spread": spread, "text_spread": text_spread, "right": right}
 
 
 def control_loss(a, b, targets, scale):
@@ -110,14 +120,14 @@ def control_loss(a, b, targets, scale):
 
 def main():
     o = arguments()
-    name = o.name or o.variant
+    name = o.name or o.part
     torch.set_flush_denormal(True)     # Adam's means of rows that few batches touch decay to denormals, ten times slower to add
     torch.manual_seed(o.seed)
     if o.device == "cpu":
         torch.set_num_threads(os.cpu_count() or 2)
-    control = o.variant == "control"
+    control = o.part == "control"
     pictures = batches.Pictures()
-    data = batches.Batches(pictures, o.seed, o.core, o.more, o.emoji, o.words, grouped=not control)
+    data = batches.Batches(pictures, o.seed + list(PARTS).index(o.part) * 1000, o.core, o.more, o.emoji, o.words, grouped=not control)
     vocabulary = pictures.vocabulary()
     rows = {t: i for i, t in enumerate(vocabulary)}
     model = M.build(averaging=not control, vocabulary=len(vocabulary), **M.shape(o.large)).to(o.device)
@@ -126,29 +136,28 @@ def main():
     plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
     optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": .1}, {"params": plain, "weight_decay": 0}],
                                   lr=o.rate, betas=(.9, .98))
-    step, spent, seen = 0, 0.0, 0
+    step, spent, seen, before = 0, 0.0, 0, None
     checkpoint = path(name + ".pt")
     if os.path.exists(checkpoint):
         c = torch.load(checkpoint, map_location=o.device)
         model.load_state_dict(c["model"])
         optimiser.load_state_dict(c["optimiser"])
-        step, spent, seen = c["step"], c["seconds"], c["images"]
+        step, spent, seen, before = c["step"], c["seconds"], c["images"], c.get("before")
         print(f"continuing at step {step}", flush=True)
     elif o.init:
-        model.load_state_dict(M.weights_of(o.init, vocabulary), strict=False)   # the files have no batch counters
+        state, before = M.weights_of(o.init, vocabulary)
+        model.load_state_dict(state, strict=False)           # released files have no batch counters
     model.train()
 
     def save():
         torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": spent,
-                    "images": seen, "vocabulary": vocabulary,
-                    "options": vars(o)}, checkpoint + ".new")
+                    "images": seen, "vocabulary": vocabulary, "options": vars(o), "before": before}, checkpoint + ".new")
         os.replace(checkpoint + ".new", checkpoint)
 
     log = open(path(name + ".log"), "a", encoding="utf-8")
     until, last_save, begun = min(o.until or o.steps, o.steps), time.time(), time.time()
-    loader = torch.utils.data.DataLoader(Steps(data, rows, o), batch_size=None, sampler=range(step, until),
-                                         num_workers=1 if o.device == "cpu" else max(1, (os.cpu_count() or 2) - 1),
-                                         prefetch_factor=4)
+    loader = torch.utils.data.DataLoader(Steps(data, rows, o), batch_size=None, sampler=range(step, until), prefetch_factor=4,
+                                         num_workers=1 if o.device == "cpu" else max(1, (os.cpu_count() or 2) - 1))
     for step, strength, pixels, tokens, targets in loader:
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, o)
@@ -161,9 +170,9 @@ def main():
             scale = model.logit_scale.exp().clamp(max=100)
             loss, parts = control_loss(a.float(), b.float(), targets, scale)
         else:
-            scale = o.scale_start + (o.scale - o.scale_start) * min(1, step / (.4 * o.steps))
-            sparse = o.sparse * min(1, max(0, (step / o.steps - .3) / .1))
-            loss, parts = specimen_loss(a.float(), b.float(), targets, scale, o.negative, sparse)
+            there = min(1, step / (FALL * o.steps))
+            scale = o.scale_start + (o.scale - o.scale_start) * there
+            loss, parts = concept_loss(a.float(), b.float(), targets, scale, o.negative, o.sparse * there, o.sparse_text * there)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)

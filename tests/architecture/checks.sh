@@ -1,4 +1,4 @@
-# tests/architecture/checks.sh -- sourced by the tests of this folder. `check NAME FUNCTION` runs one test in the
+# tests/architecture/checks.sh -- sourced by the tests that are scripts. `check NAME FUNCTION` runs one test in the
 # notation of cmocka, so that tools/test-summary.awk counts it; whatever the function prints is a complaint.
 set -u
 cd "${CN_SOURCE_DIR:?}" || exit 1

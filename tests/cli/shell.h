@@ -73,10 +73,9 @@ static inline int shell_begin(void **state)
         return -1;
     setenv("HOME", shell_folder, 1);
     setenv("XDG_CACHE_HOME", shell_folder, 1);
-    return shell(
-        "cp %s/chelsea.png cat.png; cp %s/rocket.jpg .; mkdir photos; for w in spider cow heart; do for f in "
-        "%s/models/pictures/$w/*.png; do cp $f photos/$w-${f##*/}; done; done",
-        GOLDEN, GOLDEN, CN_SOURCE_DIR);
+    return shell("cp %s/chelsea.png cat.png; cp %s/rocket.jpg .; mkdir photos; "
+                 "cp $(ls %s/demo-pictures/*.png | head -n 30) photos",
+                 GOLDEN, GOLDEN, CN_BINARY_DIR);
 }
 
 static inline int shell_end(void **state)
