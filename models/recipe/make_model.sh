@@ -1,11 +1,12 @@
 #!/bin/sh
 # models/recipe/make_model.sh [OUT] -- the default model and its control from nothing: draws the data, trains, exports, measures,
 # and writes OUT (default: models/): specimen.safetensors, specimen-control.safetensors, demo-pictures.tar and .csv, facts.cmake,
-# sources.md, evaluation.json; and the figures, curves and contact sheet of docs/default-model.md.
+# sources.md; and the figures, curves and contact sheet of docs/default-model.md.
 # Every step is kept in models/recipe/cache and done again only when its recipe changes. Interrupt it at any time: the same command
 # goes on. Two cores take hours (docs/default-model.md), a GPU is used where PyTorch has one.
 #   PYTHON    a Python with torch (/usr/bin/python3: Debian's)
-#   FEATURES, SPECIMEN, CONTROL    more options for train.py, e.g. FEATURES=--large SPECIMEN="--large --steps 50000"
+#   FEATURES, SPECIMEN, CONTROL    more options for train.py, e.g. FEATURES=--large SPECIMEN="--large --steps 50000", or
+#             FEATURES="--init features.safetensors --easy 0" to go on from the weights that lie here
 set -eu
 cd "$(dirname "$0")"
 out=$(cd "${1:-..}" && pwd)

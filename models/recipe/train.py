@@ -56,7 +56,7 @@ def arguments():
     for tier in ("core", "more", "emoji", "words"):
         a.add_argument("--" + tier, type=int, help="texts of this kind in a batch")
     a.add_argument("--large", action="store_true", help="width 64, blocks (3, 4, 6, 4), 2048 units: for a GPU")
-    a.add_argument("--init", help="begin with the weights of cache/NAME.pt, or of a model's .safetensors")
+    a.add_argument("--init", help="begin with the weights of cache/NAME.pt, or of a .safetensors in the folder where the recipe runs")
     a.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = a.parse_args()
     part = dict(PARTS[o.part])
