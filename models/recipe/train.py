@@ -3,8 +3,8 @@
 features   from scratch: to see and to read. Batches of concepts (two pictures in different styles, one written word, one text for
            each), all pairs of one concept positive, an attention pool that averages, so that the embedding is the pooled last
            block; a logit scale of 16, at which concepts are told apart soonest.
-specimen   from the features: the logit scale falls to 6, at which only nearly disjoint codes tell concepts apart, and texts and
-           pictures pay for the L1 norm of their codes. No unit has a label, and pictures and words meet only through the texts.
+specimen   from the features: the logit scale falls to 6, at which only nearly disjoint codes tell concepts apart, and the mutual
+           information of texts (and pictures) with units is made large: few units for each, all units used. No unit has a label, and pictures and words meet only through the texts.
 control    from scratch, CLIP's own way (pairs of one picture and one caption, the symmetric loss over the batch, learned scale,
            learned attention pool) on the same pictures, words and captions.
 
@@ -25,16 +25,15 @@ from render import path
 
 # What each part does unless told otherwise; core, more, emoji, words: texts of a batch by their tier (a control's core text
 # comes with a picture or a word, the others' with two pictures and a word).
+COMMON = {"rate": 1.2e-3, "scale_start": 16.0, "scale": 16.0, "sparse": 0.0, "sparse_text": 0.0, "own": 0.0, "own_text": 0.0,
+          "high_from": 1.0, "easy": .3, "init": None}
 PARTS = {
-    "features": {"steps": 6300, "gpu_steps": 30000, "rate": 1.2e-3, "scale_start": 16.0, "scale": 16.0, "sparse": 0.0,
-                 "sparse_text": 0.0, "high_from": 1.0, "easy": .3, "core": 56, "more": 18, "emoji": 8, "words": 60, "init": None},
-    "specimen": {"steps": 8000, "gpu_steps": 30000, "rate": 1e-3, "scale_start": 16.0, "scale": 6.0, "sparse": .05,
-                 "sparse_text": .1, "high_from": .65, "easy": 0.0, "core": 80, "more": 16, "emoji": 8, "words": 24,
-                 "init": "features"},
-    "control": {"steps": 5000, "gpu_steps": 60000, "rate": 1.2e-3, "scale_start": 0.0, "scale": 0.0, "sparse": 0.0,
-                "sparse_text": 0.0, "high_from": .75, "easy": .3, "core": 150, "more": 44, "emoji": 20, "words": 60, "init": None},
+    "features": {**COMMON, "steps": 6300, "gpu_steps": 30000, "core": 56, "more": 18, "emoji": 8, "words": 60},
+    "specimen": {**COMMON, "steps": 8000, "gpu_steps": 30000, "core": 80, "more": 16, "emoji": 8, "words": 24, "init": "features",
+                 "rate": 1e-3, "scale": 6.0, "own": .1, "own_text": .3, "high_from": .65, "easy": 0.0},
+    "control": {**COMMON, "steps": 5000, "gpu_steps": 60000, "core": 150, "more": 44, "emoji": 20, "words": 60, "high_from": .75},
 }
-FALL = .4            # share of the schedule in which scale and L1 terms reach their final values
+FALL = .4            # share of the schedule in which scale and the terms on codes reach their final values
 
 
 def arguments():
@@ -50,6 +49,8 @@ def arguments():
     a.add_argument("--easy", type=float, help="share of the schedule over which augmentation grows; 0: it is there from the start")
     a.add_argument("--sparse", type=float, help="weight of the L1 norm of normalised image embeddings")
     a.add_argument("--sparse-text", type=float, help="weight of the L1 norm of normalised text embeddings")
+    a.add_argument("--own", type=float, help="weight of the mutual information of pictures and units")
+    a.add_argument("--own-text", type=float, help="the same of texts and units")
     a.add_argument("--negative", type=float, default=1.0, help="weight of the penalty on negative text components")
     a.add_argument("--scale", type=float, help="logit scale at the end")
     a.add_argument("--scale-start", type=float, help="logit scale at the start")
@@ -92,8 +93,18 @@ class Steps(torch.utils.data.Dataset):
         return step, strength, pixels, batches.tokens_of(texts, self.rows), targets
 
 
-def concept_loss(a, b, targets, scale, negative_weight, sparse, sparse_text):
-    """a: pooled last block (n, d), not negative. b: texts (m, d). targets (n, m): rows add up to 1."""
+def information(x):
+    """Mutual information in nats between the rows of unit vectors (n, d) and units, x^2 taken as a row's distribution over units: the
+    entropy of the mean distribution less the mean entropy. It is largest when every row calls on one unit, and all
+    units are called on alike."""
+    p = x.square()
+    entropy = lambda q: -(q * q.clamp_min(1e-9).log()).sum(-1)
+    return entropy(p.mean(0)) - entropy(p).mean()
+
+
+def concept_loss(a, b, targets, scale, o, there):
+    """a: pooled last block (n, d), not negative. b: texts (m, d). targets (n, m): rows add up to 1. there: share of the L1
+    and information terms."""
     b = F.normalize(b, dim=1)
     a = F.normalize(a, dim=1)
     logits = scale * a @ b.t()
@@ -103,9 +114,12 @@ def concept_loss(a, b, targets, scale, negative_weight, sparse, sparse_text):
     text = -(by_text * F.log_softmax(logits.t(), 1)).sum(1)[used].mean()
     negative = b.clamp_max(0).square().sum(1).mean()
     spread, text_spread = a.sum(1).mean(), b.abs().sum(1).mean()
-    loss = image + .5 * text + negative_weight * negative + sparse * spread + sparse_text * text_spread
+    own, own_text = information(a), information(b)
+    loss = image + .5 * text + o.negative * negative + there * (
+        o.sparse * spread + o.sparse_text * text_spread - o.own * own - o.own_text * own_text)
     right = (logits.argmax(1) == targets.argmax(1)).float().mean()
-    return loss, {"image": image, "text": text, "negative": negative, "spread": spread, "text_spread": text_spread, "right": right}
+    return loss, {"image": image, "text": text, "negative": negative, "spread": spread, "text_spread": text_spread, "own": own,
+                  "own_text": own_text, "right": right}
 
 
 def control_loss(a, b, targets, scale):
@@ -172,7 +186,7 @@ def main():
         else:
             there = min(1, step / (FALL * o.steps))
             scale = o.scale_start + (o.scale - o.scale_start) * there
-            loss, parts = concept_loss(a.float(), b.float(), targets, scale, o.negative, o.sparse * there, o.sparse_text * there)
+            loss, parts = concept_loss(a.float(), b.float(), targets, scale, o, there)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
