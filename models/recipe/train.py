@@ -4,7 +4,8 @@ features   from scratch: to see and to read. Batches of concepts (two pictures i
            each), all pairs of one concept positive, an attention pool that averages, so that the embedding is the pooled last
            block; a logit scale of 16, at which concepts are told apart soonest.
 specimen   from the features: the logit scale falls to 6, at which only nearly disjoint codes tell concepts apart, and the mutual
-           information of texts (and pictures) with units is made large: few units for each, all units used. No unit has a label, and pictures and words meet only through the texts.
+           information of texts (and pictures) with units is made large: few units for each, all units used. No unit has a
+           label, and pictures and words meet only through the texts.
 control    from scratch, CLIP's own way (pairs of one picture and one caption, the symmetric loss over the batch, learned scale,
            learned attention pool) on the same pictures, words and captions.
 
