@@ -13,7 +13,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+import drawn
 import sources
+import words
 from render import SIZE, path
 
 sys.path.insert(0, os.path.join(sources.HERE, "..", "..", "tools"))
@@ -25,7 +27,6 @@ START, END = 49406, 49407
 
 # Neutral frames: none says whether a picture or a word is meant.
 FRAMES = ["a picture of {}", "an image of {}", "this is {}", "a {}", "the {}", "{} here", "a photo of a {}", "it shows {}"]
-STYLES = {"line drawing": "line", "flat icon": "solid", "3-d render": "3-d", "emoji": None}
 UNTURNED = {"country", "letter", "digit", "brand", "symbol", "sign", "zodiac", "count"}   # mirrored or turned they are others
 
 
@@ -65,9 +66,8 @@ class Pictures:
 
     def vocabulary(self):
         """Every token that a caption can have, in order."""
-        import words
         names = [c["name"] for c in self.classes]
-        texts = names + [n + "s" for n in names] + words.word_list() + list(STYLES) + ["of"] + [f.format("") for f in FRAMES]
+        texts = names + [n + "s" for n in names] + words.word_list() + ["of"] + [f.format("") for f in FRAMES]
         for c in self.classes:
             texts += c["phrases"] + c.get("emoji", [])
         return sorted({i for t in texts for i in ids_of(t)})
@@ -332,8 +332,6 @@ class Batches:
 
     def phrases(self, canvas, targets, texts, column, r, strength):
         """ "red heart", "three apples", "line drawing of a cat": a text of its own, which shares with its parts."""
-        import drawn
-
         def said(text, *parts):
             texts.append(text)
             t = {len(texts) - 1: .5 if any(p in column for p in parts) else 1.0}

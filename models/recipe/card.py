@@ -109,13 +109,9 @@ def write_sheet(evaluation, out, number=40):
     for i, row in enumerate(best):
         canvas = batches.Canvas(pictures)
         for n, variant in row["top pictures"]:
-            r = np.random.default_rng([99, variant, n])
-            if variant == 0:
-                data.place(canvas, canvas.picture(evaluate.PLAIN), n, r, 0.0)
-            else:
-                data.single(canvas, n, r, .6)
+            evaluate.place_picture(canvas, data, n, variant)
         for n in row["top words"]:
-            data.place(canvas, canvas.picture(evaluate.PLAIN), n, np.random.default_rng([98, n]), 0.0, word=True)
+            evaluate.place_word(canvas, data, n)
         pixels = (canvas.pixels(side) * 255).round().byte().permute(0, 2, 3, 1).numpy()
         left, top = i % 2 * width, i // 2 * (side + 2 * gap) + 12
         pen.text((left + 8, top + 10), row["concept"], "black", font=large)

@@ -112,13 +112,13 @@ def copies(thing, n, r):
 
 def main():
     with open(path("classes.json"), encoding="utf-8") as f:
-        classes = {c["name"]: i for i, c in enumerate(json.load(f))}
+        every = json.load(f)
+    classes = {c["name"]: i for i, c in enumerate(every)}
+    things = {i for i, c in enumerate(every) if c["family"] in
+              ("animal", "plant", "food", "drink", "vehicle", "tool", "household", "clothing", "music", "sport", "nature")}
     with open(path("index.json"), encoding="utf-8") as f:
         index = json.load(f)
     arrays = {"mono": np.load(path("mono.npy"), mmap_mode="r"), "colour": np.load(path("colour.npy"), mmap_mode="r")}
-    with open(path("classes.json"), encoding="utf-8") as f:
-        things = {i for i, c in enumerate(json.load(f)) if c["family"] in
-                  ("animal", "plant", "food", "drink", "vehicle", "tool", "household", "clothing", "music", "sport", "nature")}
     drawn, rows = [], []
     for held_out in (False, True):
         r = np.random.default_rng(20261126 + held_out)

@@ -81,16 +81,25 @@ def chunks(some, size=192):
     return [some[i:i + size] for i in range(0, len(some), size)]
 
 
+def place_picture(canvas, data, number, variant):
+    """A held-out picture: variant 0 as it is on white, 1 and 2 with other colours, sizes and turns."""
+    r = np.random.default_rng([99, variant, number])
+    if variant == 0:
+        data.place(canvas, canvas.picture(PLAIN), number, r, 0.0)
+    else:
+        data.single(canvas, number, r, .6)
+
+
+def place_word(canvas, data, number):
+    data.place(canvas, canvas.picture(PLAIN), number, np.random.default_rng([98, number]), 0.0, word=True)
+
+
 def renderings(pictures, data, numbers, variant):
-    """Canvases of pictures: variant 0 as they are on white, 1 and 2 with other colours, sizes and turns."""
+    """Canvases of pictures in one of their renderings."""
     for part in chunks(numbers):
         canvas = batches.Canvas(pictures)
         for number in part:
-            r = np.random.default_rng([99, variant, number])
-            if variant == 0:
-                data.place(canvas, canvas.picture(PLAIN), number, r, 0.0)
-            else:
-                data.single(canvas, number, r, .6)
+            place_picture(canvas, data, number, variant)
         yield canvas
 
 
@@ -98,7 +107,7 @@ def written(pictures, data, numbers):
     for part in chunks(numbers):
         canvas = batches.Canvas(pictures)
         for number in part:
-            data.place(canvas, canvas.picture(PLAIN), number, np.random.default_rng([98, number]), 0.0, word=True)
+            place_word(canvas, data, number)
         yield canvas
 
 

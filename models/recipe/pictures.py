@@ -6,6 +6,7 @@ concept covers ("emoji", under its CLDR name). A picture belongs to one class; p
 """
 import collections
 import json
+import math
 import os
 
 import sources
@@ -97,8 +98,6 @@ def outlines():
 
 def outline_svg(rings, line):
     """The largest part of a country and what lies near it, in a plain projection that keeps its shape."""
-    import math
-
     def area(r):
         return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(r, r[1:]))) / 2
     rings = sorted(rings, key=area, reverse=True)
@@ -204,7 +203,7 @@ def main():
             rings = shapes.get(same.get(c["name"], c["name"]))
             if rings and len(rings[0]) > 8:
                 for line in (False, True):
-                    add(k, ATLAS_SET, c["icons"][0] + ("-line" if line else ""), "line" if line else "solid", "ISC", None,
+                    add(k, sources.ATLAS, c["icons"][0] + ("-line" if line else ""), "line" if line else "solid", "ISC", None,
                         outline_svg(rings, line))
 
     for c in classes:
@@ -220,8 +219,6 @@ def main():
     print(f"{len(classes)} classes ({dict(tiers)}), {len(pictures)} pictures, "
           f"{sum(p['held_out'] for p in pictures)} of them held out")
 
-
-ATLAS_SET = sources.ATLAS
 
 if __name__ == "__main__":
     main()
