@@ -113,6 +113,9 @@ typedef struct cn_runner_options {
     int threads;                  /* 1 to 1024; 0: all cores that the process may use. The reference uses one */
     cn_precision precision;       /* of weights and activations; what is read out is float32 in both */
     cn_backend backend;
+    bool input_gradient;          /* cn_runner_backward will be asked for the gradient of the input */
+    const cn_site *const *gradient_sites; /* and of these sites' values, all of this tower; NULL for none */
+    size_t n_gradient_sites;
 } cn_runner_options;
 
 typedef struct cn_runner cn_runner;
@@ -141,6 +144,29 @@ CN_API const float *cn_runner_embedding(const cn_runner *runner);
 /** Values of the i-th site asked for, of the last run: (n, C, H, W), (n, L, D) or (n, D) float32;
  * borrowed until the next run. */
 CN_API const float *cn_runner_site(const cn_runner *runner, size_t i);
+
+/* What cn_runner_backward differentiates: an objective of the values that the runner reads, given by its derivatives
+ * with respect to them at the last run's values. */
+typedef struct cn_objective_gradient {
+    const float *const *sites;   /* for each of the runner's sites d objective / d values, shaped as cn_runner_site gives
+                                    them, or NULL; NULL: none at all */
+    const float *embedding;      /* the same for cn_runner_embedding, or NULL */
+    bool without_input;          /* leave the gradient of the input out: cheaper when only sites are wanted */
+    const bool *wanted;          /* for each of gradient_sites, whether it is wanted; NULL: all */
+    bool redirect_relu;          /* Lucid's override for the first steps of an ascent: where nothing of an image's gradient
+                                    would pass a ReLU, as all that matters is off, it passes except where it pushes
+                                    further down */
+} cn_objective_gradient;
+
+/** Gradients of an objective through the last run, in fp32 or bf16 as the runner computes. May be called several times
+ * for one run. Computes only what lies between the values and what is wanted; weights get no gradient.
+ * @return CN_OK; CN_EINVAL (no run yet, a runner made without gradients, no derivative given), CN_EBACKEND, CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_runner_backward(cn_runner *runner, const cn_objective_gradient *objective, cn_error *err);
+/** d objective / d input of the last backward, float32: (n, 3, R, R) in the scale of the normalised pixels; for texts (n,
+ * text_length, width), of the token embeddings before positions are added. Borrowed until the next backward; NULL unless asked for. */
+CN_API const float *cn_runner_input_gradient(const cn_runner *runner);
+/** The same of the values of the i-th of gradient_sites, shaped like them. */
+CN_API const float *cn_runner_site_gradient(const cn_runner *runner, size_t i);
 
 typedef struct cn_runner_memory {
     size_t weight_bytes;      /* packed weights */

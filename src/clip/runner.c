@@ -23,6 +23,11 @@ struct cn_runner {
     int64_t batch, text_length;
     size_t n_sites;
     int output_tap;      /* -1 when the embedding was not asked for */
+    size_t n_gradient_sites;
+    bool input_gradient; /* the first wrt, before the sites */
+    const float **seed;  /* per tap, of the present backward */
+    bool *wanted;        /* per wrt */
+    bool has_run;
     int32_t *tokens;     /* (batch, text_length), when shorter than the context */
 };
 
@@ -34,6 +39,8 @@ void cn_runner_free(cn_runner *runner)
         runner->backend->free(runner->program);
     nn_graph_free(runner->graph);
     cn_free(runner->tokens);
+    cn_free(runner->seed);
+    cn_free(runner->wanted);
     cn_free(runner);
 }
 
@@ -72,17 +79,41 @@ static bool has_sites(const nn_graph *g, const cn_runner_options *options)
     for (size_t i = 0; i < options->n_sites; i++)
         if (nn_find_site(g, options->sites[i]->name) < 0)
             return false;
+    for (size_t i = 0; i < options->n_gradient_sites; i++)
+        if (nn_find_site(g, options->gradient_sites[i]->name) < 0)
+            return false;
     return true;
+}
+
+static int node_of(const nn_graph *g, const cn_site *site)
+{
+    return g->site[nn_find_site(g, site->name)].node;
+}
+
+/* Where gradients of the input are taken: pixels, or what the token table gives. */
+static int input_node(const nn_graph *g)
+{
+    int node = 0;
+    while (g->node[node].op != NN_PIXELS && g->node[node].op != NN_TOKEN_EMBED)
+        node++;
+    return node;
 }
 
 cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runner_options *options, cn_error *err)
 {
     cn_status st = CN_OK;
     param_source source = {model->checkpoint, 0};
-    int *taps = cn_calloc(options->n_sites + 1, sizeof *taps);
+    const size_t n_wrt = options->n_gradient_sites + 1;
+    int *taps = cn_calloc(options->n_sites + 1, sizeof *taps), *wrt = cn_calloc(n_wrt, sizeof *wrt);
+    int wrt_count = 0;
     cn_runner *r = cn_calloc(1, sizeof *r);
     *out = NULL;
-    CN_CHECK(r && taps, CN_ENOMEM, "out of memory for a runner");
+    CN_CHECK(r && taps && wrt, CN_ENOMEM, "out of memory for a runner");
+    r->seed = cn_calloc(options->n_sites + 1, sizeof *r->seed);
+    r->wanted = cn_calloc(n_wrt, sizeof *r->wanted);
+    CN_CHECK(r->seed && r->wanted, CN_ENOMEM, "out of memory for a runner");
+    r->n_gradient_sites = options->n_gradient_sites;
+    r->input_gradient = options->input_gradient;
     r->model = model;
     r->tower = options->tower;
     r->backend = options->backend == CN_BACKEND_REFERENCE ? &nn_backend_reference : &nn_backend_onednn;
@@ -99,10 +130,16 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     CN_CHECK(options->tower == CN_TOWER_IMAGE || options->n_sites == 0 ||
                  r->text_length == model->info.context_length,
              CN_EINVAL, "sites of the text tower are read at the full context length");
+    CN_CHECK(options->tower == CN_TOWER_IMAGE || options->n_gradient_sites == 0 ||
+                 r->text_length == model->info.context_length,
+             CN_EINVAL, "sites of the text tower are differentiated at the full context length");
     CN_CHECK(options->n_sites || options->embedding, CN_EINVAL, "a runner needs a site to read, or the embedding");
     for (size_t i = 0; i < options->n_sites; i++)
         CN_CHECK(options->sites[i]->tower == options->tower, CN_EINVAL, "%s belongs to the other tower",
                  options->sites[i]->name);
+    for (size_t i = 0; i < options->n_gradient_sites; i++)
+        CN_CHECK(options->gradient_sites[i]->tower == options->tower, CN_EINVAL, "%s belongs to the other tower",
+                 options->gradient_sites[i]->name);
 
     r->graph = build(model, options->tower, true, r->text_length);
     if (r->graph && !has_sites(r->graph, options)) {
@@ -111,7 +148,11 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     }
     CN_CHECK(r->graph, CN_ENOMEM, "out of memory for the graph of a tower");
     for (size_t i = 0; i < options->n_sites; i++)
-        taps[i] = r->graph->site[nn_find_site(r->graph, options->sites[i]->name)].node;
+        taps[i] = node_of(r->graph, options->sites[i]);
+    if (options->input_gradient)
+        wrt[wrt_count++] = input_node(r->graph);
+    for (size_t i = 0; i < options->n_gradient_sites; i++)
+        wrt[wrt_count++] = node_of(r->graph, options->gradient_sites[i]);
     taps[options->n_sites] = r->graph->output;
     r->output_tap = options->embedding ? (int)options->n_sites : -1;
     if (options->tower == CN_TOWER_TEXT) {
@@ -120,12 +161,14 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     }
     const nn_program_options program = {.batch = r->batch, .threads = threads,
                                         .bf16 = options->precision == CN_PRECISION_BF16, .taps = taps,
-                                        .n_taps = (int)options->n_sites + (options->embedding ? 1 : 0)};
+                                        .n_taps = (int)options->n_sites + (options->embedding ? 1 : 0),
+                                        .wrt = wrt, .n_wrt = wrt_count};
     CN_TRY(r->backend->create(&r->program, r->graph, &program, read_param, &source, err));
     cn_weights_drop_pages(model->weights);
     *out = r, r = NULL;
 done:
     cn_free(taps);
+    cn_free(wrt);
     cn_runner_free(r);
     return st;
 }
@@ -136,6 +179,7 @@ cn_status cn_runner_images(cn_runner *runner, const float *pixels, int64_t n, cn
         return cn_fail(err, CN_EINVAL, "this runner computes the text tower");
     if (n < 1 || n > runner->batch)
         return cn_fail(err, CN_EINVAL, "a run takes 1 to %lld images, not %lld", (long long)runner->batch, (long long)n);
+    runner->has_run = true;
     return runner->backend->run(runner->program, pixels, NULL, n, err);
 }
 
@@ -158,7 +202,39 @@ cn_status cn_runner_texts(cn_runner *runner, const int32_t *tokens, int64_t n, c
         }
         memcpy(runner->tokens + i * length, tokens + i * context, (size_t)length * sizeof *tokens);
     }
+    runner->has_run = true;
     return runner->backend->run(runner->program, NULL, runner->tokens, n, err);
+}
+
+cn_status cn_runner_backward(cn_runner *runner, const cn_objective_gradient *objective, cn_error *err)
+{
+    cn_status st = CN_OK;
+    size_t seeds = 0, wrt = 0;
+    CN_CHECK(runner->input_gradient || runner->n_gradient_sites, CN_EINVAL, "this runner was made without gradients");
+    CN_CHECK(runner->has_run, CN_EINVAL, "a gradient is that of a run, and there was none yet");
+    CN_CHECK(!objective->embedding || runner->output_tap >= 0, CN_EINVAL, "this runner does not compute the embedding");
+    for (size_t i = 0; i < runner->n_sites; i++)
+        seeds += (runner->seed[i] = objective->sites ? objective->sites[i] : NULL) != NULL;
+    if (runner->output_tap >= 0)
+        seeds += (runner->seed[runner->output_tap] = objective->embedding) != NULL;
+    CN_CHECK(seeds, CN_EINVAL, "an objective needs a derivative to start from");
+    if (runner->input_gradient)
+        runner->wanted[wrt++] = !objective->without_input;
+    for (size_t i = 0; i < runner->n_gradient_sites; i++)
+        runner->wanted[wrt++] = !objective->wanted || objective->wanted[i];
+    CN_TRY(runner->backend->backward(runner->program, runner->seed, runner->wanted, objective->redirect_relu, err));
+done:
+    return st;
+}
+
+const float *cn_runner_input_gradient(const cn_runner *runner)
+{
+    return runner->input_gradient ? runner->backend->gradient(runner->program, 0) : NULL;
+}
+
+const float *cn_runner_site_gradient(const cn_runner *runner, size_t i)
+{
+    return i < runner->n_gradient_sites ? runner->backend->gradient(runner->program, (int)i + runner->input_gradient) : NULL;
 }
 
 const float *cn_runner_embedding(const cn_runner *runner)

@@ -1,5 +1,6 @@
 /* nn/attention.c -- the steps that take several kernels: self-attention of the transformers, and the
  * attention pool of the ResNets. How each is compiled stands beside how it runs. */
+#include "nn/gradrows.h"
 #include "nn/program.h"
 #include "nn/rows.h"
 
@@ -148,6 +149,176 @@ cn_status attnpool_run(nn_program *p, step_work *w, const void *x, void *y, cn_e
     CN_TRY(nn_kernel_run(w->kernel[POOL_Z], scores, t, z, scratch, err));
     CN_TRY(nn_kernel_run(w->kernel[POOL_V], z, NULL, v, scratch, err));
     CN_TRY(nn_kernel_run(w->kernel[POOL_OUT], v, NULL, y, scratch, err));
+done:
+    return st;
+}
+
+/* ---- gradients ----------------------------------------------------------------------------------
+ * With p = softmax(s), s = scale q k^T, out = p v:
+ * dp = d out v^T, ds = p (dp - sum p dp), dv = p^T d out, dq = scale ds k, dk = scale ds^T q. */
+
+/* kernel[0]: dp; [1]: dv; [2]: dq; [3]: dk. temp[0]: p, temp[1]: dp, then ds, both (N, H, L, L). */
+cn_status attention_gradient_compile(program_compiler *c, const step_work *w, grad_step *b, int index)
+{
+    cn_status st = CN_OK;
+    cn_error *err = c->err;
+    nn_program *p = c->p;
+    const nn_node *node = &p->graph->node[w->step.head];
+    const int64_t length = node->shape.h, d = node->shape.c, heads = node->heads, head = d / heads;
+    const int64_t square = length * length;
+    const nn_dtype t = p->dtype;
+    const bool add = b->edge[EDGE_IN0].add;
+    const float scale = (float)(1 / sqrt((double)head));
+    const nn_matmul_spec dp = {.ndim = 4, .batch = {p->batch, heads}, .m = length, .n = length, .k = head,
+                               .a_stride = {length * d, head, d, 1}, .b_stride = {length * 3 * d, head, 1, 3 * d},
+                               .c_stride = {heads * square, square, length, 1}, .a = t, .b = t, .c = t};
+    const nn_matmul_spec dv = {.ndim = 4, .batch = {p->batch, heads}, .m = length, .n = head, .k = length,
+                               .a_stride = {heads * square, square, 1, length}, .b_stride = {length * d, head, d, 1},
+                               .c_stride = {length * 3 * d, head, 3 * d, 1}, .a = t, .b = t, .c = t, .sum = add};
+    nn_matmul_spec dq = {.ndim = 4, .batch = {p->batch, heads}, .m = length, .n = head, .k = length,
+                         .a_stride = {heads * square, square, length, 1}, .b_stride = {length * 3 * d, head, 3 * d, 1},
+                         .c_stride = {length * 3 * d, head, 3 * d, 1}, .a = t, .b = t, .c = t, .scale = scale, .sum = add};
+    if (length == 1)
+        goto done;
+    CN_TRY(nn_kernel_matmul(&b->kernel[0], p->engine, &dp, NULL, NULL, err));
+    CN_TRY(nn_kernel_matmul(&b->kernel[1], p->engine, &dv, NULL, NULL, err));
+    CN_TRY(nn_kernel_matmul(&b->kernel[2], p->engine, &dq, NULL, NULL, err));
+    dq.a_stride[2] = 1, dq.a_stride[3] = length;
+    CN_TRY(nn_kernel_matmul(&b->kernel[3], p->engine, &dq, NULL, NULL, err));
+    for (int i = 0; i < 2; i++)
+        CN_CHECK(program_grad_temp(c, b, index, p->batch * heads * square) >= 0, CN_ENOMEM, "out of memory");
+done:
+    return st;
+}
+
+cn_status attention_gradient_run(nn_program *p, step_work *w, grad_step *b, const void *x, const void *dy, void *dx,
+                                 cn_error *err)
+{
+    cn_status st = CN_OK;
+    const nn_node *node = &p->graph->node[w->step.head];
+    const int64_t length = node->shape.h, d = node->shape.c;
+    const size_t third = (size_t)d * nn_dtype_size(p->dtype);
+    const char *q = x, *k = q + third, *v = k + third;
+    char *dq = dx, *dk = dq + third, *dv = dk + third;
+    void *scratch = program_at(p, b->scratch);
+    if (length == 1) { /* the one weight is 1, whatever q and k are */
+        const bool add = b->edge[EDGE_IN0].add;
+        for (int64_t n = 0; n < p->batch; n++) {
+            const size_t at = (size_t)n * 3 * third;
+            if (!add)
+                memset(dq + at, 0, 2 * third);
+            gradrows_scale(dv + at, (const char *)dy + (size_t)n * third, 1, d, p->dtype, NULL, add);
+        }
+        return CN_OK;
+    }
+    void *weights = program_at(p, b->temp[0]), *ds = program_at(p, b->temp[1]);
+    CN_TRY(nn_kernel_run(w->kernel[0], q, k, weights, scratch, err));
+    if (node->causal)
+        rows_causal_mask(weights, p->batch * node->heads, length, p->dtype);
+    CN_TRY(nn_kernel_run(w->kernel[1], weights, NULL, weights, scratch, err));
+    CN_TRY(nn_kernel_run(b->kernel[0], dy, v, ds, scratch, err));
+    gradrows_softmax(ds, weights, p->batch * node->heads * length, length, p->dtype);
+    CN_TRY(nn_kernel_run(b->kernel[1], weights, dy, dv, scratch, err));
+    CN_TRY(nn_kernel_run(b->kernel[2], ds, k, dq, scratch, err));
+    CN_TRY(nn_kernel_run(b->kernel[3], ds, q, dk, scratch, err));
+done:
+    return st;
+}
+
+/* The pool in the notation above, z = p t and s = u t^T by head, backwards: dv = W_c^T d out, dz_h = W_v,h^T dv_h,
+ * dp = dz t^T, ds as above, du = ds t, dq_h = W_k,h du_h, and for the tokens dt = p^T dz + ds^T u, to whose first row
+ * scale W_q^T dq comes.
+ *   temp[0..3] t, q, u, p as in the forward pass   [4] dv (N, D)   [5] dz, then du (N, H, D)   [6] dp, then ds (N, H, L)
+ *   [7] dt (N, L, D)   [8] dq (N, D) */
+enum { GRAD_V, GRAD_Z, GRAD_P, GRAD_T_MIX, GRAD_T_SCORE, GRAD_U, GRAD_Q, GRAD_T_QUERY };
+
+cn_status attnpool_gradient_compile(program_compiler *c, const step_work *w, grad_step *b, int index)
+{
+    cn_status st = CN_OK;
+    cn_error *err = c->err;
+    nn_program *p = c->p;
+    const nn_node *node = &p->graph->node[w->step.head];
+    const nn_shape *in = &p->graph->node[node->in[0]].shape;
+    const int64_t n = p->batch, d = in->c, length = in->h * in->w + 1, heads = node->heads, head = d / heads,
+                  out = node->shape.c;
+    const nn_dtype t = p->dtype;
+    float *weight = NULL;
+
+    CN_TRY(program_param(c, &node->param[NN_POOL_CW], 0, &weight));
+    CN_TRY(program_linear(c, &b->kernel[GRAD_V], n, out, out, d, true, t, 1, false, NN_NO_ACTIVATION, weight, NULL));
+    cn_pages_free(weight), weight = NULL;
+
+    CN_TRY(program_param(c, &node->param[NN_POOL_VW], 0, &weight));
+    const nn_matmul_spec z = {.ndim = 3, .batch = {heads}, .m = n, .n = d, .k = head,
+                              .a_stride = {head, d, 1}, .b_stride = {head * d, d, 1}, .c_stride = {d, heads * d, 1},
+                              .a = t, .b = t, .c = t};
+    CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_Z], p->engine, &z, weight, NULL, err));
+    cn_pages_free(weight), weight = NULL;
+
+    const nn_matmul_spec scores = {.ndim = 3, .batch = {n}, .m = heads, .n = length, .k = d,
+                                   .a_stride = {heads * d, d, 1}, .b_stride = {length * d, 1, d},
+                                   .c_stride = {heads * length, length, 1}, .a = t, .b = t, .c = t};
+    CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_P], p->engine, &scores, NULL, NULL, err));
+    nn_matmul_spec tokens = {.ndim = 3, .batch = {n}, .m = length, .n = d, .k = heads,
+                             .a_stride = {heads * length, 1, length}, .b_stride = {heads * d, d, 1},
+                             .c_stride = {length * d, d, 1}, .a = t, .b = t, .c = t};
+    CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_T_MIX], p->engine, &tokens, NULL, NULL, err));
+    tokens.sum = true;
+    CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_T_SCORE], p->engine, &tokens, NULL, NULL, err));
+    const nn_matmul_spec u = {.ndim = 3, .batch = {n}, .m = heads, .n = d, .k = length,
+                              .a_stride = {heads * length, length, 1}, .b_stride = {length * d, d, 1},
+                              .c_stride = {heads * d, d, 1}, .a = t, .b = t, .c = t};
+    CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_U], p->engine, &u, NULL, NULL, err));
+
+    CN_TRY(program_param(c, &node->param[NN_POOL_KW], 0, &weight));
+    const nn_matmul_spec q = {.ndim = 3, .batch = {heads}, .m = n, .n = head, .k = d,
+                              .a_stride = {d, heads * d, 1}, .b_stride = {head * d, 1, d}, .c_stride = {head, d, 1},
+                              .a = t, .b = t, .c = t};
+    CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_Q], p->engine, &q, weight, NULL, err));
+    cn_pages_free(weight), weight = NULL;
+
+    CN_TRY(program_param(c, &node->param[NN_POOL_QW], 0, &weight));
+    const nn_matmul_spec query = {.ndim = 2, .m = n, .n = d, .k = d, .a_stride = {d, 1}, .b_stride = {d, 1},
+                                  .c_stride = {length * d, 1}, .a = t, .b = t, .c = t,
+                                  .scale = (float)(1 / sqrt((double)head)), .sum = true};
+    CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_T_QUERY], p->engine, &query, weight, NULL, err));
+
+    const int64_t temps[] = {n * length * d, n * d, n * heads * d, n * heads * length, n * d,
+                             n * heads * d, n * heads * length, n * length * d, n * d};
+    for (size_t i = 0; i < sizeof temps / sizeof temps[0]; i++)
+        CN_CHECK(program_grad_temp(c, b, index, temps[i]) >= 0, CN_ENOMEM, "out of memory");
+done:
+    cn_pages_free(weight);
+    return st;
+}
+
+cn_status attnpool_gradient_run(nn_program *p, step_work *w, grad_step *b, const void *x, const void *dy, void *dx,
+                                cn_error *err)
+{
+    cn_status st = CN_OK;
+    const nn_node *node = &p->graph->node[w->step.head];
+    const nn_shape *in = &p->graph->node[node->in[0]].shape;
+    const int64_t cells = in->h * in->w;
+    void *scratch = program_at(p, b->scratch), *t = program_at(p, b->temp[0]), *q = program_at(p, b->temp[1]),
+         *u = program_at(p, b->temp[2]), *weights = program_at(p, b->temp[3]), *dv = program_at(p, b->temp[4]),
+         *dz = program_at(p, b->temp[5]), *ds = program_at(p, b->temp[6]), *dt = program_at(p, b->temp[7]),
+         *dq = program_at(p, b->temp[8]);
+    rows_tokens(t, x, p->batch, cells, in->c, p->dtype, NULL, w->constant[0]);
+    CN_TRY(nn_kernel_run(w->kernel[POOL_Q], t, NULL, q, scratch, err));
+    CN_TRY(nn_kernel_run(w->kernel[POOL_U], q, NULL, u, scratch, err));
+    CN_TRY(nn_kernel_run(w->kernel[POOL_SCORES], u, t, weights, scratch, err));
+    CN_TRY(nn_kernel_run(w->kernel[POOL_SOFTMAX], weights, NULL, weights, scratch, err));
+
+    CN_TRY(nn_kernel_run(b->kernel[GRAD_V], dy, NULL, dv, scratch, err));
+    CN_TRY(nn_kernel_run(b->kernel[GRAD_Z], dv, NULL, dz, scratch, err));
+    CN_TRY(nn_kernel_run(b->kernel[GRAD_P], dz, t, ds, scratch, err));
+    gradrows_softmax(ds, weights, p->batch * node->heads, cells + 1, p->dtype);
+    CN_TRY(nn_kernel_run(b->kernel[GRAD_T_MIX], weights, dz, dt, scratch, err));
+    CN_TRY(nn_kernel_run(b->kernel[GRAD_T_SCORE], ds, u, dt, scratch, err));
+    CN_TRY(nn_kernel_run(b->kernel[GRAD_U], ds, t, dz, scratch, err)); /* du */
+    CN_TRY(nn_kernel_run(b->kernel[GRAD_Q], dz, NULL, dq, scratch, err));
+    CN_TRY(nn_kernel_run(b->kernel[GRAD_T_QUERY], dq, NULL, dt, scratch, err));
+    gradrows_tokens(dx, dt, p->batch, cells, in->c, p->dtype, true, b->edge[EDGE_IN0].add);
 done:
     return st;
 }

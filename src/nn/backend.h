@@ -12,8 +12,11 @@ typedef struct nn_program_options {
     int64_t batch;    /* images or texts a run, at most */
     int threads;      /* >= 1 */
     bool bf16;        /* weights and activations in bfloat16, sums in float32 */
-    const int *taps;  /* nodes whose values are wanted */
+    const int *taps;  /* nodes whose values are wanted, and from which gradients may start */
     int n_taps;
+    const int *wrt;   /* nodes with respect to whose values gradients may be asked for; values that `backward`
+                         needs are kept only where there is one */
+    int n_wrt;
 } nn_program_options;
 
 typedef struct nn_program_memory {
@@ -32,6 +35,14 @@ typedef struct nn_backend {
     /* Float32 values of tap i in the graph's layout, n of them; valid until the next run. */
     const float *(*tap)(const nn_program *p, int i);
     nn_program_memory (*memory)(const nn_program *p);
+    /* Gradients of the last run: of an objective whose derivatives with respect to the value of each tap are given.
+     * seed[i]: (n, ...) float32 in the graph's layout for tap i, NULL for none. wanted[j]: whether the gradient for wrt j
+     * is computed; NULL: all. Only what lies between the seeds and what is wanted is computed. redirect: see
+     * relu_backward_ref. May be called again for the same run. CN_OK; CN_EBACKEND */
+    cn_status (*backward)(nn_program *p, const float *const *seed, const bool *wanted, bool redirect, cn_error *err);
+    /* d objective / d value of wrt j, float32 in the graph's layout, n of them; valid until the next backward. Zero
+     * where no path leads to a seed. */
+    const float *(*gradient)(const nn_program *p, int j);
 } nn_backend;
 
 extern const nn_backend nn_backend_reference; /* reference.c */

@@ -14,8 +14,7 @@ nn_dtype program_dtype(const nn_program *p, int node)
     return kept ? NN_F32 : p->dtype;
 }
 
-/* A new buffer alive from step `first` to step `last`; -1 when memory is short. */
-static int new_buffer(nn_program *p, size_t bytes, int first, int last)
+int program_buffer(nn_program *p, size_t bytes, int first, int last)
 {
     if (p->n_buffers == p->buffer_capacity) {
         int capacity = p->buffer_capacity ? 2 * p->buffer_capacity : 64;
@@ -41,13 +40,13 @@ cn_status program_param(program_compiler *c, const nn_param *param, int64_t coun
 
 int program_temp(program_compiler *c, step_work *w, int index, int64_t elements, nn_dtype dtype)
 {
-    int b = new_buffer(c->p, (size_t)elements * nn_dtype_size(dtype), index, index);
+    int b = program_buffer(c->p, (size_t)elements * nn_dtype_size(dtype), index, index);
     if (b >= 0)
         w->temp[w->n_temps++] = b;
     return b;
 }
 
-static nn_activation activation_of(const nn_graph *g, int act)
+nn_activation program_activation(const nn_graph *g, int act)
 {
     if (act < 0)
         return NN_NO_ACTIVATION;
@@ -63,11 +62,11 @@ static nn_conv_spec conv_spec(const nn_program *p, const nn_step *s)
     return (nn_conv_spec){.n = p->batch, .in_c = in->c, .in_h = in->h, .in_w = in->w,
                           .out_c = node->shape.c, .out_h = node->shape.h, .out_w = node->shape.w,
                           .kernel = node->kernel, .stride = node->stride, .pad = node->pad,
-                          .dtype = p->dtype, .sum = s->residual >= 0, .act = activation_of(p->graph, s->act)};
+                          .dtype = p->dtype, .sum = s->residual >= 0, .act = program_activation(p->graph, s->act)};
 }
 
 /* gamma (x - mean) / sqrt(var + eps) + beta = scale x + shift */
-static cn_status read_batchnorm(program_compiler *c, const nn_node *node, float **scale, float **shift)
+cn_status program_batchnorm(program_compiler *c, const nn_node *node, float **scale, float **shift)
 {
     cn_status st = CN_OK;
     float *mean = NULL, *var = NULL;
@@ -96,7 +95,7 @@ static cn_status compile_conv(program_compiler *c, step_work *w)
     float *weight = NULL, *scale = NULL, *shift = NULL;
     CN_TRY(program_param(c, &node->param[NN_WEIGHT], 0, &weight));
     if (w->step.norm >= 0) {
-        CN_TRY(read_batchnorm(c, &g->node[w->step.norm], &scale, &shift));
+        CN_TRY(program_batchnorm(c, &g->node[w->step.norm], &scale, &shift));
         const int64_t row = spec.in_c * spec.kernel * spec.kernel;
         for (int64_t o = 0; o < spec.out_c; o++)
             for (int64_t i = 0; i < row; i++)
@@ -138,7 +137,7 @@ static cn_status compile_linear(program_compiler *c, step_work *w)
         CN_TRY(program_param(c, &node->param[NN_BIAS], 0, &bias));
     CN_TRY(program_linear(c, &w->kernel[0], c->p->batch * node->shape.h * node->shape.w, in, in, node->shape.c,
                          node->weight_in_out, program_dtype(c->p, w->step.out), 1, w->step.residual >= 0,
-                         activation_of(g, w->step.act), weight, bias));
+                         program_activation(g, w->step.act), weight, bias));
 done:
     cn_pages_free(weight);
     cn_pages_free(bias);
@@ -188,7 +187,7 @@ cn_status program_compile_step(program_compiler *c, int index)
         const int64_t dims[4] = {p->batch, node->shape.c, node->shape.h, node->shape.w};
         CN_TRY(nn_kernel_copy(&w->kernel[0], p->engine, dims, graph_layout(&node->shape),
                               program_layout(&node->shape, p->dtype), err));
-        p->staging = new_buffer(p, (size_t)(p->batch * nn_elements(&node->shape)) * sizeof(float), index, index);
+        p->staging = program_buffer(p, (size_t)(p->batch * nn_elements(&node->shape)) * sizeof(float), index, index);
         CN_CHECK(p->staging >= 0, CN_ENOMEM, "out of memory while compiling");
         break;
     }
@@ -196,7 +195,7 @@ cn_status program_compile_step(program_compiler *c, int index)
         CN_TRY(compile_conv(c, w));
         break;
     case NN_BATCHNORM:
-        CN_TRY(read_batchnorm(c, node, &w->constant[0], &w->constant[1]));
+        CN_TRY(program_batchnorm(c, node, &w->constant[0], &w->constant[1]));
         p->constant_bytes += 2 * (size_t)node->shape.c * sizeof(float);
         break;
     case NN_AVGPOOL: {
@@ -224,10 +223,13 @@ cn_status program_compile_step(program_compiler *c, int index)
     case NN_ATTENTION:
         CN_TRY(attention_compile(c, w, index));
         break;
+    case NN_GELU:
+        CN_TRY(nn_kernel_act(&w->kernel[0], p->engine, p->batch * nn_elements(&node->shape), p->dtype,
+                             program_activation(p->graph, w->step.head), err));
+        break;
     case NN_TOKENS:
     case NN_RELU:
     case NN_ADD:
-    case NN_GELU:
     case NN_SELECT:
     case NN_OP_COUNT:
         break;
@@ -236,7 +238,7 @@ cn_status program_compile_step(program_compiler *c, int index)
     for (int k = 0; k < MAX_STEP_KERNELS; k++)
         if (w->kernel[k] && nn_kernel_scratch_bytes(w->kernel[k]) > scratch)
             scratch = nn_kernel_scratch_bytes(w->kernel[k]);
-    w->scratch = scratch ? new_buffer(p, scratch, index, index) : -1;
+    w->scratch = scratch ? program_buffer(p, scratch, index, index) : -1;
     CN_CHECK(!scratch || w->scratch >= 0, CN_ENOMEM, "out of memory while compiling");
 done:
     return st;
@@ -277,7 +279,7 @@ cn_status program_place_values(program_compiler *c)
         }
         const size_t bytes = (size_t)(p->batch * nn_elements(&p->graph->node[s->out].shape)) *
                              nn_dtype_size(program_dtype(p, s->out));
-        p->value[s->out] = new_buffer(p, bytes, i, last);
+        p->value[s->out] = program_buffer(p, bytes, i, last);
         CN_CHECK(p->value[s->out] >= 0, CN_ENOMEM, "out of memory while compiling");
     }
 done:

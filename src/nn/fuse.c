@@ -16,32 +16,42 @@ typedef struct use_count {
     int earlier;     /* the one before it, -1 if none */
 } use_count;
 
-/* The only reader of `node`, when its value need not exist on its own; else -1. */
-static int sole_reader(const use_count *use, const bool *tapped, int node)
+/* Values that are read from outside must exist; kept ones must also survive. */
+typedef struct claims {
+    const bool *tapped, *kept;
+} claims;
+
+static bool is_kept(const claims *c, int node)
 {
-    return !tapped[node] && use[node].readers == 1 ? use[node].reader : -1;
+    return c->kept && c->kept[node];
+}
+
+/* The only reader of `node`, when its value need not exist on its own; else -1. */
+static int sole_reader(const use_count *use, const claims *c, int node)
+{
+    return !c->tapped[node] && !is_kept(c, node) && use[node].readers == 1 ? use[node].reader : -1;
 }
 
 /* Tries to grow the step by ADD: the other summand must be there before the step starts, be read by
  * nobody after it, and not be what the step itself reads. "After" counts from the head: a branch that
  * stands between the head and the ADD runs when the step has written over the summand. */
-static bool swallow_sum(nn_step *s, const nn_graph *g, const use_count *use, const bool *tapped)
+static bool swallow_sum(nn_step *s, const nn_graph *g, const use_count *use, const claims *c)
 {
-    const int add = sole_reader(use, tapped, s->out);
+    const int add = sole_reader(use, c, s->out);
     if (add < 0 || g->node[add].op != NN_ADD)
         return false;
     const int other = g->node[add].in[0] == s->out ? g->node[add].in[1] : g->node[add].in[0];
     if (other == s->out || other >= s->head || other == g->node[s->head].in[0] || use[other].reader != add ||
-        use[other].earlier >= s->head)
+        use[other].earlier >= s->head || is_kept(c, other))
         return false;
     s->residual = other;
     s->sum = s->out = add;
     return true;
 }
 
-static bool swallow(nn_step *s, const nn_graph *g, const use_count *use, const bool *tapped, nn_op op, int *field)
+static bool swallow(nn_step *s, const nn_graph *g, const use_count *use, const claims *c, nn_op op, int *field)
 {
-    const int next = sole_reader(use, tapped, s->out);
+    const int next = sole_reader(use, c, s->out);
     if (next < 0 || g->node[next].op != op)
         return false;
     *field = next;
@@ -49,9 +59,10 @@ static bool swallow(nn_step *s, const nn_graph *g, const use_count *use, const b
     return true;
 }
 
-cn_status nn_fuse(nn_steps *out, const nn_graph *g, const bool *tapped, cn_error *err)
+cn_status nn_fuse(nn_steps *out, const nn_graph *g, const bool *tapped, const bool *kept, cn_error *err)
 {
     cn_status st = CN_OK;
+    const claims claimed = {tapped, kept};
     const size_t count = (size_t)g->count;
     bool *needed = cn_calloc(count, sizeof *needed);
     bool *covered = cn_calloc(count, sizeof *covered);
@@ -81,12 +92,12 @@ cn_status nn_fuse(nn_steps *out, const nn_graph *g, const bool *tapped, cn_error
             continue;
         nn_step s = {.head = i, .out = i, .norm = -1, .residual = -1, .sum = -1, .act = -1};
         if (g->node[i].op == NN_CONV) {
-            swallow(&s, g, use, tapped, NN_BATCHNORM, &s.norm);
-            swallow_sum(&s, g, use, tapped);
-            swallow(&s, g, use, tapped, NN_RELU, &s.act);
+            swallow(&s, g, use, &claimed, NN_BATCHNORM, &s.norm);
+            swallow_sum(&s, g, use, &claimed);
+            swallow(&s, g, use, &claimed, NN_RELU, &s.act);
         } else if (g->node[i].op == NN_LINEAR) {
-            if (!swallow_sum(&s, g, use, tapped))
-                swallow(&s, g, use, tapped, NN_GELU, &s.act);
+            if (!swallow_sum(&s, g, use, &claimed))
+                swallow(&s, g, use, &claimed, NN_GELU, &s.act);
         }
         covered[i] = true;
         const int swallowed[] = {s.norm, s.sum, s.act};

@@ -24,8 +24,9 @@ typedef struct nn_steps {
 
 /** Steps for the nodes that the taps need, in order.
  * @param tapped per node: whether its value is read from outside
+ * @param kept per node: whether its value must outlive the steps that read it; NULL: none
  * @param[out] out release with nn_steps_clear, also after a failure */
-cn_status nn_fuse(nn_steps *out, const nn_graph *g, const bool *tapped, cn_error *err);
+cn_status nn_fuse(nn_steps *out, const nn_graph *g, const bool *tapped, const bool *kept, cn_error *err);
 void nn_steps_clear(nn_steps *s);
 
 #endif

@@ -45,6 +45,11 @@ cn_status nn_kernel_conv(nn_kernel **out, nn_engine *e, const nn_conv_spec *s, c
                          cn_error *err);
 cn_status nn_kernel_avgpool(nn_kernel **out, nn_engine *e, const nn_conv_spec *s, cn_error *err);
 
+/* The gradient of a convolution with respect to its source, for strides other than 1 (with stride 1 it is a convolution
+ * itself, with the kernel turned around: see backward.c). The spec is the forward one; sum and act must be unset.
+ * Runs from d destination to d source. */
+cn_status nn_kernel_conv_gradient(nn_kernel **out, nn_engine *e, const nn_conv_spec *s, const float *weight, cn_error *err);
+
 #define NN_MATMUL_DIMS 4
 /* c = act(scale (a b + bias) [+ c]) over `ndim` dimensions of which the last two are the matrix's and
  * the others run along; strides in elements. */
@@ -65,6 +70,10 @@ cn_status nn_kernel_matmul(nn_kernel **out, nn_engine *e, const nn_matmul_spec *
 cn_status nn_kernel_softmax(nn_kernel **out, nn_engine *e, int64_t rows, int64_t width, nn_dtype dtype, cn_error *err);
 cn_status nn_kernel_layernorm(nn_kernel **out, nn_engine *e, int64_t rows, int64_t width, nn_dtype dtype, float eps,
                               const float *gamma, const float *beta, cn_error *err);
+/* act over `count` values, in place or not; and its gradient: src holds the act's input, b (of nn_kernel_run) d act,
+ * and dst takes d input, which may be b. */
+cn_status nn_kernel_act(nn_kernel **out, nn_engine *e, int64_t count, nn_dtype dtype, nn_activation act, cn_error *err);
+cn_status nn_kernel_act_gradient(nn_kernel **out, nn_engine *e, int64_t count, nn_dtype dtype, nn_activation act, cn_error *err);
 /* Copies (n, c, h, w) between strided arrays, converting. */
 typedef struct nn_strided {
     int64_t stride[4]; /* of n, c, h, w in elements */
@@ -78,8 +87,12 @@ size_t nn_kernel_scratch_bytes(const nn_kernel *k);
 size_t nn_kernel_weight_bytes(const nn_kernel *k);
 /* "brgconv:avx512_core": which implementation the library chose; borrowed. */
 const char *nn_kernel_implementation(const nn_kernel *k);
-/* b: the run-time matrix of a matmul, else NULL. scratch: nn_kernel_scratch_bytes on a 64-byte boundary, NULL for
- * none. dst must not overlap src, except for the softmax, where it may be src. */
+/* b: the run-time matrix of a matmul, or what a gradient of an act starts from, else NULL. scratch: nn_kernel_scratch_bytes
+ * on a 64-byte boundary, NULL for none. dst must not overlap src, except for the softmax and the act, where it may be src. */
 cn_status nn_kernel_run(nn_kernel *k, const void *src, const void *b, void *dst, void *scratch, cn_error *err);
+
+/* body(data, from, to) over parts of [0, count), side by side on the threads that kernels use; `grain` items or
+ * more a part. */
+void nn_parallel(void (*body)(void *data, int64_t from, int64_t to), void *data, int64_t count, int64_t grain);
 
 #endif

@@ -28,6 +28,8 @@ struct nn_kernel {
     nn_engine *engine;                 /* borrowed */
     dnnl_primitive_t primitive;
     dnnl_memory_t src, weight, bias, dst, scratch, scale, shift; /* NULL where the primitive has none */
+    dnnl_memory_t second;              /* of an act's gradient: where it starts from */
+    int src_arg, dst_arg;              /* what the primitive calls source and destination */
     bool weight_at_run;
     void *weight_data;                 /* owned: packed weights, then bias or gamma and beta */
     float *bias_data;
@@ -109,6 +111,23 @@ static dnnl_status_t pd_avgpool(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                                       dnnl_pooling_avg_exclude_padding, src, dst, g->stride, g->kernel,
                                                       no_dilation, g->pad_low, g->pad_high, attr);
 }
+static dnnl_status_t pd_conv_gradient(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_ref src, md_ref weight, md_ref dst,
+                                      const conv_geometry *g, const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t forward)
+{
+    const dnnl_dims_t no_dilation = {0, 0};
+    return dnnl_convolution_backward_data_primitive_desc_create(pd, engine, dnnl_convolution_direct, src, weight, dst, g->stride,
+                                                                no_dilation, g->pad_low, g->pad_high, forward, attr);
+}
+static dnnl_status_t pd_act(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, dnnl_alg_kind_t alg,
+                            float alpha, md_ref data, const_dnnl_primitive_attr_t attr)
+{
+    return dnnl_eltwise_forward_primitive_desc_create(pd, engine, kind, alg, data, data, alpha, 0, attr);
+}
+static dnnl_status_t pd_act_gradient(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t alg, float alpha,
+                                     md_ref data, const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t forward)
+{
+    return dnnl_eltwise_backward_primitive_desc_create(pd, engine, alg, data, data, data, alpha, 0, forward, attr);
+}
 static dnnl_status_t pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_ref a, md_ref b, md_ref bias,
                                md_ref c, const_dnnl_primitive_attr_t attr)
 {
@@ -169,6 +188,28 @@ static dnnl_status_t pd_avgpool(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
         dnnl_pooling_forward_desc_init(&d, dnnl_forward_inference, dnnl_pooling_avg_exclude_padding, src, dst,
                                        g->stride, g->kernel, g->pad_low, g->pad_high);
     return status != dnnl_success ? status : dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
+}
+static dnnl_status_t pd_conv_gradient(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_ref src, md_ref weight, md_ref dst,
+                                      const conv_geometry *g, const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t forward)
+{
+    dnnl_convolution_desc_t d;
+    dnnl_status_t status = dnnl_convolution_backward_data_desc_init(&d, dnnl_convolution_direct, src, weight, dst, g->stride,
+                                                                    g->pad_low, g->pad_high);
+    return status != dnnl_success ? status : dnnl_primitive_desc_create(pd, &d, attr, engine, forward);
+}
+static dnnl_status_t pd_act(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_prop_kind_t kind, dnnl_alg_kind_t alg,
+                            float alpha, md_ref data, const_dnnl_primitive_attr_t attr)
+{
+    dnnl_eltwise_desc_t d;
+    dnnl_status_t status = dnnl_eltwise_forward_desc_init(&d, kind, alg, data, alpha, 0);
+    return status != dnnl_success ? status : dnnl_primitive_desc_create(pd, &d, attr, engine, NULL);
+}
+static dnnl_status_t pd_act_gradient(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, dnnl_alg_kind_t alg, float alpha,
+                                     md_ref data, const_dnnl_primitive_attr_t attr, const_dnnl_primitive_desc_t forward)
+{
+    dnnl_eltwise_desc_t d;
+    dnnl_status_t status = dnnl_eltwise_backward_desc_init(&d, alg, data, data, alpha, 0);
+    return status != dnnl_success ? status : dnnl_primitive_desc_create(pd, &d, attr, engine, forward);
 }
 static dnnl_status_t pd_matmul(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, md_ref a, md_ref b, md_ref bias,
                                md_ref c, const_dnnl_primitive_attr_t attr)
@@ -265,6 +306,42 @@ const char *nn_engine_description(void)
     return text;
 }
 
+struct share {
+    void (*body)(void *, int64_t, int64_t);
+    void *data;
+    int64_t count;
+};
+
+/* ThreadSanitizer cannot see how OpenMP's threads wait for each other: it gets one thread. */
+#if defined(__SANITIZE_THREAD__)
+#define ONE_THREAD 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ONE_THREAD 1
+#endif
+#endif
+#ifndef ONE_THREAD
+#define ONE_THREAD 0
+#endif
+
+static void run_share(void *arg)
+{
+    const struct share *s = arg;
+    const int64_t threads = omp_get_num_threads(), i = omp_get_thread_num();
+    s->body(s->data, s->count * i / threads, s->count * (i + 1) / threads);
+}
+
+void nn_parallel(void (*body)(void *data, int64_t from, int64_t to), void *data, int64_t count, int64_t grain)
+{
+    int64_t threads = count / (grain < 1 ? 1 : grain);
+    struct share share = {body, data, count};
+    threads = threads > omp_get_max_threads() ? omp_get_max_threads() : threads;
+    if (threads <= 1 || ONE_THREAD)
+        body(data, 0, count);
+    else
+        GOMP_parallel(run_share, &share, (unsigned)threads, 0);
+}
+
 /* ---- kernels ----------------------------------------------------------------------------------- */
 
 static dnnl_data_type_t type_of(nn_dtype t)
@@ -280,7 +357,7 @@ void nn_kernel_free(nn_kernel *k)
     nn_kernel_free(k->after);
     if (k->primitive)
         dnnl_primitive_destroy(k->primitive);
-    dnnl_memory_t memories[] = {k->src, k->weight, k->bias, k->dst, k->scratch, k->scale, k->shift};
+    dnnl_memory_t memories[] = {k->src, k->weight, k->bias, k->dst, k->scratch, k->scale, k->shift, k->second};
     for (size_t i = 0; i < sizeof memories / sizeof memories[0]; i++)
         if (memories[i])
             dnnl_memory_destroy(memories[i]);
@@ -335,8 +412,14 @@ done:
     return st;
 }
 
-/* The kernel of a primitive descriptor, with memory objects for what it reads and writes. */
-static cn_status finish(nn_kernel **out, nn_engine *e, dnnl_primitive_desc_t pd, cn_error *err)
+/* The kernel of a primitive descriptor, with memory objects for what it reads and writes: which of the descriptor's
+ * memories these are, and under which name the primitive takes them. */
+typedef struct finish_ends {
+    dnnl_query_t src, dst;
+    int src_arg, dst_arg;
+} finish_ends;
+
+static cn_status finish_with(nn_kernel **out, nn_engine *e, dnnl_primitive_desc_t pd, finish_ends ends, cn_error *err)
 {
     cn_status st = CN_OK;
     const char *implementation = "";
@@ -344,14 +427,14 @@ static cn_status finish(nn_kernel **out, nn_engine *e, dnnl_primitive_desc_t pd,
     *out = NULL;
     CN_CHECK(k, CN_ENOMEM, "out of memory for a kernel");
     k->engine = e;
+    k->src_arg = ends.src_arg;
+    k->dst_arg = ends.dst_arg;
     DNN_TRY(dnnl_primitive_create(&k->primitive, pd), "building a kernel");
     if (dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&implementation) == dnnl_success)
         snprintf(k->implementation, sizeof k->implementation, "%s", implementation);
-    DNN_TRY(dnnl_memory_create(&k->src, dnnl_primitive_desc_query_md(pd, dnnl_query_src_md, 0), e->engine,
-                               DNNL_MEMORY_NONE),
+    DNN_TRY(dnnl_memory_create(&k->src, dnnl_primitive_desc_query_md(pd, ends.src, 0), e->engine, DNNL_MEMORY_NONE),
             "describing the source");
-    DNN_TRY(dnnl_memory_create(&k->dst, dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), e->engine,
-                               DNNL_MEMORY_NONE),
+    DNN_TRY(dnnl_memory_create(&k->dst, dnnl_primitive_desc_query_md(pd, ends.dst, 0), e->engine, DNNL_MEMORY_NONE),
             "describing the destination");
     md_ref scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     k->scratch_bytes = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
@@ -361,6 +444,12 @@ static cn_status finish(nn_kernel **out, nn_engine *e, dnnl_primitive_desc_t pd,
 done:
     nn_kernel_free(k);
     return st;
+}
+
+static cn_status finish(nn_kernel **out, nn_engine *e, dnnl_primitive_desc_t pd, cn_error *err)
+{
+    const finish_ends forward = {dnnl_query_src_md, dnnl_query_dst_md, DNNL_ARG_SRC, DNNL_ARG_DST};
+    return finish_with(out, e, pd, forward, err);
 }
 
 /* Packs float32 weights of layout `plain` into the layout that the primitive chose. */
@@ -579,6 +668,46 @@ done:
     return st;
 }
 
+cn_status nn_kernel_conv_gradient(nn_kernel **out, nn_engine *e, const nn_conv_spec *s, const float *weight, cn_error *err)
+{
+    cn_status st = CN_OK;
+    dnnl_memory_desc_t src = {0}, packed = {0}, plain = {0}, dst = {0};
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t pd = NULL, forward = NULL;
+    nn_kernel *k = NULL;
+    conv_geometry g;
+    dnnl_dims_t strides;
+    const dnnl_dims_t src_dims = {s->n, s->in_c, s->in_h, s->in_w}, dst_dims = {s->n, s->out_c, s->out_h, s->out_w};
+    const dnnl_dims_t weight_dims = {s->out_c, s->in_c, s->kernel, s->kernel};
+    const dnnl_dims_t weight_strides = {s->in_c * s->kernel * s->kernel, (int64_t)s->kernel * s->kernel, s->kernel, 1};
+    const finish_ends ends = {dnnl_query_diff_dst_md, dnnl_query_diff_src_md, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_SRC};
+    *out = NULL;
+    geometry_of(s, &g);
+    channels_last(strides, s->in_c, s->in_h, s->in_w);
+    DNN_TRY(md_strided(&src, 4, src_dims, type_of(s->dtype), strides), "describing a gradient");
+    channels_last(strides, s->out_c, s->out_h, s->out_w);
+    DNN_TRY(md_strided(&dst, 4, dst_dims, type_of(s->dtype), strides), "describing a gradient");
+    DNN_TRY(md_any(&packed, 4, weight_dims, type_of(s->dtype)), "describing a gradient");
+    DNN_TRY(md_strided(&plain, 4, weight_dims, dnnl_f32, weight_strides), "describing a gradient");
+    CN_TRY(make_attr(&attr, 1, false, NN_NO_ACTIVATION, err));
+    DNN_TRY(pd_conv(&forward, e->engine, dnnl_convolution_direct, MD(src), MD(packed), NULL, MD(dst), &g, attr),
+            "a convolution");
+    DNN_TRY(pd_conv_gradient(&pd, e->engine, MD(src), MD(packed), MD(dst), &g, attr, forward), "the gradient of a convolution");
+    CN_TRY(finish_with(&k, e, pd, ends, err));
+    CN_TRY(pack_weight(k, pd, MD(plain), weight, err));
+    *out = k, k = NULL;
+done:
+    nn_kernel_free(k);
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    if (forward)
+        dnnl_primitive_desc_destroy(forward);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    md_clear(&src), md_clear(&packed), md_clear(&plain), md_clear(&dst);
+    return st;
+}
+
 cn_status nn_kernel_avgpool(nn_kernel **out, nn_engine *e, const nn_conv_spec *s, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -686,6 +815,66 @@ done:
     return st;
 }
 
+static dnnl_alg_kind_t alg_of(nn_activation act, float *alpha)
+{
+    *alpha = act == NN_ACT_QUICK_GELU ? 1.702f : 0;
+    return act == NN_ACT_QUICK_GELU ? dnnl_eltwise_swish : act == NN_ACT_GELU ? dnnl_eltwise_gelu_erf : dnnl_eltwise_relu;
+}
+
+cn_status nn_kernel_act(nn_kernel **out, nn_engine *e, int64_t count, nn_dtype dtype, nn_activation act, cn_error *err)
+{
+    cn_status st = CN_OK;
+    dnnl_memory_desc_t data = {0};
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    const dnnl_dims_t dims = {count}, one = {1};
+    float alpha;
+    const dnnl_alg_kind_t alg = alg_of(act, &alpha);
+    *out = NULL;
+    DNN_TRY(md_strided(&data, 1, dims, type_of(dtype), one), "describing an activation function");
+    CN_TRY(make_attr(&attr, 1, false, NN_NO_ACTIVATION, err));
+    DNN_TRY(pd_act(&pd, e->engine, dnnl_forward_inference, alg, alpha, MD(data), attr), "an activation function");
+    CN_TRY(finish(out, e, pd, err));
+done:
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    md_clear(&data);
+    return st;
+}
+
+cn_status nn_kernel_act_gradient(nn_kernel **out, nn_engine *e, int64_t count, nn_dtype dtype, nn_activation act, cn_error *err)
+{
+    cn_status st = CN_OK;
+    dnnl_memory_desc_t data = {0};
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t pd = NULL, forward = NULL;
+    nn_kernel *k = NULL;
+    const dnnl_dims_t dims = {count}, one = {1};
+    const finish_ends ends = {dnnl_query_src_md, dnnl_query_diff_src_md, DNNL_ARG_SRC, DNNL_ARG_DIFF_SRC};
+    float alpha;
+    const dnnl_alg_kind_t alg = alg_of(act, &alpha);
+    *out = NULL;
+    DNN_TRY(md_strided(&data, 1, dims, type_of(dtype), one), "describing an activation function");
+    CN_TRY(make_attr(&attr, 1, false, NN_NO_ACTIVATION, err));
+    DNN_TRY(pd_act(&forward, e->engine, dnnl_forward_training, alg, alpha, MD(data), attr), "an activation function");
+    DNN_TRY(pd_act_gradient(&pd, e->engine, alg, alpha, MD(data), attr, forward), "the gradient of an activation function");
+    CN_TRY(finish_with(&k, e, pd, ends, err));
+    DNN_TRY(dnnl_memory_create(&k->second, MD(data), e->engine, DNNL_MEMORY_NONE), "describing a gradient");
+    *out = k, k = NULL;
+done:
+    nn_kernel_free(k);
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    if (forward)
+        dnnl_primitive_desc_destroy(forward);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    md_clear(&data);
+    return st;
+}
+
 cn_status nn_kernel_layernorm(nn_kernel **out, nn_engine *e, int64_t rows, int64_t width, nn_dtype dtype, float eps,
                               const float *gamma, const float *beta, cn_error *err)
 {
@@ -755,14 +944,16 @@ cn_status nn_kernel_run(nn_kernel *k, const void *src, const void *b, void *dst,
     DNN_TRY(dnnl_memory_set_data_handle(k->dst, dst), "setting the destination");
     if (k->weight_at_run)
         DNN_TRY(dnnl_memory_set_data_handle(k->weight, (void *)(uintptr_t)b), "setting a matrix");
+    if (k->second)
+        DNN_TRY(dnnl_memory_set_data_handle(k->second, (void *)(uintptr_t)b), "setting a gradient");
     if (k->scratch)
         DNN_TRY(dnnl_memory_set_data_handle(k->scratch, scratch), "setting scratch memory");
     const struct {
         int id;
         dnnl_memory_t memory;
-    } all[] = {{DNNL_ARG_SRC, k->src},     {DNNL_ARG_WEIGHTS, k->weight},      {DNNL_ARG_BIAS, k->bias},
-               {DNNL_ARG_DST, k->dst},     {DNNL_ARG_SCRATCHPAD, k->scratch},  {DNNL_ARG_SCALE, k->scale},
-               {DNNL_ARG_SHIFT, k->shift}};
+    } all[] = {{k->src_arg, k->src},       {DNNL_ARG_WEIGHTS, k->weight},      {DNNL_ARG_BIAS, k->bias},
+               {k->dst_arg, k->dst},       {DNNL_ARG_SCRATCHPAD, k->scratch},  {DNNL_ARG_SCALE, k->scale},
+               {DNNL_ARG_SHIFT, k->shift}, {DNNL_ARG_DIFF_DST, k->second}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i].memory)
             args[count++] = (dnnl_exec_arg_t){all[i].id, all[i].memory};

@@ -15,30 +15,87 @@ void attention_forward_ref(const nn_ref_args *a)
 {
     const int64_t length = a->node->shape.h, d = a->node->shape.c, heads = a->node->heads, head = d / heads;
     const double scale = 1 / sqrt((double)head);
-    float *score = a->scratch;
+    nn_real *score = a->scratch;
     for (int64_t n = 0; n < a->n; n++) {
-        const float *qkv = a->in[0] + n * length * 3 * d;
+        const nn_real *qkv = a->in[0] + n * length * 3 * d;
         for (int64_t h = 0; h < heads; h++)
             for (int64_t row = 0; row < length; row++) {
-                const float *q = qkv + row * 3 * d + h * head;
+                const nn_real *q = qkv + row * 3 * d + h * head;
                 const int64_t seen = a->node->causal ? row + 1 : length;
                 double largest = -INFINITY, total = 0;
                 for (int64_t col = 0; col < seen; col++) {
-                    const float *k = qkv + col * 3 * d + d + h * head;
+                    const nn_real *k = qkv + col * 3 * d + d + h * head;
                     double dot = 0;
                     for (int64_t i = 0; i < head; i++)
                         dot += (double)q[i] * k[i];
-                    score[col] = (float)(dot * scale);
+                    score[col] = (nn_real)(dot * scale);
                     largest = score[col] > largest ? score[col] : largest;
                 }
                 for (int64_t col = 0; col < seen; col++)
                     total += exp(score[col] - largest);
-                float *out = a->out + (n * length + row) * d + h * head;
+                nn_real *out = a->out + (n * length + row) * d + h * head;
                 for (int64_t i = 0; i < head; i++) {
                     double sum = 0;
                     for (int64_t col = 0; col < seen; col++)
                         sum += exp(score[col] - largest) * qkv[col * 3 * d + 2 * d + h * head + i];
-                    out[i] = (float)(sum / total);
+                    out[i] = (nn_real)(sum / total);
+                }
+            }
+    }
+}
+
+/* one row of softmax weights, and of their gradients */
+int64_t attention_gradient_scratch_ref(const nn_node *node, const nn_shape *in)
+{
+    (void)in;
+    return 2 * node->shape.h;
+}
+
+/* With p = softmax(s), s = q k^T / sqrt(D/H), out = p v:
+ * dv_c += p_rc do_r; dp_rc = do_r . v_c; ds = p (dp - sum_c p dp); dq_r += ds_rc k_c / sqrt, dk_c += ds_rc q_r / sqrt. */
+void attention_backward_ref(const nn_ref_grad_args *a)
+{
+    const nn_ref_args *f = a->forward;
+    const int64_t length = f->node->shape.h, d = f->node->shape.c, heads = f->node->heads, head = d / heads;
+    const double scale = 1 / sqrt((double)head);
+    nn_real *p = a->scratch, *dp = p + length;
+    for (int64_t n = 0; n < f->n; n++) {
+        const nn_real *qkv = f->in[0] + n * length * 3 * d;
+        nn_real *dqkv = a->dx[0] + n * length * 3 * d;
+        for (int64_t h = 0; h < heads; h++)
+            for (int64_t row = 0; row < length; row++) {
+                const int64_t seen = f->node->causal ? row + 1 : length, q_at = row * 3 * d + h * head;
+                const nn_real *dout = a->dout + (n * length + row) * d + h * head;
+                double largest = -INFINITY, total = 0, mean = 0;
+                for (int64_t col = 0; col < seen; col++) {
+                    const int64_t k_at = col * 3 * d + d + h * head;
+                    double dot = 0;
+                    for (int64_t i = 0; i < head; i++)
+                        dot += (double)qkv[q_at + i] * qkv[k_at + i];
+                    p[col] = (nn_real)(dot * scale);
+                    largest = p[col] > largest ? p[col] : largest;
+                }
+                for (int64_t col = 0; col < seen; col++) {
+                    p[col] = (nn_real)exp(p[col] - largest);
+                    total += p[col];
+                }
+                for (int64_t col = 0; col < seen; col++) {
+                    const nn_real *v = qkv + col * 3 * d + 2 * d + h * head;
+                    double dot = 0;
+                    for (int64_t i = 0; i < head; i++)
+                        dot += (double)dout[i] * v[i];
+                    p[col] = (nn_real)(p[col] / total);
+                    dp[col] = (nn_real)dot;
+                    mean += (double)p[col] * dp[col];
+                }
+                for (int64_t col = 0; col < seen; col++) {
+                    const int64_t k_at = col * 3 * d + d + h * head, v_at = k_at + d;
+                    const double ds = p[col] * (dp[col] - mean) * scale;
+                    for (int64_t i = 0; i < head; i++) {
+                        dqkv[q_at + i] += (nn_real)(ds * qkv[k_at + i]);
+                        dqkv[k_at + i] += (nn_real)(ds * qkv[q_at + i]);
+                        dqkv[v_at + i] += (nn_real)((double)p[col] * dout[i]);
+                    }
                 }
             }
     }

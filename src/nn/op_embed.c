@@ -9,9 +9,9 @@ void patch_embed_forward_ref(const nn_ref_args *a)
 {
     const nn_shape *in = a->in_shape[0];
     const int64_t cells = in->h * in->w, d = in->c;
-    const float *position = a->param[NN_PATCH_POS];
+    const nn_real *position = a->param[NN_PATCH_POS];
     for (int64_t n = 0; n < a->n; n++) {
-        float *out = a->out + n * (cells + 1) * d;
+        nn_real *out = a->out + n * (cells + 1) * d;
         for (int64_t c = 0; c < d; c++) {
             out[c] = a->param[NN_PATCH_CLASS][c] + position[c];
             for (int64_t i = 0; i < cells; i++)
@@ -24,7 +24,7 @@ void token_embed_forward_ref(const nn_ref_args *a)
 {
     const nn_shape *s = &a->node->shape;
     for (int64_t i = 0; i < a->n * s->h; i++)
-        memcpy(a->out + i * s->c, a->param[NN_WEIGHT] + a->tokens[i] * s->c, (size_t)s->c * sizeof(float));
+        memcpy(a->out + i * s->c, a->param[NN_WEIGHT] + a->tokens[i] * s->c, (size_t)s->c * sizeof(nn_real));
 }
 
 void position_forward_ref(const nn_ref_args *a)
@@ -49,6 +49,34 @@ void select_forward_ref(const nn_ref_args *a)
     const nn_shape *in = a->in_shape[0];
     for (int64_t n = 0; n < a->n; n++) {
         int64_t token = nn_selected_token(a->node, a->tokens ? a->tokens + n * in->h : NULL, in->h);
-        memcpy(a->out + n * in->c, a->in[0] + (n * in->h + token) * in->c, (size_t)in->c * sizeof(float));
+        memcpy(a->out + n * in->c, a->in[0] + (n * in->h + token) * in->c, (size_t)in->c * sizeof(nn_real));
+    }
+}
+
+void patch_embed_backward_ref(const nn_ref_grad_args *a)
+{
+    const nn_shape *in = a->forward->in_shape[0];
+    const int64_t cells = in->h * in->w, d = in->c;
+    for (int64_t n = 0; n < a->forward->n; n++)
+        for (int64_t c = 0; c < d; c++)
+            for (int64_t i = 0; i < cells; i++)
+                a->dx[0][(n * d + c) * cells + i] += a->dout[(n * (cells + 1) + i + 1) * d + c];
+}
+
+void position_backward_ref(const nn_ref_grad_args *a)
+{
+    const int64_t count = a->forward->n * nn_elements(&a->forward->node->shape);
+    for (int64_t i = 0; i < count; i++)
+        a->dx[0][i] += a->dout[i];
+}
+
+void select_backward_ref(const nn_ref_grad_args *a)
+{
+    const nn_ref_args *f = a->forward;
+    const nn_shape *in = f->in_shape[0];
+    for (int64_t n = 0; n < f->n; n++) {
+        const int64_t token = nn_selected_token(f->node, f->tokens ? f->tokens + n * in->h : NULL, in->h);
+        for (int64_t i = 0; i < in->c; i++)
+            a->dx[0][(n * in->h + token) * in->c + i] += a->dout[n * in->c + i];
     }
 }

@@ -1,36 +1,46 @@
-/* nn/ops.h -- what each op computes: one plain-C function an op, the specification that every fast
- * path is compared with. Forward stands beside the place of its backward (the table's second column,
- * filled op by op as gradients come): d loss / d inputs from d loss / d output and the forward's values.
+/* nn/ops.h -- what each op computes: one plain-C function an op and one for its gradient, the
+ * specification that every fast path is compared with.
  *
- * Float32 values in the graph's own layouts, sums in double. */
+ * Values are nn_real, float32, in the graph's own layouts; sums are in double. The tests of the gradients compile these
+ * files once more with NN_REFERENCE_DOUBLE, so that finite differences are exact enough to compare with. */
 #ifndef NN_OPS_H
 #define NN_OPS_H
 
 #include "nn/graph.h"
 
+#ifdef NN_REFERENCE_DOUBLE
+typedef double nn_real;
+#else
+typedef float nn_real;
+#endif
+
 typedef struct nn_ref_args {
     const nn_node *node;
     const nn_shape *in_shape[2];
     int64_t n;                   /* images or texts */
-    const float *in[2];          /* NULL where the node has no such input */
+    const nn_real *in[2];        /* NULL where the node has no such input */
     const int32_t *tokens;       /* (n, L) for TOKEN_EMBED and SELECT by end mark */
-    const float *param[NN_MAX_PARAMS]; /* NULL where absent */
-    float *out;
-    float *scratch;              /* of scratch_floats */
+    const nn_real *param[NN_MAX_PARAMS]; /* NULL where absent */
+    nn_real *out;
+    nn_real *scratch;            /* of scratch_floats */
 } nn_ref_args;
 
-/* Gradients flow to the inputs only: CLIP's weights are fixed. dx are added to, not overwritten. */
+/* d objective / d inputs from d objective / d output and the forward's inputs. Gradients flow to inputs only: CLIP's
+ * weights are fixed. dx is added to, not overwritten; NULL where it is not wanted. */
 typedef struct nn_ref_grad_args {
-    nn_ref_args forward;
-    const float *dout;
-    float *dx[2];
+    const nn_ref_args *forward;  /* out is not read */
+    const nn_real *dout;
+    nn_real *dx[2];
+    nn_real *scratch;            /* of gradient_scratch_floats */
+    bool redirect;               /* RELU: see relu_backward_ref */
 } nn_ref_grad_args;
 
 typedef struct nn_op_info {
     const char *name;
     void (*forward_ref)(const nn_ref_args *a);
-    void (*backward_ref)(const nn_ref_grad_args *a); /* NULL: not written yet */
+    void (*backward_ref)(const nn_ref_grad_args *a); /* NULL: an input, or ids in front */
     int64_t (*scratch_floats)(const nn_node *node, const nn_shape *in, int64_t n); /* NULL: none */
+    int64_t (*gradient_scratch_floats)(const nn_node *node, const nn_shape *in);   /* NULL: none */
 } nn_op_info;
 
 extern const nn_op_info nn_ops[NN_OP_COUNT];
@@ -51,6 +61,24 @@ void gelu_forward_ref(const nn_ref_args *a);
 void attention_forward_ref(const nn_ref_args *a);
 int64_t attention_scratch_ref(const nn_node *node, const nn_shape *in, int64_t n);
 void select_forward_ref(const nn_ref_args *a);
+
+void conv_backward_ref(const nn_ref_grad_args *a);
+void batchnorm_backward_ref(const nn_ref_grad_args *a);
+/* With `redirect`, Lucid's override for the first steps of an ascent: an image all of whose units at this ReLU
+ * are off (their gradient is zero) gets the gradient past them instead, except where it would push a unit further below zero. */
+void relu_backward_ref(const nn_ref_grad_args *a);
+void avgpool_backward_ref(const nn_ref_grad_args *a);
+void add_backward_ref(const nn_ref_grad_args *a);
+void attnpool_backward_ref(const nn_ref_grad_args *a);
+int64_t attnpool_gradient_scratch_ref(const nn_node *node, const nn_shape *in);
+void patch_embed_backward_ref(const nn_ref_grad_args *a);
+void position_backward_ref(const nn_ref_grad_args *a);
+void layernorm_backward_ref(const nn_ref_grad_args *a);
+void linear_backward_ref(const nn_ref_grad_args *a);
+void gelu_backward_ref(const nn_ref_grad_args *a);
+void attention_backward_ref(const nn_ref_grad_args *a);
+int64_t attention_gradient_scratch_ref(const nn_node *node, const nn_shape *in);
+void select_backward_ref(const nn_ref_grad_args *a);
 
 /* The token that SELECT takes: 0, or the first position of the highest id (the end mark has it). */
 int64_t nn_selected_token(const nn_node *node, const int32_t *row, int64_t length);

@@ -25,9 +25,22 @@ static void program_free(nn_program *p)
         nn_kernel_free(p->tap[i].copy);
         cn_pages_free(p->tap[i].values);
     }
+    for (int i = 0; p->back && i < p->steps.count; i++) {
+        for (int k = 0; k < MAX_GRAD_KERNELS; k++)
+            nn_kernel_free(p->back[i].kernel[k]);
+        cn_pages_free(p->back[i].constant);
+    }
+    for (int i = 0; p->wrt && i < p->n_wrt; i++)
+        cn_pages_free(p->wrt[i].values);
     nn_steps_clear(&p->steps);
     nn_engine_close(p->engine);
     cn_free(p->work);
+    cn_free(p->back);
+    cn_free(p->grad);
+    cn_free(p->step_of);
+    cn_free(p->wanted);
+    cn_free(p->reached);
+    cn_free(p->wrt);
     cn_free(p->tap);
     cn_free(p->buffer);
     cn_free(p->value);
@@ -41,11 +54,13 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
 {
     cn_status st = CN_OK;
     const int threads_before = nn_set_threads(options->threads);
-    bool *tapped = cn_calloc((size_t)g->count, sizeof *tapped);
+    const size_t nodes = (size_t)g->count;
+    bool *tapped = cn_calloc(nodes, sizeof *tapped), *depends = cn_calloc(nodes, sizeof *depends);
+    bool *keep = cn_calloc(nodes, sizeof *keep);
     nn_program *p = cn_calloc(1, sizeof *p);
     program_compiler c = {p, read, user, err};
     *out = NULL;
-    CN_CHECK(p && tapped, CN_ENOMEM, "out of memory while compiling");
+    CN_CHECK(p && tapped && depends && keep, CN_ENOMEM, "out of memory while compiling");
     CN_TRY(nn_check_sizes(g, options->batch, err));
     p->graph = g;
     p->batch = options->batch;
@@ -56,8 +71,14 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
              "this CPU has no native bf16 arithmetic (%s); use fp32", nn_engine_description());
     for (int i = 0; i < options->n_taps; i++)
         tapped[options->taps[i]] = true;
+    program_mark_gradients(g, options, depends, keep);
+    for (int i = 0; i < options->n_wrt; i++) /* a value of its own, as if it were read */
+        tapped[options->wrt[i]] = true;
     CN_TRY(nn_engine_open(&p->engine, err));
-    CN_TRY(nn_fuse(&p->steps, g, tapped, err));
+    CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
+    for (int i = 0; i < g->count; i++)
+        if (keep[i])
+            p->steps.last_use[i] = 2 * p->steps.count + 1; /* beyond all gradients, which may be asked for again */
     p->work = cn_calloc((size_t)p->steps.count, sizeof *p->work);
     p->value = cn_calloc((size_t)g->count, sizeof *p->value);
     p->tap = cn_calloc((size_t)options->n_taps + 1, sizeof *p->tap);
@@ -77,6 +98,8 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
     }
     CN_TRY(program_place_values(&c));
     CN_TRY(program_make_taps(&c, options));
+    if (options->n_wrt)
+        CN_TRY(program_compile_gradients(&c, options, depends));
     CN_TRY(nn_plan(p->buffer, p->n_buffers, &p->arena_bytes, err));
     p->arena = cn_pages_calloc(p->arena_bytes);
     CN_CHECK(p->arena, CN_ENOMEM, "%zu bytes for activations", p->arena_bytes);
@@ -84,6 +107,8 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
 done:
     nn_set_threads(threads_before);
     cn_free(tapped);
+    cn_free(depends);
+    cn_free(keep);
     program_free(p);
     return st;
 }
@@ -129,8 +154,7 @@ static cn_status run_step(nn_program *p, step_work *w, const float *pixels, cn_e
         rows_relu(y, x, count, p->dtype);
         break;
     case NN_GELU:
-        rows_gelu(y, x, count, p->dtype, node->quick);
-        break;
+        return nn_kernel_run(w->kernel[0], x, NULL, y, scratch, err);
     case NN_ADD:
         rows_add(y, x, x1, count, p->dtype);
         break;
@@ -173,13 +197,20 @@ static cn_status program_run(nn_program *p, const float *pixels, const int32_t *
             memcpy(p->tokens, tokens, (size_t)(n * s->h) * sizeof *p->tokens);
         }
         CN_TRY(run_step(p, w, input, err));
+        program_note_mask(p, i);
         for (int t = 0; t < p->n_taps; t++) /* now, before a later step writes over the value */
             if (p->tap[t].node == w->step.out && p->value[w->step.out] >= 0)
                 CN_TRY(nn_kernel_run(p->tap[t].copy, program_at(p, p->value[w->step.out]), NULL, p->tap[t].values, NULL, err));
     }
+    p->n = n;
 done:
     nn_set_threads(threads_before);
     return st;
+}
+
+static const float *program_gradient(const nn_program *p, int j)
+{
+    return p->wrt[j].values;
 }
 
 static const float *program_tap(const nn_program *p, int i)
@@ -190,11 +221,16 @@ static const float *program_tap(const nn_program *p, int i)
 static nn_program_memory program_memory(const nn_program *p)
 {
     nn_program_memory m = {p->constant_bytes, p->arena_bytes, p->output_bytes};
-    for (int i = 0; i < p->steps.count; i++)
+    for (int i = 0; i < p->steps.count; i++) {
         for (int k = 0; k < MAX_STEP_KERNELS; k++)
             if (p->work[i].kernel[k])
                 m.weight_bytes += nn_kernel_weight_bytes(p->work[i].kernel[k]);
+        for (int k = 0; p->back && k < MAX_GRAD_KERNELS; k++)
+            if (p->back[i].kernel[k])
+                m.weight_bytes += nn_kernel_weight_bytes(p->back[i].kernel[k]);
+    }
     return m;
 }
 
-const nn_backend nn_backend_onednn = {"oneDNN", program_create, program_free, program_run, program_tap, program_memory};
+const nn_backend nn_backend_onednn = {"oneDNN",       program_create,   program_free,    program_run,
+                                      program_tap,    program_memory,   program_backward, program_gradient};

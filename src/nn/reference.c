@@ -13,9 +13,12 @@ struct nn_program {
     bool *needed;       /* per node */
     float **value;      /* per node, NULL where not needed */
     float *(*param)[NN_MAX_PARAMS];
-    float *scratch;
-    int *tap;
-    int n_taps;
+    float *scratch, *gradient_scratch;
+    int *tap, *wrt;
+    int n_taps, n_wrt;
+    float **gradient;   /* per node, NULL where no gradient can be asked for */
+    int32_t *tokens_kept; /* of the last run */
+    int64_t n;          /* images of the last run */
     nn_program_memory memory;
 };
 
@@ -25,6 +28,8 @@ static void reference_free(nn_program *p)
         return;
     for (int i = 0; p->value && i < p->graph->count; i++)
         cn_free(p->value[i]);
+    for (int i = 0; p->gradient && i < p->graph->count; i++)
+        cn_free(p->gradient[i]);
     for (int i = 0; p->param && i < p->graph->count; i++)
         for (int j = 0; j < NN_MAX_PARAMS; j++)
             cn_free(p->param[i][j]);
@@ -32,8 +37,68 @@ static void reference_free(nn_program *p)
     cn_free(p->param);
     cn_free(p->needed);
     cn_free(p->scratch);
+    cn_free(p->gradient_scratch);
+    cn_free(p->gradient);
+    cn_free(p->tokens_kept);
     cn_free(p->tap);
+    cn_free(p->wrt);
     cn_free(p);
+}
+
+/* Marks the nodes that depend on a wanted one of the n_wrt. */
+static void mark_dependents(const nn_program *p, const bool *wanted, bool *depends)
+{
+    for (int i = 0; i < p->graph->count; i++)
+        depends[i] = false;
+    for (int j = 0; j < p->n_wrt; j++)
+        if (!wanted || wanted[j])
+            depends[p->wrt[j]] = true;
+    for (int i = 0; i < p->graph->count; i++)
+        for (int j = 0; j < 2; j++)
+            if (p->graph->node[i].in[j] >= 0 && depends[p->graph->node[i].in[j]] && nn_ops[p->graph->node[i].op].backward_ref)
+                depends[i] = true;
+}
+
+static bool is_wrt(const nn_program *p, int node)
+{
+    for (int j = 0; j < p->n_wrt; j++)
+        if (p->wrt[j] == node)
+            return true;
+    return false;
+}
+
+/* A place for the gradient of every value that may get one. */
+static cn_status make_gradients(nn_program *p, const nn_program_options *options, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const nn_graph *g = p->graph;
+    size_t scratch_floats = 0;
+    bool *depends = cn_calloc((size_t)g->count, sizeof *depends);
+    p->gradient = cn_calloc((size_t)g->count, sizeof *p->gradient);
+    p->wrt = cn_calloc((size_t)options->n_wrt + 1, sizeof *p->wrt);
+    CN_CHECK(depends && p->gradient && p->wrt, CN_ENOMEM, "out of memory for gradients");
+    p->n_wrt = options->n_wrt;
+    for (int j = 0; j < options->n_wrt; j++)
+        p->wrt[j] = options->wrt[j];
+    mark_dependents(p, NULL, depends);
+    for (int i = 0; i < g->count; i++) {
+        const nn_node *node = &g->node[i];
+        if (!depends[i] || !(p->needed[i] || is_wrt(p, i)))
+            continue;
+        const size_t bytes = (size_t)(p->batch * nn_elements(&node->shape)) * sizeof(float);
+        p->gradient[i] = cn_aligned_calloc(bytes);
+        CN_CHECK(p->gradient[i], CN_ENOMEM, "%zu bytes for gradients", bytes);
+        p->memory.activation_bytes += bytes;
+        if (p->needed[i] && nn_ops[node->op].gradient_scratch_floats) {
+            const size_t wanted = (size_t)nn_ops[node->op].gradient_scratch_floats(node, &g->node[node->in[0]].shape);
+            scratch_floats = wanted > scratch_floats ? wanted : scratch_floats;
+        }
+    }
+    p->gradient_scratch = cn_malloc(scratch_floats * sizeof(float));
+    CN_CHECK(p->gradient_scratch, CN_ENOMEM, "%zu bytes of scratch", scratch_floats * sizeof(float));
+done:
+    cn_free(depends);
+    return st;
 }
 
 static cn_status reference_create(nn_program **out, const nn_graph *g, const nn_program_options *options,
@@ -86,15 +151,30 @@ static cn_status reference_create(nn_program **out, const nn_graph *g, const nn_
     }
     p->scratch = cn_malloc(scratch_floats * sizeof(float));
     CN_CHECK(p->scratch, CN_ENOMEM, "%zu bytes of scratch", scratch_floats * sizeof(float));
+    if (options->n_wrt)
+        CN_TRY(make_gradients(p, options, err));
     *out = p, p = NULL;
 done:
     reference_free(p);
     return st;
 }
 
+static nn_ref_args args_of(const nn_program *p, int i, const int32_t *tokens, int64_t n)
+{
+    const nn_node *node = &p->graph->node[i];
+    nn_ref_args args = {.node = node, .n = n, .tokens = tokens, .out = p->value[i], .scratch = p->scratch};
+    for (int j = 0; j < 2; j++)
+        if (node->in[j] >= 0) {
+            args.in[j] = p->value[node->in[j]];
+            args.in_shape[j] = &p->graph->node[node->in[j]].shape;
+        }
+    for (int j = 0; j < NN_MAX_PARAMS; j++)
+        args.param[j] = p->param[i][j];
+    return args;
+}
+
 static cn_status reference_run(nn_program *p, const float *pixels, const int32_t *tokens, int64_t n, cn_error *err)
 {
-    (void)err;
     const nn_graph *g = p->graph;
     for (int i = 0; i < g->count; i++) {
         const nn_node *node = &g->node[i];
@@ -102,19 +182,65 @@ static cn_status reference_run(nn_program *p, const float *pixels, const int32_t
             continue;
         if (node->op == NN_PIXELS)
             memcpy(p->value[i], pixels, (size_t)(n * nn_elements(&node->shape)) * sizeof(float));
-        if (!nn_ops[node->op].forward_ref)
-            continue;
-        nn_ref_args args = {.node = node, .n = n, .tokens = tokens, .out = p->value[i], .scratch = p->scratch};
-        for (int j = 0; j < 2; j++)
-            if (node->in[j] >= 0) {
-                args.in[j] = p->value[node->in[j]];
-                args.in_shape[j] = &g->node[node->in[j]].shape;
-            }
-        for (int j = 0; j < NN_MAX_PARAMS; j++)
-            args.param[j] = p->param[i][j];
-        nn_ops[node->op].forward_ref(&args);
+        if (node->op == NN_TOKENS && p->n_wrt) { /* backward asks for them again */
+            const size_t bytes = (size_t)(n * nn_elements(&node->shape)) * sizeof *tokens;
+            if (!p->tokens_kept)
+                p->tokens_kept = cn_calloc((size_t)(p->batch * nn_elements(&node->shape)), sizeof *tokens);
+            if (!p->tokens_kept)
+                return cn_fail(err, CN_ENOMEM, "%zu bytes for token ids", bytes);
+            memcpy(p->tokens_kept, tokens, bytes);
+        }
+        if (nn_ops[node->op].forward_ref) {
+            const nn_ref_args args = args_of(p, i, tokens, n);
+            nn_ops[node->op].forward_ref(&args);
+        }
     }
+    p->n = n;
     return CN_OK;
+}
+
+static cn_status reference_backward(nn_program *p, const float *const *seed, const bool *wanted, bool redirect, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const nn_graph *g = p->graph;
+    bool *depends = cn_calloc((size_t)g->count, sizeof *depends);
+    bool *reached = cn_calloc((size_t)g->count, sizeof *reached); /* has a gradient that is not zero */
+    CN_CHECK(depends && reached, CN_ENOMEM, "out of memory for gradients");
+    mark_dependents(p, wanted, depends);
+    for (int i = 0; i < g->count; i++)
+        if (p->gradient[i])
+            memset(p->gradient[i], 0, (size_t)(p->n * nn_elements(&g->node[i].shape)) * sizeof(float));
+    for (int t = 0; t < p->n_taps; t++) {
+        const int node = p->tap[t];
+        for (int64_t i = 0; seed[t] && depends[node] && i < p->n * nn_elements(&g->node[node].shape); i++)
+            p->gradient[node][i] += seed[t][i];
+        reached[node] |= seed[t] != NULL;
+    }
+    for (int i = g->count - 1; i >= 0; i--) {
+        const nn_node *node = &g->node[i];
+        if (!depends[i] || !reached[i] || !nn_ops[node->op].backward_ref)
+            continue;
+        const nn_ref_args forward = args_of(p, i, p->tokens_kept, p->n);
+        nn_ref_grad_args args = {.forward = &forward, .dout = p->gradient[i], .scratch = p->gradient_scratch,
+                                 .redirect = redirect};
+        bool any = false;
+        for (int j = 0; j < 2; j++)
+            if (node->in[j] >= 0 && depends[node->in[j]]) {
+                args.dx[j] = p->gradient[node->in[j]];
+                any = reached[node->in[j]] = true;
+            }
+        if (any)
+            nn_ops[node->op].backward_ref(&args);
+    }
+done:
+    cn_free(depends);
+    cn_free(reached);
+    return st;
+}
+
+static const float *reference_gradient(const nn_program *p, int j)
+{
+    return p->gradient[p->wrt[j]];
 }
 
 static const float *reference_tap(const nn_program *p, int i)
@@ -128,4 +254,5 @@ static nn_program_memory reference_memory(const nn_program *p)
 }
 
 const nn_backend nn_backend_reference = {"reference", reference_create, reference_free,
-                                         reference_run, reference_tap, reference_memory};
+                                         reference_run, reference_tap, reference_memory,
+                                         reference_backward, reference_gradient};

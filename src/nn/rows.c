@@ -33,14 +33,6 @@ void rows_relu(void *y, const void *x, int64_t count, nn_dtype t)
     }
 }
 
-void rows_gelu(void *y, const void *x, int64_t count, nn_dtype t, bool quick)
-{
-    for (int64_t i = 0; i < count; i++) {
-        const float v = load(x, i, t);
-        store(y, i, t, quick ? v / (1 + expf(-1.702f * v)) : 0.5f * v * (1 + erff(v * 0.70710678f)));
-    }
-}
-
 void rows_add(void *y, const void *a, const void *b, int64_t count, nn_dtype t)
 {
     for (int64_t i = 0; i < count; i++)

@@ -24,7 +24,6 @@ static inline uint16_t nn_f32_to_bf16(float v)
 void rows_affine(void *y, const void *x, int64_t rows, int64_t c, nn_dtype t, const float *scale, const float *shift);
 /* In place or not: y may be x, and a. */
 void rows_relu(void *y, const void *x, int64_t count, nn_dtype t);
-void rows_gelu(void *y, const void *x, int64_t count, nn_dtype t, bool quick);
 void rows_add(void *y, const void *a, const void *b, int64_t count, nn_dtype t);
 /* tokens (n, 1 + cells, c): first + position[0], then cells + position[1..]. first NULL: the mean of the cells. */
 void rows_tokens(void *y, const void *x, int64_t n, int64_t cells, int64_t c, nn_dtype t, const float *first,

@@ -61,7 +61,7 @@ static void a_block_becomes_one_step(void **state)
     nn_steps s;
     cn_error err = {0};
     tapped[n[3]] = true;
-    assert_int_equal(nn_fuse(&s, g, tapped, &err), CN_OK);
+    assert_int_equal(nn_fuse(&s, g, tapped, NULL, &err), CN_OK);
     assert_int_equal(s.count, 4); /* input, stem + ReLU, conv0 + ReLU, conv1 + norm + sum + ReLU; conv2 is deeper */
     assert_int_equal(s.step[3].norm, n[1]);
     assert_int_equal(s.step[3].residual, n[0]);
@@ -71,7 +71,7 @@ static void a_block_becomes_one_step(void **state)
     nn_steps_clear(&s);
 
     tapped[n[2]] = true; /* the sum before the ReLU must exist on its own now */
-    assert_int_equal(nn_fuse(&s, g, tapped, &err), CN_OK);
+    assert_int_equal(nn_fuse(&s, g, tapped, NULL, &err), CN_OK);
     assert_int_equal(s.count, 5);
     assert_int_equal(s.step[3].out, n[2]);
     assert_int_equal(s.step[3].act, -1);
@@ -90,7 +90,7 @@ static void a_sum_with_the_input_of_the_same_step_stays_its_own_step(void **stat
     nn_steps s;
     cn_error err = {0};
     tapped[sum] = true;
-    assert_int_equal(nn_fuse(&s, g, tapped, &err), CN_OK);
+    assert_int_equal(nn_fuse(&s, g, tapped, NULL, &err), CN_OK);
     assert_int_equal(s.count, 4);
     assert_int_equal(s.step[2].residual, -1);
     nn_steps_clear(&s);

@@ -17,6 +17,10 @@
  * among them, multiplies that. A value written over too early is wrong by 0.1 to 1. */
 #define FP32_ERROR 2e-3
 #define BF16_COSINE 0.97
+#define MAX_WRT 3
+/* A ReLU whose input is nearly zero may be on in one and off in the other, which is a step in the gradient. */
+#define FP32_GRADIENT_COSINE 0.9999
+#define BF16_GRADIENT_COSINE 0.9
 
 typedef struct random_source {
     uint64_t seed, drawn;
@@ -190,6 +194,48 @@ static void print_graph(const nn_graph *g, const setup *s)
     }
 }
 
+/* Gradients of a random objective: seeds on some taps, some of the gradients wanted, sometimes past ReLUs. Asked for
+ * twice, since the first must leave what the second reads. */
+static void compare_gradients(uint64_t seed, const setup *s, nn_program *reference, nn_program *fast, bool bf16)
+{
+    const nn_graph *g = s->graph;
+    random_source r = {seed + 1000, 0};
+    for (int round = 0; round < 2; round++) {
+        cn_error err = {0};
+        float *seeds[MAX_TAPS] = {NULL};
+        bool wanted[MAX_WRT];
+        const bool redirect = draw(&r, 4) == 0, all = draw(&r, 2);
+        for (int t = 0; t < s->n_taps; t++) {
+            const int64_t count = s->n * nn_elements(&g->node[s->taps[t]].shape);
+            if (t && draw(&r, 3) == 0)
+                continue;
+            seeds[t] = malloc((size_t)count * sizeof(float));
+            for (int64_t i = 0; i < count; i++)
+                seeds[t][i] = noise(seed + 77 + (uint64_t)t, (uint64_t)i);
+        }
+        for (int j = 0; j < s->n_wrt; j++)
+            wanted[j] = all || draw(&r, 2);
+        const float *const *start = (const float *const *)seeds;
+        assert_int_equal(nn_backend_reference.backward(reference, start, all ? NULL : wanted, redirect, &err), CN_OK);
+        if (nn_backend_onednn.backward(fast, start, all ? NULL : wanted, redirect, &err) != CN_OK)
+            fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
+        for (int j = 0; j < s->n_wrt; j++) {
+            const int64_t count = s->n * nn_elements(&g->node[s->wrt[j]].shape);
+            const float *got = nn_backend_onednn.gradient(fast, j), *expected = nn_backend_reference.gradient(reference, j);
+            const double c = wanted[j] ? cosine(got, expected, count) : 1;
+            const double e = wanted[j] ? relative_error(got, expected, count) : 0;
+            if (!(c >= (bf16 ? BF16_GRADIENT_COSINE : FP32_GRADIENT_COSINE)) && !(e <= 1e-6)) {
+                print_graph(g, s);
+                fail_msg("seed %llu, batch %lld of %lld, round %d, gradient of node %d: %s cosine %.6f, error %.3g, redirect %d",
+                         (unsigned long long)seed, (long long)s->n, (long long)s->batch, round, s->wrt[j],
+                         bf16 ? "bf16" : "fp32", c, e, redirect);
+            }
+        }
+        for (int t = 0; t < s->n_taps; t++)
+            free(seeds[t]);
+    }
+}
+
 static void compare(uint64_t seed, const setup *plain, setup fast)
 {
     const nn_graph *g = plain->graph;
@@ -208,6 +254,8 @@ static void compare(uint64_t seed, const setup *plain, setup fast)
                          (long long)plain->batch, plain->taps[t], bf16 ? "bf16 cosine" : "fp32 error", measured);
             }
         }
+        if (plain->n_wrt)
+            compare_gradients(seed, plain, reference, program, bf16 != 0);
         nn_backend_onednn.free(program);
     }
     nn_backend_reference.free(reference);
@@ -219,13 +267,17 @@ static void random_graphs_give_what_the_reference_gives(void **state)
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         random_source r = {seed, 0};
         const int vocabulary = draw(&r, 2) ? 40 : 0;
-        int first, taps[MAX_TAPS];
+        int first, taps[MAX_TAPS], wrt[MAX_WRT];
         nn_graph *g = random_graph(&r, vocabulary, &first);
         const int n_taps = 1 + draw(&r, MAX_TAPS);
         for (int t = 0; t < n_taps; t++)
             taps[t] = t ? first + draw(&r, g->count - first) : g->count - 1;
         const int64_t batch = draw(&r, 8) || g->node[0].shape.h > 9 ? 1 + draw(&r, 3) : 33;
-        const setup plain = {g, batch, batch - draw(&r, (int)batch), 1, false, taps, n_taps, vocabulary};
+        const int64_t n = batch - draw(&r, (int)batch);
+        const int n_wrt = draw(&r, MAX_WRT + 1);
+        for (int j = 0; j < n_wrt; j++) /* the input, or any value */
+            wrt[j] = j ? first + draw(&r, g->count - first) : vocabulary ? first : 0;
+        const setup plain = {g, batch, n, 1, false, taps, n_taps, vocabulary, wrt, n_wrt};
         setup fast = plain;
         fast.threads = 1 + draw(&r, 2);
         compare(seed, &plain, fast);
