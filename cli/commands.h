@@ -8,6 +8,7 @@ extern const struct command command_info;
 extern const struct command command_embed;
 extern const struct command command_classify;
 extern const struct command command_activations;
+extern const struct command command_gradient;
 extern const struct command command_scan;
 extern const struct command command_card;
 extern const struct command command_tokens;

@@ -11,7 +11,7 @@ int images_run(const cn_model *model, cn_runner_options options, const struct pi
                struct reading how, image_batch_callback *each, void *user, size_t *bad)
 {
     const cn_model_info *info = cn_model_get_info(model);
-    int size = info->resolution;
+    int size = options.resolution ? options.resolution : info->resolution;
     struct picture_reader *reader = NULL;
     cn_runner *runner = NULL;
     cn_error err = {0};
@@ -29,6 +29,7 @@ int images_run(const cn_model *model, cn_runner_options options, const struct pi
         if (code != EXIT_DONE || batch.n == 0)
             break;
         cn_pixels_normalise(batch.rgb, batch.n, size, info->mean, info->std, pixels);
+        batch.pixels = pixels;
         st = cn_runner_images(runner, pixels, (int64_t)batch.n, &err);
         code = st == CN_OK ? each(runner, &batch, user) : fail_error(&err, st);
         progress_set((int64_t)(batch.first + batch.n), (int64_t)pictures->count, 0);

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &command_info, &command_embed,  &command_classify, &command_activations, &command_scan,
-    &command_card, &command_tokens, &command_pixels,   &command_pull,
+    &command_info, &command_embed,  &command_classify, &command_activations, &command_gradient,
+    &command_scan, &command_card,   &command_tokens,   &command_pixels,      &command_pull,
 };
 
 static void overview(FILE *out)

@@ -26,6 +26,7 @@ void pictures_free(struct pictures *pictures);
  * could not be read (its pixels are zero then). */
 struct picture_batch {
     const uint8_t *rgb;
+    const float *pixels; /* (n, 3, size, size) normalised; set by images_run only */
     const bool *good;
     size_t first, n, bad;
 };

@@ -9,6 +9,7 @@
 #include "clipneuron/error.h"
 #include "clipneuron/image.h"
 #include "clipneuron/model.h"
+#include "clipneuron/objective.h"
 #include "clipneuron/pull.h"
 #include "clipneuron/study.h"
 #include "clipneuron/tokenizer.h"

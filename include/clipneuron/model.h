@@ -113,6 +113,8 @@ typedef struct cn_runner_options {
     int threads;                  /* 1 to 1024; 0: all cores that the process may use. The reference uses one */
     cn_precision precision;       /* of weights and activations; what is read out is float32 in both */
     cn_backend backend;
+    int resolution;               /* image tower: px of a side, 0: the model's. Else the positional embeddings are
+                                     interpolated, and sites have other heights and widths: cn_runner_site_size */
     bool input_gradient;          /* cn_runner_backward will be asked for the gradient of the input */
     const cn_site *const *gradient_sites; /* and of these sites' values, all of this tower; NULL for none */
     size_t n_gradient_sites;
@@ -129,7 +131,7 @@ CN_API CN_MUST_CHECK cn_status cn_runner_create(cn_runner **out, const cn_model 
 CN_API void cn_runner_free(cn_runner *runner);
 
 /** Runs the image tower. An image's values do not depend on what else is in the batch, NaN included.
- * @param pixels normalised float32 (n, 3, R, R), 1 <= n <= batch; read during the call only
+ * @param pixels normalised float32 (n, 3, R, R) with R the runner's resolution, 1 <= n <= batch; read during the call only
  * @return CN_OK; CN_EINVAL (n, or a runner of the text tower), CN_EBACKEND */
 CN_API CN_MUST_CHECK cn_status cn_runner_images(cn_runner *runner, const float *pixels, int64_t n, cn_error *err);
 /** Runs the text tower.
@@ -167,6 +169,11 @@ CN_API CN_MUST_CHECK cn_status cn_runner_backward(cn_runner *runner, const cn_ob
 CN_API const float *cn_runner_input_gradient(const cn_runner *runner);
 /** The same of the values of the i-th of gradient_sites, shaped like them. */
 CN_API const float *cn_runner_site_gradient(const cn_runner *runner, size_t i);
+
+/** px of a side; 0 for the text tower. */
+CN_API int64_t cn_runner_resolution(const cn_runner *runner);
+/** Height and width of a site at the runner's resolution (MAP; TOKENS: L, 1; VECTOR: 1, 1). */
+CN_API void cn_runner_site_size(const cn_runner *runner, const cn_site *site, int64_t *height, int64_t *width);
 
 typedef struct cn_runner_memory {
     size_t weight_bytes;      /* packed weights */

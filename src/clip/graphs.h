@@ -8,9 +8,10 @@
 
 /* `pooled`: build for the embedding. After the last attention of a transformer only the token that
  * becomes the embedding is carried on; the sites behind it then hold one vector and are not named.
+ * `resolution`: px, the model's or another: then the positional embeddings have other sizes than the checkpoint's.
  * `text_length`: tokens a text, at most the context length. NULL when memory is short. */
-nn_graph *clip_resnet_graph(const clip_checkpoint *c);
-nn_graph *clip_vit_graph(const clip_checkpoint *c, bool pooled);
+nn_graph *clip_resnet_graph(const clip_checkpoint *c, int64_t resolution);
+nn_graph *clip_vit_graph(const clip_checkpoint *c, bool pooled, int64_t resolution);
 nn_graph *clip_text_graph(const clip_checkpoint *c, bool pooled, int64_t text_length);
 
 /* The residual blocks shared by vit.c and text.c: `layers` blocks on `in` under the module path `path`.

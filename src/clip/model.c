@@ -63,8 +63,8 @@ cn_status cn_model_open(cn_model **out, const char *path, const cn_model_options
     CN_TRY(clip_checkpoint_read(&model->checkpoint, model->weights, options, err));
     model->info = model->checkpoint->info;
     if (model->checkpoint->has_image) {
-        nn_graph *g = model->info.architecture == CN_ARCH_RESNET ? clip_resnet_graph(model->checkpoint)
-                                                                 : clip_vit_graph(model->checkpoint, false);
+        nn_graph *g = model->info.architecture == CN_ARCH_RESNET ? clip_resnet_graph(model->checkpoint, model->info.resolution)
+                                                                 : clip_vit_graph(model->checkpoint, false, model->info.resolution);
         CN_CHECK(g, CN_ENOMEM, "out of memory for the image tower");
         model->graph[CN_TOWER_IMAGE] = g;
         model->info.image_flops = nn_graph_flops(g);

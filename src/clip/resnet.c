@@ -63,14 +63,14 @@ static int bottleneck(nn_graph *g, int x, int stage, int block, int64_t planes, 
     return x;
 }
 
-nn_graph *clip_resnet_graph(const clip_checkpoint *c)
+nn_graph *clip_resnet_graph(const clip_checkpoint *c, int64_t resolution)
 {
     const cn_model_info *info = &c->info;
     nn_graph *g = nn_graph_new();
     names stem = {.path = "visual"};
     if (!g)
         return NULL;
-    int x = nn_add_pixels(g, info->resolution);
+    int x = nn_add_pixels(g, resolution);
     x = conv_bn_relu(g, x, &stem, 1, info->image_width / 2, 3, 2);
     x = conv_bn_relu(g, x, &stem, 2, info->image_width / 2, 3, 1);
     x = conv_bn_relu(g, x, &stem, 3, info->image_width, 3, 1);

@@ -20,7 +20,7 @@ struct cn_runner {
     nn_graph *graph;
     nn_program *program;
     cn_tower tower;
-    int64_t batch, text_length;
+    int64_t batch, text_length, resolution;
     size_t n_sites;
     int output_tap;      /* -1 when the embedding was not asked for */
     size_t n_gradient_sites;
@@ -55,9 +55,58 @@ typedef struct param_source {
     size_t bytes_since_drop;
 } param_source;
 
+/* Where cell `i` of `side` cells lies among `from` cells: the two nearest ones and the weight of the second. */
+static void between(int64_t i, int64_t side, int64_t from, int64_t at[2], double *weight)
+{
+    double x = ((double)i + 0.5) * (double)from / (double)side - 0.5;
+    x = x < 0 ? 0 : x > (double)(from - 1) ? (double)(from - 1) : x;
+    at[0] = (int64_t)x;
+    at[1] = at[0] + 1 < from ? at[0] + 1 : at[0];
+    *weight = x - (double)at[0];
+}
+
+/* A positional embedding (1 + side^2, width) of another grid than the checkpoint's: the first row stays, the grid is
+ * interpolated bilinearly between the centres of its cells. */
+static cn_status read_positions(const clip_checkpoint *c, const clip_param *param, int64_t count, float *dst, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const int64_t width = param->shape[1], rows = count / width;
+    int64_t from = 1, side = 1;
+    float *stored = cn_malloc((size_t)param->count * sizeof *stored);
+    CN_CHECK(stored, CN_ENOMEM, "%lld floats for %s", (long long)param->count, param->name);
+    CN_TRY(clip_param_read(c, param->name, param->count, stored, err));
+    while (from * from < param->shape[0] - 1)
+        from++;
+    while (side * side < rows - 1)
+        side++;
+    memcpy(dst, stored, (size_t)width * sizeof *dst);
+    for (int64_t y = 0; y < side; y++)
+        for (int64_t x = 0; x < side; x++) {
+            int64_t ys[2], xs[2];
+            double wy, wx;
+            between(y, side, from, ys, &wy);
+            between(x, side, from, xs, &wx);
+            const float *corner[4];
+            for (int k = 0; k < 4; k++)
+                corner[k] = stored + (1 + ys[k / 2] * from + xs[k % 2]) * width;
+            for (int64_t i = 0; i < width; i++)
+                dst[(1 + y * side + x) * width + i] =
+                    (float)((1 - wy) * ((1 - wx) * corner[0][i] + wx * corner[1][i]) +
+                            wy * ((1 - wx) * corner[2][i] + wx * corner[3][i]));
+        }
+done:
+    cn_free(stored);
+    return st;
+}
+
 static cn_status read_param(void *user, const char *name, int64_t count, float *dst, cn_error *err)
 {
     param_source *source = user;
+    const clip_param *param = clip_param_find(source->checkpoint, name);
+    const size_t length = strlen(name);
+    if (param && param->count != count && param->ndim == 2 && param->tower == CN_TOWER_IMAGE && length > 20 &&
+        !strcmp(name + length - 20, "positional_embedding"))
+        return read_positions(source->checkpoint, param, count, dst, err);
     source->bytes_since_drop += (size_t)count * sizeof *dst;
     if (source->bytes_since_drop > DROP_PAGES_EVERY) {
         cn_weights_drop_pages(source->checkpoint->weights);
@@ -66,12 +115,13 @@ static cn_status read_param(void *user, const char *name, int64_t count, float *
     return clip_param_read(source->checkpoint, name, count, dst, err);
 }
 
-static nn_graph *build(const cn_model *model, cn_tower tower, bool pooled, int64_t text_length)
+static nn_graph *build(const cn_runner *r, bool pooled)
 {
-    if (tower == CN_TOWER_TEXT)
-        return clip_text_graph(model->checkpoint, pooled, text_length);
-    return model->info.architecture == CN_ARCH_RESNET ? clip_resnet_graph(model->checkpoint)
-                                                      : clip_vit_graph(model->checkpoint, pooled);
+    const cn_model *model = r->model;
+    if (r->tower == CN_TOWER_TEXT)
+        return clip_text_graph(model->checkpoint, pooled, r->text_length);
+    return model->info.architecture == CN_ARCH_RESNET ? clip_resnet_graph(model->checkpoint, r->resolution)
+                                                      : clip_vit_graph(model->checkpoint, pooled, r->resolution);
 }
 
 static bool has_sites(const nn_graph *g, const cn_runner_options *options)
@@ -119,12 +169,16 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     r->backend = options->backend == CN_BACKEND_REFERENCE ? &nn_backend_reference : &nn_backend_onednn;
     r->batch = options->batch ? options->batch : DEFAULT_BATCH;
     r->n_sites = options->n_sites;
+    r->resolution = options->resolution ? options->resolution : model->info.resolution;
     r->text_length = options->text_length ? options->text_length : model->info.context_length;
     const int threads = options->threads ? options->threads : usable_cores();
     CN_TRY(clip_checkpoint_need(model->checkpoint, options->tower, err));
     CN_CHECK(r->batch >= 1 && r->batch <= MAX_BATCH, CN_EINVAL, "a batch holds 1 to %d, not %lld", MAX_BATCH,
              (long long)r->batch);
     CN_CHECK(threads >= 1 && threads <= MAX_THREADS, CN_EINVAL, "threads go from 1 to %d, not %d", MAX_THREADS, threads);
+    const int least = model->info.architecture == CN_ARCH_RESNET ? 32 : model->info.patch;
+    CN_CHECK(options->tower == CN_TOWER_TEXT || (r->resolution >= least && r->resolution <= CLIP_MAX_RESOLUTION), CN_EINVAL,
+             "this model takes pictures of %d to %d px, not %lld", least, CLIP_MAX_RESOLUTION, (long long)r->resolution);
     CN_CHECK(options->tower == CN_TOWER_IMAGE || (r->text_length >= 1 && r->text_length <= model->info.context_length),
              CN_EINVAL, "texts have 1 to %d tokens, not %lld", model->info.context_length, (long long)r->text_length);
     CN_CHECK(options->tower == CN_TOWER_IMAGE || options->n_sites == 0 ||
@@ -141,10 +195,10 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
         CN_CHECK(options->gradient_sites[i]->tower == options->tower, CN_EINVAL, "%s belongs to the other tower",
                  options->gradient_sites[i]->name);
 
-    r->graph = build(model, options->tower, true, r->text_length);
+    r->graph = build(r, true);
     if (r->graph && !has_sites(r->graph, options)) {
         nn_graph_free(r->graph);
-        r->graph = build(model, options->tower, false, r->text_length);
+        r->graph = build(r, false);
     }
     CN_CHECK(r->graph, CN_ENOMEM, "out of memory for the graph of a tower");
     for (size_t i = 0; i < options->n_sites; i++)
@@ -245,6 +299,19 @@ const float *cn_runner_embedding(const cn_runner *runner)
 const float *cn_runner_site(const cn_runner *runner, size_t i)
 {
     return i < runner->n_sites ? runner->backend->tap(runner->program, (int)i) : NULL;
+}
+
+int64_t cn_runner_resolution(const cn_runner *runner)
+{
+    return runner->tower == CN_TOWER_IMAGE ? runner->resolution : 0;
+}
+
+void cn_runner_site_size(const cn_runner *runner, const cn_site *site, int64_t *height, int64_t *width)
+{
+    const int index = nn_find_site(runner->graph, site->name);
+    const nn_shape *s = index < 0 ? NULL : &runner->graph->node[runner->graph->site[index].node].shape;
+    *height = s ? s->h : site->height;
+    *width = s ? s->w : site->width;
 }
 
 cn_runner_memory cn_runner_get_memory(const cn_runner *runner)

@@ -1,13 +1,13 @@
 /* clip/vit.c -- CLIP's vision transformer: patches, class token, blocks, projection of the class token. */
 #include "clip/graphs.h"
 
-nn_graph *clip_vit_graph(const clip_checkpoint *c, bool pooled)
+nn_graph *clip_vit_graph(const clip_checkpoint *c, bool pooled, int64_t resolution)
 {
     const cn_model_info *info = &c->info;
     nn_graph *g = nn_graph_new();
     if (!g)
         return NULL;
-    int x = nn_add_pixels(g, info->resolution);
+    int x = nn_add_pixels(g, resolution);
     x = nn_add_conv(g, x, info->image_width, info->patch, info->patch, 0, "visual.conv1");
     nn_add_site(g, x, "visual.conv1");
     x = nn_add_patch_embed(g, x, "visual.class_embedding", "visual.positional_embedding");

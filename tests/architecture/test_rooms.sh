@@ -9,6 +9,7 @@ allowed() {
     weights | image | text | nn) echo "base file" ;;
     clip) echo "base file weights image text nn" ;;
     study) echo "base file weights image text nn clip" ;;
+    vis) echo "base file weights image text nn clip" ;;
     pull) echo "base file" ;;
     *) echo "?" ;;
     esac

@@ -37,6 +37,7 @@ EXAMPLES(info)
 EXAMPLES(embed)
 EXAMPLES(classify)
 EXAMPLES(activations)
+EXAMPLES(gradient)
 EXAMPLES(scan)
 EXAMPLES(card)
 EXAMPLES(tokens)
@@ -50,6 +51,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_NEW_FOLDER(examples_of_info_run),     IN_A_NEW_FOLDER(examples_of_embed_run),
         IN_A_NEW_FOLDER(examples_of_classify_run), IN_A_NEW_FOLDER(examples_of_activations_run),
+        IN_A_NEW_FOLDER(examples_of_gradient_run),
         IN_A_NEW_FOLDER(examples_of_scan_run),     IN_A_NEW_FOLDER(examples_of_card_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_pull_run),

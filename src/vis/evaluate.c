@@ -1,0 +1,319 @@
+/* vis/evaluate.c -- the value of an objective at the sites that a runner has read, and its derivatives there, from which
+ * the runner's backward pass goes on to the pixels. */
+#include "vis/terms.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+void cn_objective_needs(const cn_objective *o, cn_runner_options *options)
+{
+    options->tower = CN_TOWER_IMAGE;
+    options->sites = o->site;
+    options->n_sites = o->n_sites;
+    /* A penalty on the picture alone needs no network, but a runner needs something to read. */
+    options->embedding = o->embedding || o->n_sites == 0;
+    options->input_gradient = true;
+}
+
+static cn_status check_positions(const cn_objective *o, const cn_runner *r, cn_error *err)
+{
+    for (size_t i = 0; i < o->n_terms; i++) {
+        const term *t = &o->term[i];
+        int64_t height, width;
+        if ((t->kind != TERM_UNITS && t->kind != TERM_DIRECTION) || t->y < 0)
+            continue;
+        cn_runner_site_size(r, o->site[t->site], &height, &width);
+        if (t->y >= height || t->x >= width)
+            return cn_fail(err, CN_EINVAL, "@%lld,%lld lies outside %s, which has %lld x %lld positions at %lld px", (long long)t->y,
+                           (long long)t->x, o->site[t->site]->name, (long long)height, (long long)width,
+                           (long long)cn_runner_resolution(r));
+    }
+    return CN_OK;
+}
+
+/* The values of one site of n images, wherever units and positions lie in memory. */
+typedef struct values {
+    const float *a;
+    float *seed;       /* derivatives are added to; NULL: not wanted */
+    int64_t n, units, positions, width;
+    int64_t unit_step, position_step, image_step;
+} values;
+
+static values values_of(const cn_objective *o, const cn_runner *r, size_t site, int64_t n, float *seed)
+{
+    const cn_site *s = o->site[site];
+    values v = {.a = cn_runner_site(r, site), .seed = seed, .n = n, .units = s->units};
+    int64_t height;
+    cn_runner_site_size(r, s, &height, &v.width);
+    v.positions = height * v.width;
+    v.image_step = v.units * v.positions;
+    v.unit_step = s->layout == CN_SITE_MAP ? v.positions : 1;
+    v.position_step = s->layout == CN_SITE_MAP ? 1 : v.units;
+    return v;
+}
+
+/* weight * (value of a unit at a position, or its mean) of image i is added to *sum, and its derivative to the seed. */
+static void add_unit(const values *v, int64_t i, int64_t unit, int64_t position, double weight, double *sum)
+{
+    const int64_t base = i * v->image_step + unit * v->unit_step;
+    if (position >= 0) {
+        const int64_t at = base + position * v->position_step;
+        *sum += weight * v->a[at];
+        if (v->seed)
+            v->seed[at] += (float)weight;
+        return;
+    }
+    double total = 0;
+    for (int64_t p = 0; p < v->positions; p++) {
+        total += v->a[base + p * v->position_step];
+        if (v->seed)
+            v->seed[base + p * v->position_step] += (float)(weight / (double)v->positions);
+    }
+    *sum += weight * total / (double)v->positions;
+}
+
+static void add_units(const term *t, const values *v, double *sums)
+{
+    const int64_t height = v->positions / v->width;
+    const int64_t position = t->y == POSITION_MEAN     ? -1
+                             : t->y == POSITION_CENTER ? height / 2 * v->width + v->width / 2
+                                                       : t->y * v->width + t->x;
+    for (int64_t i = 0; i < v->n; i++) {
+        if (t->kind == TERM_UNITS)
+            for (size_t u = 0; u < t->n_units; u++)
+                add_unit(v, i, t->unit[u], position, t->weight, &sums[i]);
+        else
+            for (int64_t u = 0; u < v->units; u++)
+                if (t->vector[u] != 0)
+                    add_unit(v, i, u, position, (double)t->weight * t->vector[u], &sums[i]);
+    }
+}
+
+static void add_energy(const term *t, const values *v, double *sums)
+{
+    for (int64_t i = 0; i < v->n; i++) {
+        const float *a = v->a + i * v->image_step;
+        double sum = 0;
+        for (int64_t k = 0; k < v->image_step; k++) {
+            sum += (double)a[k] * a[k];
+            if (v->seed)
+                v->seed[i * v->image_step + k] += 2 * t->weight * a[k] / (float)v->image_step;
+        }
+        sums[i] += t->weight * sum / (double)v->image_step;
+    }
+}
+
+/* With A_i (units x positions), <G_i, G_j> = |A_i^T A_j|^2 for the Gram matrices G = A A^T: products of positions with
+ * positions take the place of the Gram matrices themselves. cross(i, j) = A_i^T A_j, and the derivative of |cross|^2 with
+ * respect to A_i is 2 A_j cross^T (4 A_i cross for i = j, which is symmetric). */
+static void cross_product(const values *v, int64_t i, int64_t j, double *cross)
+{
+    const float *a = v->a + i * v->image_step, *b = v->a + j * v->image_step;
+    memset(cross, 0, (size_t)(v->positions * v->positions) * sizeof *cross);
+    for (int64_t u = 0; u < v->units; u++)
+        for (int64_t p = 0; p < v->positions; p++) {
+            const double x = a[u * v->unit_step + p * v->position_step];
+            for (int64_t q = 0; q < v->positions && x != 0; q++)
+                cross[p * v->positions + q] += x * b[u * v->unit_step + q * v->position_step];
+        }
+}
+
+static double square_of(const double *cross, int64_t count)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < count; k++)
+        sum += cross[k] * cross[k];
+    return sum;
+}
+
+/* seed_i += factor * A_j cross^T */
+static void add_cross_seed(const values *v, int64_t i, int64_t j, const double *cross, double factor)
+{
+    const float *b = v->a + j * v->image_step;
+    float *seed = v->seed + i * v->image_step;
+    for (int64_t u = 0; u < v->units; u++)
+        for (int64_t p = 0; p < v->positions; p++) {
+            double sum = 0;
+            for (int64_t q = 0; q < v->positions; q++)
+                sum += cross[p * v->positions + q] * b[u * v->unit_step + q * v->position_step];
+            seed[u * v->unit_step + p * v->position_step] += (float)(factor * sum);
+        }
+}
+
+/* The value of image i is - mean over the others of cos(G_i, G_j); every pair stands in two values. */
+static cn_status add_diversity(const term *t, const values *v, double *sums, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const int64_t square = v->positions * v->positions;
+    double *own = cn_calloc((size_t)v->n, sizeof *own);             /* |G_i|^2 */
+    double *cross = cn_calloc((size_t)square + 1, sizeof *cross);
+    double *lost = cn_calloc((size_t)v->n, sizeof *lost);           /* what the norms take away from the seed of i */
+    CN_CHECK(own && cross && lost, CN_ENOMEM, "out of memory for the diversity of %lld images", (long long)v->n);
+    if (v->n < 2)
+        goto done;
+    for (int64_t i = 0; i < v->n; i++) {
+        cross_product(v, i, i, cross);
+        own[i] = square_of(cross, square);
+    }
+    for (int64_t i = 0; i < v->n; i++)
+        for (int64_t j = i + 1; j < v->n; j++) {
+            const double norm = sqrt(own[i] * own[j]);
+            if (!(norm > 0))
+                continue;
+            cross_product(v, i, j, cross);
+            const double cosine = square_of(cross, square) / norm, share = -(double)t->weight / (double)(v->n - 1);
+            sums[i] += share * cosine;
+            sums[j] += share * cosine;
+            if (!v->seed)
+                continue;
+            add_cross_seed(v, i, j, cross, 2 * share * 2 / norm);
+            for (int64_t p = 0; p < v->positions; p++) /* A_j^T A_i is the transpose */
+                for (int64_t q = 0; q < p; q++) {
+                    const double x = cross[p * v->positions + q];
+                    cross[p * v->positions + q] = cross[q * v->positions + p];
+                    cross[q * v->positions + p] = x;
+                }
+            add_cross_seed(v, j, i, cross, 2 * share * 2 / norm);
+            lost[i] -= 2 * share * cosine / own[i] / 2;
+            lost[j] -= 2 * share * cosine / own[j] / 2;
+        }
+    for (int64_t i = 0; i < v->n && v->seed; i++)
+        if (lost[i] != 0) {
+            cross_product(v, i, i, cross);
+            add_cross_seed(v, i, i, cross, 4 * lost[i]);
+        }
+done:
+    cn_free(own);
+    cn_free(cross);
+    cn_free(lost);
+    return st;
+}
+
+/* cos(e, t) for t of length 1: derivative (t - e cos / |e|) / |e|. */
+static void add_text(const term *t, const float *embedding, int64_t width, int64_t n, float *seed, double *sums)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const float *e = embedding + i * width;
+        double dot = 0, square = 0;
+        for (int64_t k = 0; k < width; k++)
+            dot += (double)e[k] * t->vector[k], square += (double)e[k] * e[k];
+        if (!(square > 0))
+            continue;
+        const double norm = sqrt(square), cosine = dot / norm;
+        sums[i] += t->weight * cosine;
+        for (int64_t k = 0; k < width && seed; k++)
+            seed[i * width + k] += (float)(t->weight * (t->vector[k] - e[k] * cosine / norm) / norm);
+    }
+}
+
+/* Of p = std x + mean in 0..1, for normalised x; the derivative is with respect to x. */
+static void add_penalty(const term *t, const cn_model_info *info, const float *pixels, int64_t n, int64_t side, float *gradient,
+                        double *sums)
+{
+    const int64_t plane = side * side;
+    const double share = t->weight / (3.0 * (double)plane);
+    for (int64_t i = 0; i < n; i++)
+        for (int c = 0; c < 3; c++) {
+            const float *x = pixels + (i * 3 + c) * plane;
+            float *dx = gradient ? gradient + (i * 3 + c) * plane : NULL;
+            const float std = info->std[c], mean = info->mean[c];
+            double sum = 0;
+            for (int64_t k = 0; k < plane; k++) {
+                const float p = std * x[k] + mean - 0.5f;
+                float slope = 0;
+                if (t->kind == TERM_L1) {
+                    sum += fabsf(p);
+                    slope = (float)((p > 0) - (p < 0));
+                } else if (t->kind == TERM_L2) {
+                    sum += (double)p * p;
+                    slope = 2 * p;
+                } else {
+                    for (int next = 0; next < 2; next++) { /* the neighbour to the right, and below */
+                        const int64_t other = k + (next ? side : 1);
+                        if (next ? other >= plane : other % side == 0)
+                            continue;
+                        const float d = std * (x[other] - x[k]);
+                        sum += fabsf(d);
+                        if (dx) {
+                            dx[other] += (float)(share * std * ((d > 0) - (d < 0)));
+                            slope -= (float)((d > 0) - (d < 0));
+                        }
+                    }
+                }
+                if (dx)
+                    dx[k] += (float)(share * std * slope);
+            }
+            sums[i] += share * sum;
+        }
+}
+
+/* A zeroed buffer of `count` floats, grown once. */
+static cn_status clear(float **buffer, size_t *room, size_t count, cn_error *err)
+{
+    if (*room < count) {
+        cn_free(*buffer);
+        *room = 0;
+        *buffer = cn_malloc(count * sizeof **buffer);
+        if (!*buffer)
+            return cn_fail(err, CN_ENOMEM, "%zu bytes for derivatives", count * sizeof **buffer);
+        *room = count;
+    }
+    memset(*buffer, 0, count * sizeof **buffer);
+    return CN_OK;
+}
+
+cn_status cn_objective_evaluate(cn_objective *o, cn_runner *runner, const float *pixels, int64_t n, float *values_out,
+                                float *gradient, bool redirect_relu, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const cn_model_info *info = cn_model_get_info(o->model);
+    const int64_t side = cn_runner_resolution(runner), width = info->embedding;
+    double *sums = cn_calloc((size_t)n + 1, sizeof *sums);
+    bool network = false;
+    CN_CHECK(sums, CN_ENOMEM, "out of memory for an objective");
+    CN_TRY(check_positions(o, runner, err));
+    for (size_t s = 0; s < o->n_sites && gradient; s++) {
+        const values v = values_of(o, runner, s, n, NULL);
+        CN_TRY(clear(&o->seed[s], &o->seed_room[s], (size_t)(n * v.image_step), err));
+    }
+    if (o->embedding && gradient)
+        CN_TRY(clear(&o->embedding_seed, &o->embedding_room, (size_t)(n * width), err));
+    for (size_t i = 0; i < o->n_terms; i++) {
+        const term *t = &o->term[i];
+        const bool at_site = t->kind == TERM_UNITS || t->kind == TERM_DIRECTION || t->kind == TERM_ENERGY || t->kind == TERM_DIVERSITY;
+        network |= at_site || t->kind == TERM_TEXT;
+        if (!at_site) {
+            if (t->kind == TERM_TEXT)
+                add_text(t, cn_runner_embedding(runner), width, n, gradient ? o->embedding_seed : NULL, sums);
+            continue;
+        }
+        const values v = values_of(o, runner, t->site, n, gradient ? o->seed[t->site] : NULL);
+        if (t->kind == TERM_ENERGY)
+            add_energy(t, &v, sums);
+        else if (t->kind == TERM_DIVERSITY)
+            CN_TRY(add_diversity(t, &v, sums, err));
+        else
+            add_units(t, &v, sums);
+    }
+    if (gradient) {
+        const size_t bytes = (size_t)(n * 3 * side * side) * sizeof *gradient;
+        const cn_objective_gradient from = {.sites = (const float *const *)o->seed, .embedding = o->embedding ? o->embedding_seed : NULL,
+                                            .redirect_relu = redirect_relu};
+        if (network) {
+            CN_TRY(cn_runner_backward(runner, &from, err));
+            memcpy(gradient, cn_runner_input_gradient(runner), bytes);
+        } else {
+            memset(gradient, 0, bytes);
+        }
+    }
+    for (size_t i = 0; i < o->n_terms; i++)
+        if (o->term[i].kind == TERM_L1 || o->term[i].kind == TERM_L2 || o->term[i].kind == TERM_TV)
+            add_penalty(&o->term[i], info, pixels, n, side, gradient, sums);
+    for (int64_t i = 0; i < n && values_out; i++)
+        values_out[i] = (float)sums[i];
+done:
+    cn_free(sums);
+    return st;
+}
