@@ -9,6 +9,8 @@ extern const struct command command_embed;
 extern const struct command command_classify;
 extern const struct command command_activations;
 extern const struct command command_gradient;
+extern const struct command command_see;
+extern const struct command command_facet;
 extern const struct command command_scan;
 extern const struct command command_card;
 extern const struct command command_tokens;

@@ -10,7 +10,8 @@
 
 static const struct command *const commands[] = {
     &command_info, &command_embed,  &command_classify, &command_activations, &command_gradient,
-    &command_scan, &command_card,   &command_tokens,   &command_pixels,      &command_pull,
+    &command_see,  &command_scan,   &command_card,     &command_tokens,      &command_pixels,
+    &command_facet, &command_pull,
 };
 
 static void overview(FILE *out)

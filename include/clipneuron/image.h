@@ -96,6 +96,22 @@ CN_API CN_MUST_CHECK cn_status cn_image_encode(const uint8_t *rgb, int width, in
                                                int quality, void **bytes, size_t *size, cn_error *err);
 CN_API void cn_bytes_free(void *bytes);
 
+/* A text chunk of a PNG: a Latin keyword of 1 to 79 bytes and UTF-8. */
+typedef struct cn_png_text {
+    const char *keyword, *text;
+} cn_png_text;
+/** Writes a PNG file with texts in it; it appears under its name when it is complete.
+ * @param pixels (height, width, channels), 8 bits; channels 3 or 4 (alpha)
+ * @param texts n of them, NULL for none
+ * @return CN_OK; CN_EINVAL, CN_ENOMEM, CN_EIO with the file's name and the system's reason */
+CN_API CN_MUST_CHECK cn_status cn_png_write(const char *path, const uint8_t *pixels, int width, int height, int channels,
+                                            const cn_png_text *texts, size_t n, cn_error *err);
+
+/** The text of a PNG file under a keyword.
+ * @param[out] text owned by the caller, cn_bytes_free; NULL when there is none
+ * @return CN_OK, also without such a text; CN_ENOTFOUND (no such file), CN_EIO, CN_EFORMAT, CN_ELIMIT, CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_png_read_text(char **text, const char *path, const char *keyword, cn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

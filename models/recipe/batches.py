@@ -178,7 +178,8 @@ def ground_for_colour(r, strength):
 
 
 class Batches:
-    """What a step of training sees. `make(step, strength, resolution)` -> pixels, texts, targets (n, texts). Grouped: a core
+    """What a step of training sees. `make(step, strength, resolution)` -> pixels, texts, targets (n, texts), and which
+    core concepts the first texts are for. Grouped: a core
     class comes with two pictures and a word; else every text comes with one picture or one word, as in CLIP's batches."""
 
     def __init__(self, pictures, seed, core=56, more=18, emoji=8, words=28, grouped=True):
@@ -187,6 +188,7 @@ class Batches:
         tier = lambda t: [i for i, c in enumerate(pictures.classes) if c["tier"] == t and c["family"] != "style"]
         have = lambda i: len(self.by_class[i]) > 0
         self.core = [i for i in tier("core") if have(i)]
+        self.core_number = {k: i for i, k in enumerate(self.core)}
         self.more = [i for i in tier("more") if have(i) or i in self.written]
         self.emoji = [i for i in tier("emoji") if have(i)]
         self.loose_words = sorted(self.loose)
@@ -288,7 +290,8 @@ class Batches:
         for i, t in enumerate(targets):
             for j, weight in t.items():
                 matrix[i, j] = weight
-        return pixels.sub_(MEAN).div_(DEVIATION), texts, matrix
+        numbers = torch.tensor([self.core_number[k] for k in core])
+        return pixels.sub_(MEAN).div_(DEVIATION), texts, matrix, numbers
 
     def mix(self, canvas, targets, texts, core, column, r, strength):
         """Pictures with a word, with a wrong word, of two things, and short phrases."""

@@ -124,24 +124,26 @@ def write_sheet(evaluation, out, number=40):
 
 
 def write_figures(evaluation, control, card):
-    """The figures of an evaluation between the marks of the model card."""
+    """The figures of an evaluation between the marks of the model card. Without a control its column stays empty."""
     with open(evaluation, encoding="utf-8") as f:
         one = json.load(f)
-    with open(control, encoding="utf-8") as f:
-        two = json.load(f)
+    two = None
+    if os.path.exists(control):
+        with open(control, encoding="utf-8") as f:
+            two = json.load(f)
     show = lambda v: f"{v:.1%}" if isinstance(v, float) else f"{v:,}"
     rows = ["| what | specimen | wanted | control |", "|---|---:|---:|---:|"]
     for name, key, target in evaluate.TARGETS:
         met = one[name][key] >= target
-        rows.append(f"| {name}, {key} | {'**' if met else ''}{show(one[name][key])}{'**' if met else ''} | {show(target)} | {show(two[name][key])} |")
+        rows.append(f"| {name}, {key} | {'**' if met else ''}{show(one[name][key])}{'**' if met else ''} | {show(target)} | {show(two[name][key]) if two else ""} |")
     for key, words in (("null", "units that pass under the null"), ("relaxed", "units at three eighths"), ("relaxed concepts", "concepts at three eighths"),
                        ("relaxed null", "of them under the null"), ("pictures alone", "units whose top pictures alone are pure"),
                        ("polysemantic", "polysemantic units"), ("dead", "dead units"), ("nearly dead", "nearly dead units")):
-        rows.append(f"| {words} | {show(one['units'][key])} | {'at most 204' if key == 'dead' else ''} | {show(two['units'][key])} |")
+        rows.append(f"| {words} | {show(one['units'][key])} | {'at most 204' if key == 'dead' else ''} | {show(two['units'][key]) if two else ''} |")
     for family, target in evaluate.FAMILIES.items():
         n = len(one["families"].get(family, []))
         rows.append(f"| family {family}: concepts at three eighths | {'**' if n >= target else ''}{n}{'**' if n >= target else ''} | {target} | "
-                    f"{len(two['families'].get(family, []))} |")
+                    f"{len(two['families'].get(family, [])) if two else ''} |")
     with open(card, encoding="utf-8") as f:
         text = f.read()
     text = re.sub(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", lambda m: m[1] + "\n".join(rows) + "\n" + m[2], text, flags=re.S)

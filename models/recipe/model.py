@@ -1,5 +1,6 @@
 """The network that is trained: the referee's CLIP (tools/referee/clip_torch.py: OpenAI's architecture and names), run without
 its attention pool where that only averages, and with texts cut to their length."""
+import contextlib
 import math
 import os
 import sys
@@ -58,6 +59,26 @@ def averaging_(pool):
             p.requires_grad_(False)
 
 
+class Awake(torch.nn.Module):
+    """ReLU whose gradient reaches units that are off where it would switch them on, at a twentieth: units that no picture
+    drives any more would never come back, and there are no more units than that."""
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            on = x > 0
+            ctx.save_for_backward(on)
+            return x * on
+
+        @staticmethod
+        def backward(ctx, grad):
+            on, = ctx.saved_tensors
+            return torch.where(on, grad, .05 * grad.clamp_max(0))
+
+    def forward(self, x):
+        return self.Function.apply(x)
+
+
 def build(averaging=True, **shape):
     model = clip_torch.CLIP(config(**shape))
     torch.nn.init.normal_(model.token_embedding.weight, std=.02)
@@ -79,17 +100,38 @@ def build(averaging=True, **shape):
     return model
 
 
-def last_block(visual, x):
-    """(n, 3, R, R) -> the last block after its ReLU, (n, 1024, R/32, R/32). Any R that 32 divides."""
-    x = visual.relu1(visual.bn1(visual.conv1(x)))
-    x = visual.relu2(visual.bn2(visual.conv2(x)))
-    x = visual.relu3(visual.bn3(visual.conv3(x)))
-    x = visual.avgpool(x)
-    return visual.layer4(visual.layer3(visual.layer2(visual.layer1(x))))
+def stages(visual):
+    """The stem, then the four stages."""
+    def stem(x):
+        x = visual.relu1(visual.bn1(visual.conv1(x)))
+        x = visual.relu2(visual.bn2(visual.conv2(x)))
+        return visual.avgpool(visual.relu3(visual.bn3(visual.conv3(x))))
+    return [stem, visual.layer1, visual.layer2, visual.layer3, visual.layer4]
 
 
-def image_features(model, pixels, averaging=True):
-    grid = last_block(model.visual, pixels)
+def freeze_(visual, count):
+    """The first `count` of stem and stages keep their weights, and their batch norms what they have measured."""
+    frozen = [visual.conv1, visual.bn1, visual.conv2, visual.bn2, visual.conv3, visual.bn3] if count else []
+    frozen += [visual.layer1, visual.layer2, visual.layer3, visual.layer4][:max(0, count - 1)]
+    for module in frozen:
+        module.eval()
+        for p in module.parameters():
+            p.requires_grad_(False)
+
+
+def last_block(visual, x, frozen=0):
+    """(n, 3, R, R) -> the last block after its ReLU, (n, 1024, R/32, R/32). Any R that 32 divides. No gradient flows through the
+    first `frozen` of stem and stages."""
+    with torch.no_grad() if frozen else contextlib.nullcontext():
+        for stage in stages(visual)[:frozen]:
+            x = stage(x)
+    for stage in stages(visual)[frozen:]:
+        x = stage(x)
+    return x
+
+
+def image_features(model, pixels, averaging=True, frozen=0):
+    grid = last_block(model.visual, pixels, frozen)
     if averaging:
         return grid.float().mean((2, 3))
     pool = model.visual.attnpool

@@ -27,7 +27,7 @@ from render import path
 # What each part does unless told otherwise; core, more, emoji, words: texts of a batch by their tier (a control's core text
 # comes with a picture or a word, the others' with two pictures and a word).
 COMMON = {"rate": 1.2e-3, "scale_start": 16.0, "scale": 16.0, "sparse": 0.0, "sparse_text": 0.0, "own": 0.0, "own_text": 0.0,
-          "high_from": 1.0, "easy": .3, "init": None}
+          "high_from": 1.0, "easy": .3, "init": None, "frozen": 0}
 PARTS = {
     "features": {**COMMON, "steps": 6300, "gpu_steps": 30000, "core": 56, "more": 18, "emoji": 8, "words": 60},
     "specimen": {**COMMON, "steps": 8000, "gpu_steps": 30000, "core": 80, "more": 16, "emoji": 8, "words": 24, "init": "features",
@@ -55,6 +55,7 @@ def arguments():
     a.add_argument("--negative", type=float, default=1.0, help="weight of the penalty on negative text components")
     a.add_argument("--scale", type=float, help="logit scale at the end")
     a.add_argument("--scale-start", type=float, help="logit scale at the start")
+    a.add_argument("--frozen", type=int, help="the first so many of stem and four stages are not trained")
     for tier in ("core", "more", "emoji", "words"):
         a.add_argument("--" + tier, type=int, help="texts of this kind in a batch")
     a.add_argument("--large", action="store_true", help="width 64, blocks (3, 4, 6, 4), 2048 units: for a GPU")
@@ -90,22 +91,38 @@ class Steps(torch.utils.data.Dataset):
         o = self.o
         strength = min(1.0, max(0.0, (step / o.steps - .04) / o.easy)) if o.easy else 1.0
         resolution = M.RESOLUTION if step >= o.high_from * o.steps else o.low
-        pixels, texts, targets = self.data.make(step, strength, resolution)
-        return step, strength, pixels, batches.tokens_of(texts, self.rows), targets
+        pixels, texts, targets, concepts = self.data.make(step, strength, resolution)
+        return step, strength, pixels, batches.tokens_of(texts, self.rows), targets, concepts
 
 
-def information(x):
-    """Mutual information in nats between the rows of unit vectors (n, d) and units, x^2 taken as a row's distribution over units: the
-    entropy of the mean distribution less the mean entropy. It is largest when every row calls on one unit, and all
-    units are called on alike."""
-    p = x.square()
-    entropy = lambda q: -(q * q.clamp_min(1e-9).log()).sum(-1)
-    return entropy(p.mean(0)) - entropy(p).mean()
+class Use:
+    """How much each unit is called on, by all core concepts: the mean over them of the squared components of what stood for each
+    last. A batch holds an eighth of the concepts, and its own mean cannot tell whether a unit serves others, too."""
+
+    def __init__(self, concepts, units, device):
+        self.last = torch.zeros(concepts, units, device=device)
+        self.seen = torch.zeros(concepts, dtype=torch.bool, device=device)
+
+    def information(self, x, which, power):
+        """Mutual information in nats between concepts and units, relu(x)^power taken as distributions over units: the mean divergence
+        of the rows from the mean over all concepts. It is largest when every concept calls on one unit, and all units are
+        called on alike. `which` concept each row stands for. Texts want a high power: they are a linear image of 256
+        dimensions, so they cannot be zero but for one of 1,024 units, and squares would make them share 256 units."""
+        p = x.clamp_min(0) ** power
+        p = p / p.sum(1, keepdim=True).clamp_min(1e-12)
+        with torch.no_grad():
+            sums = torch.zeros_like(self.last).index_add_(0, which, p)
+            count = torch.zeros(len(self.last), device=x.device).index_add_(0, which, torch.ones(len(p), device=x.device))
+            here = count > 0
+            self.last[here] = sums[here] / count[here, None]
+            self.seen |= here
+            mean = self.last[self.seen].mean(0).clamp_min(1e-4)
+        return (p * (p.clamp_min(1e-9).log() - mean.log())).sum(1).mean()
 
 
-def concept_loss(a, b, targets, scale, o, there):
+def concept_loss(a, b, targets, scale, o, there, concepts, use):
     """a: pooled last block (n, d), not negative. b: texts (m, d). targets (n, m): rows add up to 1. there: share of the L1
-    and information terms."""
+    and information terms. concepts: number of the core concept of each of the first texts. use: of pictures and of texts."""
     b = F.normalize(b, dim=1)
     a = F.normalize(a, dim=1)
     logits = scale * a @ b.t()
@@ -115,7 +132,10 @@ def concept_loss(a, b, targets, scale, o, there):
     text = -(by_text * F.log_softmax(logits.t(), 1)).sum(1)[used].mean()
     negative = b.clamp_max(0).square().sum(1).mean()
     spread, text_spread = a.sum(1).mean(), b.abs().sum(1).mean()
-    own, own_text = information(a), information(b)
+    first = targets[:, :len(concepts)]             # pictures and words of one core concept each; their texts come first
+    core = first.max(1).values > .99
+    own = use[0].information(a[core], concepts[first[core].argmax(1)], 2)
+    own_text = use[1].information(b[:len(concepts)], concepts, 4)
     loss = image + .5 * text + o.negative * negative + there * (
         o.sparse * spread + o.sparse_text * text_spread - o.own * own - o.own_text * own_text)
     right = (logits.argmax(1) == targets.argmax(1)).float().mean()
@@ -163,6 +183,10 @@ def main():
         state, before = M.weights_of(o.init, vocabulary)
         model.load_state_dict(state, strict=False)           # released files have no batch counters
     model.train()
+    if not control:
+        model.visual.layer4[-1].relu3 = M.Awake()
+    use = [Use(len(data.core), model.config.embed_dim, o.device) for _ in range(2)]
+    M.freeze_(model.visual, o.frozen)      # the optimiser passes over what gets no gradient
 
     def save():
         torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": spent,
@@ -173,13 +197,13 @@ def main():
     until, last_save, begun = min(o.until or o.steps, o.steps), time.time(), time.time()
     loader = torch.utils.data.DataLoader(Steps(data, rows, o), batch_size=None, sampler=range(step, until), prefetch_factor=4,
                                          num_workers=1 if o.device == "cpu" else max(1, (os.cpu_count() or 2) - 1))
-    for step, strength, pixels, tokens, targets in loader:
+    for step, strength, pixels, tokens, targets, concepts in loader:
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, o)
         pixels = pixels.to(o.device).contiguous(memory_format=torch.channels_last)
-        tokens, targets = tokens.to(o.device), targets.to(o.device)
+        tokens, targets, concepts = tokens.to(o.device), targets.to(o.device), concepts.to(o.device)
         with torch.autocast(o.device, dtype=torch.bfloat16):
-            a = M.image_features(model, pixels, averaging=not control)
+            a = M.image_features(model, pixels, averaging=not control, frozen=o.frozen)
             b = M.text_features(model, tokens)
         if control:
             scale = model.logit_scale.exp().clamp(max=100)
@@ -187,7 +211,7 @@ def main():
         else:
             there = min(1, step / (FALL * o.steps))
             scale = o.scale_start + (o.scale - o.scale_start) * there
-            loss, parts = concept_loss(a.float(), b.float(), targets, scale, o, there)
+            loss, parts = concept_loss(a.float(), b.float(), targets, scale, o, there, concepts, use)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)

@@ -17,7 +17,7 @@ void cn_objective_needs(const cn_objective *o, cn_runner_options *options)
     options->input_gradient = true;
 }
 
-static cn_status check_positions(const cn_objective *o, const cn_runner *r, cn_error *err)
+cn_status objective_check(const cn_objective *o, const cn_runner *r, cn_error *err)
 {
     for (size_t i = 0; i < o->n_terms; i++) {
         const term *t = &o->term[i];
@@ -41,16 +41,18 @@ typedef struct values {
     int64_t unit_step, position_step, image_step;
 } values;
 
-static values values_of(const cn_objective *o, const cn_runner *r, size_t site, int64_t n, float *seed)
+/* Of images first .. first + n - 1 at the runner's `index`-th site. */
+static values values_of(const cn_runner *r, const cn_site *s, size_t index, int64_t first, int64_t n, float *seed)
 {
-    const cn_site *s = o->site[site];
-    values v = {.a = cn_runner_site(r, site), .seed = seed, .n = n, .units = s->units};
+    values v = {.n = n, .units = s->units};
     int64_t height;
     cn_runner_site_size(r, s, &height, &v.width);
     v.positions = height * v.width;
     v.image_step = v.units * v.positions;
     v.unit_step = s->layout == CN_SITE_MAP ? v.positions : 1;
     v.position_step = s->layout == CN_SITE_MAP ? 1 : v.units;
+    v.a = cn_runner_site(r, index) + first * v.image_step;
+    v.seed = seed ? seed + first * v.image_step : NULL;
     return v;
 }
 
@@ -209,12 +211,12 @@ static void add_text(const term *t, const float *embedding, int64_t width, int64
 }
 
 /* Of p = std x + mean in 0..1, for normalised x; the derivative is with respect to x. */
-static void add_penalty(const term *t, const cn_model_info *info, const float *pixels, int64_t n, int64_t side, float *gradient,
-                        double *sums)
+static void add_penalty(const term *t, const cn_model_info *info, const float *pixels, int64_t first, int64_t n, int64_t side,
+                        float *gradient, double *sums)
 {
     const int64_t plane = side * side;
     const double share = t->weight / (3.0 * (double)plane);
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = first; i < first + n; i++)
         for (int c = 0; c < 3; c++) {
             const float *x = pixels + (i * 3 + c) * plane;
             float *dx = gradient ? gradient + (i * 3 + c) * plane : NULL;
@@ -249,57 +251,122 @@ static void add_penalty(const term *t, const cn_model_info *info, const float *p
         }
 }
 
-/* A zeroed buffer of `count` floats, grown once. */
-static cn_status clear(float **buffer, size_t *room, size_t count, cn_error *err)
+void seeds_free(seeds *s)
 {
-    if (*room < count) {
-        cn_free(*buffer);
-        *room = 0;
-        *buffer = cn_malloc(count * sizeof **buffer);
-        if (!*buffer)
-            return cn_fail(err, CN_ENOMEM, "%zu bytes for derivatives", count * sizeof **buffer);
-        *room = count;
+    if (!s)
+        return;
+    for (size_t i = 0; s->at && i < s->n_sites; i++)
+        cn_pages_free(s->at[i]);
+    cn_free(s->at);
+    cn_pages_free(s->embedding);
+    cn_free(s);
+}
+
+static int64_t values_at(const cn_runner *r, const cn_site *site)
+{
+    int64_t height, width;
+    cn_runner_site_size(r, site, &height, &width);
+    return site->units * height * width;
+}
+
+cn_status seeds_make(seeds **out, const cn_runner *r, const cn_site *const *site, size_t n_sites, int64_t embedding, int64_t batch,
+                     cn_error *err)
+{
+    cn_status st = CN_OK;
+    seeds *s = cn_calloc(1, sizeof *s);
+    *out = NULL;
+    CN_CHECK(s, CN_ENOMEM, "out of memory for derivatives");
+    s->site = site;
+    s->n_sites = n_sites;
+    s->batch = batch;
+    s->side = cn_runner_resolution(r);
+    s->at = cn_calloc(n_sites + 1, sizeof *s->at);
+    CN_CHECK(s->at, CN_ENOMEM, "out of memory for derivatives");
+    for (size_t i = 0; i < n_sites; i++) {
+        const size_t bytes = (size_t)(batch * values_at(r, site[i])) * sizeof(float);
+        s->at[i] = cn_pages_calloc(bytes);
+        CN_CHECK(s->at[i], CN_ENOMEM, "%zu bytes for derivatives at %s", bytes, site[i]->name);
     }
-    memset(*buffer, 0, count * sizeof **buffer);
-    return CN_OK;
+    if (cn_runner_embedding(r)) {
+        s->embedding = cn_pages_calloc((size_t)(batch * embedding) * sizeof(float));
+        CN_CHECK(s->embedding, CN_ENOMEM, "out of memory for derivatives");
+    }
+    *out = s, s = NULL;
+done:
+    seeds_free(s);
+    return st;
+}
+
+void seeds_clear(seeds *s, const cn_runner *r, int64_t embedding, int64_t n)
+{
+    for (size_t i = 0; i < s->n_sites; i++)
+        memset(s->at[i], 0, (size_t)(n * values_at(r, s->site[i])) * sizeof(float));
+    if (s->embedding)
+        memset(s->embedding, 0, (size_t)(n * embedding) * sizeof(float));
+}
+
+static bool reads_site(const term *t)
+{
+    return t->kind == TERM_UNITS || t->kind == TERM_DIRECTION || t->kind == TERM_ENERGY || t->kind == TERM_DIVERSITY;
+}
+
+cn_status objective_at(const cn_objective *o, const cn_runner *r, seeds *s, int64_t first, int64_t n, bool differentiate, double *sums,
+                       cn_error *err)
+{
+    cn_status st = CN_OK;
+    const int64_t width = cn_model_get_info(o->model)->embedding;
+    for (size_t i = 0; i < o->n_terms; i++) {
+        const term *t = &o->term[i];
+        if (t->kind == TERM_TEXT)
+            add_text(t, cn_runner_embedding(r) + first * width, width, n, differentiate ? s->embedding + first * width : NULL, sums + first);
+        if (!reads_site(t))
+            continue;
+        size_t index = 0;
+        while (s->site[index] != o->site[t->site])
+            index++; /* the runner reads all that its objectives need */
+        const values v = values_of(r, o->site[t->site], index, first, n, differentiate ? s->at[index] : NULL);
+        if (t->kind == TERM_ENERGY)
+            add_energy(t, &v, sums + first);
+        else if (t->kind == TERM_DIVERSITY)
+            CN_TRY(add_diversity(t, &v, sums + first, err));
+        else
+            add_units(t, &v, sums + first);
+    }
+done:
+    return st;
+}
+
+void objective_penalties(const cn_objective *o, const float *pixels, int64_t first, int64_t n, int64_t side, float *gradient, double *sums)
+{
+    for (size_t i = 0; i < o->n_terms; i++)
+        if (o->term[i].kind == TERM_L1 || o->term[i].kind == TERM_L2 || o->term[i].kind == TERM_TV)
+            add_penalty(&o->term[i], cn_model_get_info(o->model), pixels, first, n, side, gradient, sums);
 }
 
 cn_status cn_objective_evaluate(cn_objective *o, cn_runner *runner, const float *pixels, int64_t n, float *values_out,
                                 float *gradient, bool redirect_relu, cn_error *err)
 {
     cn_status st = CN_OK;
-    const cn_model_info *info = cn_model_get_info(o->model);
-    const int64_t side = cn_runner_resolution(runner), width = info->embedding;
+    const int64_t side = cn_runner_resolution(runner), width = cn_model_get_info(o->model)->embedding;
     double *sums = cn_calloc((size_t)n + 1, sizeof *sums);
     bool network = false;
     CN_CHECK(sums, CN_ENOMEM, "out of memory for an objective");
-    CN_TRY(check_positions(o, runner, err));
-    for (size_t s = 0; s < o->n_sites && gradient; s++) {
-        const values v = values_of(o, runner, s, n, NULL);
-        CN_TRY(clear(&o->seed[s], &o->seed_room[s], (size_t)(n * v.image_step), err));
+    CN_TRY(objective_check(o, runner, err));
+    if (o->seeds && (o->seeds->batch < n || o->seeds->side != side)) {
+        seeds_free(o->seeds);
+        o->seeds = NULL;
     }
-    if (o->embedding && gradient)
-        CN_TRY(clear(&o->embedding_seed, &o->embedding_room, (size_t)(n * width), err));
-    for (size_t i = 0; i < o->n_terms; i++) {
-        const term *t = &o->term[i];
-        const bool at_site = t->kind == TERM_UNITS || t->kind == TERM_DIRECTION || t->kind == TERM_ENERGY || t->kind == TERM_DIVERSITY;
-        network |= at_site || t->kind == TERM_TEXT;
-        if (!at_site) {
-            if (t->kind == TERM_TEXT)
-                add_text(t, cn_runner_embedding(runner), width, n, gradient ? o->embedding_seed : NULL, sums);
-            continue;
-        }
-        const values v = values_of(o, runner, t->site, n, gradient ? o->seed[t->site] : NULL);
-        if (t->kind == TERM_ENERGY)
-            add_energy(t, &v, sums);
-        else if (t->kind == TERM_DIVERSITY)
-            CN_TRY(add_diversity(t, &v, sums, err));
-        else
-            add_units(t, &v, sums);
-    }
+    if (!o->seeds)
+        CN_TRY(seeds_make(&o->seeds, runner, o->site, o->n_sites, width, n, err));
+    if (gradient)
+        seeds_clear(o->seeds, runner, width, n);
+    CN_TRY(objective_at(o, runner, o->seeds, 0, n, gradient != NULL, sums, err));
+    for (size_t i = 0; i < o->n_terms; i++)
+        network |= reads_site(&o->term[i]) || o->term[i].kind == TERM_TEXT;
     if (gradient) {
         const size_t bytes = (size_t)(n * 3 * side * side) * sizeof *gradient;
-        const cn_objective_gradient from = {.sites = (const float *const *)o->seed, .embedding = o->embedding ? o->embedding_seed : NULL,
+        const cn_objective_gradient from = {.sites = (const float *const *)o->seeds->at,
+                                            .embedding = o->embedding ? o->seeds->embedding : NULL,
                                             .redirect_relu = redirect_relu};
         if (network) {
             CN_TRY(cn_runner_backward(runner, &from, err));
@@ -308,9 +375,7 @@ cn_status cn_objective_evaluate(cn_objective *o, cn_runner *runner, const float 
             memset(gradient, 0, bytes);
         }
     }
-    for (size_t i = 0; i < o->n_terms; i++)
-        if (o->term[i].kind == TERM_L1 || o->term[i].kind == TERM_L2 || o->term[i].kind == TERM_TV)
-            add_penalty(&o->term[i], info, pixels, n, side, gradient, sums);
+    objective_penalties(o, pixels, 0, n, side, gradient, sums);
     for (int64_t i = 0; i < n && values_out; i++)
         values_out[i] = (float)sums[i];
 done:

@@ -350,8 +350,6 @@ void cn_objective_free(cn_objective *o)
         cn_free(o->term[i].unit);
         cn_free(o->term[i].vector);
     }
-    for (size_t i = 0; i < o->n_sites; i++)
-        cn_free(o->seed[i]);
-    cn_free(o->embedding_seed);
+    seeds_free(o->seeds);
     cn_free(o);
 }

@@ -36,9 +36,29 @@ struct cn_objective {
     const cn_site *site[CN_MAX_OBJECTIVE_TERMS]; /* what a runner must read, each once */
     size_t n_sites;
     bool embedding;        /* read as well */
-    float *seed[CN_MAX_OBJECTIVE_TERMS]; /* per site, grown as needed; owned */
-    float *embedding_seed;
-    size_t seed_room[CN_MAX_OBJECTIVE_TERMS], embedding_room; /* floats */
+    struct seeds *seeds;   /* of cn_objective_evaluate, made on first use; owned */
 };
+
+/* Derivatives of objectives at the sites of one runner, from which its backward pass starts. */
+typedef struct seeds {
+    const cn_site *const *site; /* those of the runner, in its order; borrowed */
+    size_t n_sites;
+    float **at;                 /* per site (n, ...); owned */
+    float *embedding;           /* (n, embedding); owned, NULL unless read */
+    int64_t batch, side;        /* images; px, on which the sizes of sites depend */
+} seeds;
+
+cn_status seeds_make(seeds **out, const cn_runner *r, const cn_site *const *site, size_t n_sites, int64_t embedding, int64_t batch,
+                     cn_error *err);
+void seeds_free(seeds *s); /* accepts NULL */
+void seeds_clear(seeds *s, const cn_runner *r, int64_t embedding, int64_t n);
+
+/* The objective for images first .. first + n - 1 of the runner's last run: added to sums[first..], and derivatives to s where
+ * `differentiate`. Penalties on the picture are left to objective_penalties. Diversity is that among these n. */
+cn_status objective_at(const cn_objective *o, const cn_runner *r, seeds *s, int64_t first, int64_t n, bool differentiate, double *sums,
+                       cn_error *err);
+/* The rest: for normalised pixels (., 3, side, side); gradient NULL: not wanted. */
+void objective_penalties(const cn_objective *o, const float *pixels, int64_t first, int64_t n, int64_t side, float *gradient, double *sums);
+cn_status objective_check(const cn_objective *o, const cn_runner *r, cn_error *err);
 
 #endif

@@ -38,6 +38,8 @@ EXAMPLES(embed)
 EXAMPLES(classify)
 EXAMPLES(activations)
 EXAMPLES(gradient)
+EXAMPLES(see)
+EXAMPLES(facet)
 EXAMPLES(scan)
 EXAMPLES(card)
 EXAMPLES(tokens)
@@ -52,6 +54,7 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_info_run),     IN_A_NEW_FOLDER(examples_of_embed_run),
         IN_A_NEW_FOLDER(examples_of_classify_run), IN_A_NEW_FOLDER(examples_of_activations_run),
         IN_A_NEW_FOLDER(examples_of_gradient_run),
+        IN_A_NEW_FOLDER(examples_of_see_run),      IN_A_NEW_FOLDER(examples_of_facet_run),
         IN_A_NEW_FOLDER(examples_of_scan_run),     IN_A_NEW_FOLDER(examples_of_card_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_pull_run),
