@@ -228,7 +228,7 @@ static void undo_colours(void *data, int64_t from, int64_t to)
         const float factor = c->o.kind == VIS_FOURIER ? 1 / FOURIER_DIVISOR : 1;
         float *work = c->o.kind == VIS_PHASE ? c->drawn + i * c->channels * c->area : x; /* x is still needed there */
         for (int64_t k = 0; k < c->area; k++) {
-            float d[4];
+            float d[4] = {0};
             for (int ch = 0; ch < c->channels; ch++) {
                 const float v = y[ch * c->area + k];
                 d[ch] = dy[ch * c->area + k] * v * (1 - v);

@@ -155,7 +155,7 @@ static cn_status read_site_term(reader *r, char *word, term *t)
 {
     cn_status st = CN_OK;
     cn_error *err = r->err;
-    char *colon = strchr(word + (strncmp(word, "pre:", 4) ? 0 : 4), ':');
+    char *colon = strchr(word + (strncmp(word, "pre:", 4) != 0 ? 0 : 4), ':');
     CN_CHECK(colon && colon > word && colon[1], CN_EINVAL,
              "\"%.80s\" (at %d) is no term: write SITE:UNIT, such as layer4:89, or text:\"...\", logit:\"...\", energy:SITE, "
              "diversity:SITE, l1, l2 or tv",
@@ -244,7 +244,7 @@ done:
 static bool take_word(reader *r, const char *word)
 {
     const size_t n = strlen(word);
-    if (strncmp(r->at, word, n))
+    if (strncmp(r->at, word, n) != 0)
         return false;
     r->at += n;
     return true;

@@ -84,7 +84,7 @@ cn_status vis_transforms_parse(vis_transforms *out, const char *text, cn_error *
             CN_CHECK(read_range(&at, &low, &high) && high >= 0 && high <= 1, CN_EINVAL, "noise is a number of 0 to 1, not \"%.40s\"", begin);
             out->noise = high;
         } else {
-            while (word < n && strncmp(at, words[word].word, strlen(words[word].word)))
+            while (word < n && strncmp(at, words[word].word, strlen(words[word].word)) != 0)
                 word++;
             CN_CHECK(word < n, CN_EINVAL,
                      "\"%.40s\" is no transform: standard, paper, crops, none, or a list of jitter PX, scale A-B, rotate A-B, crop A-B "
