@@ -1,11 +1,12 @@
 /* clip/runner.c -- one tower compiled for a batch, a precision and the sites to read. */
 #include "clip/graphs.h"
+#include "clip/grid.h"
 #include "clip/model.h"
 #include "nn/backend.h"
 
+#include "base/cores.h"
 #include "base/memory.h"
 
-#include <sched.h>
 #include <string.h>
 
 #define DEFAULT_BATCH 8
@@ -44,26 +45,10 @@ void cn_runner_free(cn_runner *runner)
     cn_free(runner);
 }
 
-static int usable_cores(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 typedef struct param_source {
     const clip_checkpoint *checkpoint;
     size_t bytes_since_drop;
 } param_source;
-
-/* Where cell `i` of `side` cells lies among `from` cells: the two nearest ones and the weight of the second. */
-static void between(int64_t i, int64_t side, int64_t from, int64_t at[2], double *weight)
-{
-    double x = ((double)i + 0.5) * (double)from / (double)side - 0.5;
-    x = x < 0 ? 0 : x > (double)(from - 1) ? (double)(from - 1) : x;
-    at[0] = (int64_t)x;
-    at[1] = at[0] + 1 < from ? at[0] + 1 : at[0];
-    *weight = x - (double)at[0];
-}
 
 /* A positional embedding (1 + side^2, width) of another grid than the checkpoint's: the first row stays, the grid is
  * interpolated bilinearly between the centres of its cells. */
@@ -82,17 +67,9 @@ static cn_status read_positions(const clip_checkpoint *c, const clip_param *para
     memcpy(dst, stored, (size_t)width * sizeof *dst);
     for (int64_t y = 0; y < side; y++)
         for (int64_t x = 0; x < side; x++) {
-            int64_t ys[2], xs[2];
-            double wy, wx;
-            between(y, side, from, ys, &wy);
-            between(x, side, from, xs, &wx);
-            const float *corner[4];
-            for (int k = 0; k < 4; k++)
-                corner[k] = stored + (1 + ys[k / 2] * from + xs[k % 2]) * width;
+            const clip_between b = clip_between_cells(y, x, side, side, from, from);
             for (int64_t i = 0; i < width; i++)
-                dst[(1 + y * side + x) * width + i] =
-                    (float)((1 - wy) * ((1 - wx) * corner[0][i] + wx * corner[1][i]) +
-                            wy * ((1 - wx) * corner[2][i] + wx * corner[3][i]));
+                dst[(1 + y * side + x) * width + i] = clip_interpolate(&b, stored + width + i, width);
         }
 done:
     cn_free(stored);
@@ -171,7 +148,7 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     r->n_sites = options->n_sites;
     r->resolution = options->resolution ? options->resolution : model->info.resolution;
     r->text_length = options->text_length ? options->text_length : model->info.context_length;
-    const int threads = options->threads ? options->threads : usable_cores();
+    const int threads = options->threads ? options->threads : cn_usable_cores();
     CN_TRY(clip_checkpoint_need(model->checkpoint, options->tower, err));
     CN_CHECK(r->batch >= 1 && r->batch <= MAX_BATCH, CN_EINVAL, "a batch holds 1 to %d, not %lld", MAX_BATCH,
              (long long)r->batch);

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "image/picture.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -121,29 +122,28 @@ done:
     return st;
 }
 
-static cn_status encode_png(const uint8_t *rgb, int width, int height, void **bytes, size_t *size,
-                            cn_error *err)
+cn_status png_encode(const uint8_t *pixels, int width, int height, int channels, struct spng_text *texts, size_t n, void **bytes,
+                        size_t *size, cn_error *err)
 {
     cn_status st = CN_OK;
     struct spng_alloc alloc = {
         .malloc_fn = cn_malloc, .realloc_fn = cn_realloc, .calloc_fn = cn_calloc, .free_fn = cn_free};
-    struct spng_ihdr header = {.width = (uint32_t)width,
-                               .height = (uint32_t)height,
-                               .bit_depth = 8,
-                               .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
+    struct spng_ihdr header = {.width = (uint32_t)width, .height = (uint32_t)height, .bit_depth = 8,
+                               .color_type = channels == 4 ? SPNG_COLOR_TYPE_TRUECOLOR_ALPHA : SPNG_COLOR_TYPE_TRUECOLOR};
     int code = 0;
     spng_ctx *ctx = spng_ctx_new2(&alloc, SPNG_CTX_ENCODER);
     CN_CHECK(ctx, CN_ENOMEM, "out of memory in the PNG encoder");
     code = spng_set_option(ctx, SPNG_ENCODE_TO_BUFFER, 1);
     if (!code)
         code = spng_set_ihdr(ctx, &header);
+    if (!code && n)
+        code = spng_set_text(ctx, texts, (uint32_t)n);
     if (!code)
-        code = spng_encode_image(ctx, rgb, (size_t)width * (size_t)height * 3, SPNG_FMT_PNG,
-                                 SPNG_ENCODE_FINALIZE);
+        code = spng_encode_image(ctx, pixels, (size_t)width * (size_t)height * (size_t)channels, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
     if (!code)
         *bytes = spng_get_png_buffer(ctx, size, &code); /* now ours; made by cn_realloc */
-    CN_CHECK(code == 0, code == SPNG_EMEM || code == SPNG_EZLIB_INIT ? CN_ENOMEM : CN_EINVAL,
-             "the PNG encoder refused: %s", spng_strerror(code));
+    CN_CHECK(code == 0, code == SPNG_EMEM || code == SPNG_EZLIB_INIT ? CN_ENOMEM : CN_EINVAL, "the PNG encoder refused: %s",
+             spng_strerror(code));
 done:
     spng_ctx_free(ctx);
     return st;
@@ -180,7 +180,7 @@ cn_status cn_image_encode(const uint8_t *rgb, int width, int height, cn_image_fo
         return cn_fail(err, CN_EINVAL, "quality %d; it goes from 1 to 100", quality);
     switch (format) {
     case CN_IMAGE_JPEG: return encode_jpeg(rgb, width, height, quality, bytes, size, err);
-    case CN_IMAGE_PNG: return encode_png(rgb, width, height, bytes, size, err);
+    case CN_IMAGE_PNG: return png_encode(rgb, width, height, 3, NULL, 0, bytes, size, err);
     case CN_IMAGE_WEBP: return encode_webp(rgb, width, height, quality, bytes, size, err);
     default: return cn_fail(err, CN_EUNSUPPORTED, "pictures are written as PNG, JPEG or WebP");
     }

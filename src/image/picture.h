@@ -29,6 +29,11 @@ cn_status png_decode(cn_image **out, const picture_source *src, cn_error *err);
 cn_status webp_decode(cn_image **out, const picture_source *src, cn_error *err);
 cn_status gif_decode(cn_image **out, const picture_source *src, cn_error *err);
 
+/* The one PNG encoder (encode.c): 8 bits in 3 or 4 channels, with n text chunks (NULL for none). *bytes: cn_free. */
+struct spng_text;
+cn_status png_encode(const uint8_t *pixels, int width, int height, int channels, struct spng_text *texts, size_t n, void **bytes,
+                     size_t *size, cn_error *err);
+
 /* a*b / 255, rounded the way Pillow does. */
 static inline unsigned product255(unsigned a, unsigned b)
 {

@@ -6,42 +6,12 @@
 #include "base/memory.h"
 #include "file/filemap.h"
 #include "file/output.h"
+#include "image/picture.h"
 
 #include <spng.h>
 #include <string.h>
 
 #define MAX_TEXT_BYTES ((size_t)1 << 20) /* of one chunk; what this program writes is far below */
-
-static struct spng_alloc allocators(void)
-{
-    return (struct spng_alloc){.malloc_fn = cn_malloc, .realloc_fn = cn_realloc, .calloc_fn = cn_calloc, .free_fn = cn_free};
-}
-
-static cn_status encode(const uint8_t *pixels, int width, int height, int channels, struct spng_text *texts, size_t n, void **bytes,
-                        size_t *size, cn_error *err)
-{
-    cn_status st = CN_OK;
-    struct spng_alloc alloc = allocators();
-    struct spng_ihdr header = {.width = (uint32_t)width, .height = (uint32_t)height, .bit_depth = 8,
-                               .color_type = channels == 4 ? SPNG_COLOR_TYPE_TRUECOLOR_ALPHA : SPNG_COLOR_TYPE_TRUECOLOR};
-    int code = 0;
-    spng_ctx *ctx = spng_ctx_new2(&alloc, SPNG_CTX_ENCODER);
-    CN_CHECK(ctx, CN_ENOMEM, "out of memory in the PNG encoder");
-    code = spng_set_option(ctx, SPNG_ENCODE_TO_BUFFER, 1);
-    if (!code)
-        code = spng_set_ihdr(ctx, &header);
-    if (!code && n)
-        code = spng_set_text(ctx, texts, (uint32_t)n);
-    if (!code)
-        code = spng_encode_image(ctx, pixels, (size_t)width * (size_t)height * (size_t)channels, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
-    if (!code)
-        *bytes = spng_get_png_buffer(ctx, size, &code); /* now ours; made by cn_realloc */
-    CN_CHECK(code == 0, code == SPNG_EMEM || code == SPNG_EZLIB_INIT ? CN_ENOMEM : CN_EINVAL, "the PNG encoder refused: %s",
-             spng_strerror(code));
-done:
-    spng_ctx_free(ctx);
-    return st;
-}
 
 cn_status cn_png_write(const char *path, const uint8_t *pixels, int width, int height, int channels, const cn_png_text *texts, size_t n,
                        cn_error *err)
@@ -64,7 +34,7 @@ cn_status cn_png_write(const char *path, const uint8_t *pixels, int width, int h
         chunks[i].length = strlen(texts[i].text);
         chunks[i].language_tag = chunks[i].translated_keyword = nothing;
     }
-    CN_TRY(encode(pixels, width, height, channels, chunks, n, &bytes, &size, err));
+    CN_TRY(png_encode(pixels, width, height, channels, chunks, n, &bytes, &size, err));
     CN_TRY(output_file(path, bytes, size, err));
 done:
     cn_free(chunks);
@@ -75,7 +45,8 @@ done:
 cn_status cn_png_read_text(char **text, const char *path, const char *keyword, cn_error *err)
 {
     cn_status st = CN_OK;
-    struct spng_alloc alloc = allocators();
+    struct spng_alloc alloc = {
+        .malloc_fn = cn_malloc, .realloc_fn = cn_realloc, .calloc_fn = cn_calloc, .free_fn = cn_free};
     struct spng_text *chunks = NULL;
     filemap file = {0};
     spng_ctx *ctx = NULL;

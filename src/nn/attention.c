@@ -38,6 +38,19 @@ done:
     return st;
 }
 
+/* p = softmax(q k^T / sqrt(D/H)), with the mask of causal attention. */
+static cn_status attention_weights(nn_program *p, const step_work *w, const char *qkv, void *weights, void *scratch, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const nn_node *node = &p->graph->node[w->step.head];
+    CN_TRY(nn_kernel_run(w->kernel[0], qkv, qkv + (size_t)node->shape.c * nn_dtype_size(p->dtype), weights, scratch, err));
+    if (node->causal)
+        rows_causal_mask(weights, p->batch * node->heads, node->shape.h, p->dtype);
+    CN_TRY(nn_kernel_run(w->kernel[1], weights, NULL, weights, scratch, err));
+done:
+    return st;
+}
+
 cn_status attention_run(nn_program *p, step_work *w, const void *x, void *y, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -50,10 +63,7 @@ cn_status attention_run(nn_program *p, step_work *w, const void *x, void *y, cn_
         return CN_OK;
     }
     void *scores = program_at(p, w->temp[0]), *scratch = program_at(p, w->scratch);
-    CN_TRY(nn_kernel_run(w->kernel[0], qkv, qkv + d * size, scores, scratch, err));
-    if (node->causal)
-        rows_causal_mask(scores, p->batch * node->heads, node->shape.h, p->dtype);
-    CN_TRY(nn_kernel_run(w->kernel[1], scores, NULL, scores, scratch, err));
+    CN_TRY(attention_weights(p, w, qkv, scores, scratch, err));
     CN_TRY(nn_kernel_run(w->kernel[2], scores, qkv + 2 * d * size, y, scratch, err));
 done:
     return st;
@@ -134,19 +144,28 @@ done:
     return st;
 }
 
-cn_status attnpool_run(nn_program *p, step_work *w, const void *x, void *y, cn_error *err)
+/* The first four temporaries: tokens t, query q, u and the softmax weights, from the map x. */
+static cn_status attnpool_weights(nn_program *p, const step_work *w, const void *x, const int *temp, void *scratch, cn_error *err)
 {
     cn_status st = CN_OK;
     const nn_shape *in = &p->graph->node[p->graph->node[w->step.head].in[0]].shape;
-    void *scratch = program_at(p, w->scratch), *t = program_at(p, w->temp[0]), *q = program_at(p, w->temp[1]),
-         *u = program_at(p, w->temp[2]), *scores = program_at(p, w->temp[3]), *z = program_at(p, w->temp[4]),
-         *v = program_at(p, w->temp[5]);
+    void *t = program_at(p, temp[0]), *q = program_at(p, temp[1]), *u = program_at(p, temp[2]), *weights = program_at(p, temp[3]);
     rows_tokens(t, x, p->batch, in->h * in->w, in->c, p->dtype, NULL, w->constant[0]);
     CN_TRY(nn_kernel_run(w->kernel[POOL_Q], t, NULL, q, scratch, err));
     CN_TRY(nn_kernel_run(w->kernel[POOL_U], q, NULL, u, scratch, err));
-    CN_TRY(nn_kernel_run(w->kernel[POOL_SCORES], u, t, scores, scratch, err));
-    CN_TRY(nn_kernel_run(w->kernel[POOL_SOFTMAX], scores, NULL, scores, scratch, err));
-    CN_TRY(nn_kernel_run(w->kernel[POOL_Z], scores, t, z, scratch, err));
+    CN_TRY(nn_kernel_run(w->kernel[POOL_SCORES], u, t, weights, scratch, err));
+    CN_TRY(nn_kernel_run(w->kernel[POOL_SOFTMAX], weights, NULL, weights, scratch, err));
+done:
+    return st;
+}
+
+cn_status attnpool_run(nn_program *p, step_work *w, const void *x, void *y, cn_error *err)
+{
+    cn_status st = CN_OK;
+    void *scratch = program_at(p, w->scratch), *t = program_at(p, w->temp[0]), *weights = program_at(p, w->temp[3]),
+         *z = program_at(p, w->temp[4]), *v = program_at(p, w->temp[5]);
+    CN_TRY(attnpool_weights(p, w, x, w->temp, scratch, err));
+    CN_TRY(nn_kernel_run(w->kernel[POOL_Z], weights, t, z, scratch, err));
     CN_TRY(nn_kernel_run(w->kernel[POOL_V], z, NULL, v, scratch, err));
     CN_TRY(nn_kernel_run(w->kernel[POOL_OUT], v, NULL, y, scratch, err));
 done:
@@ -212,10 +231,7 @@ cn_status attention_gradient_run(nn_program *p, step_work *w, grad_step *b, cons
         return CN_OK;
     }
     void *weights = program_at(p, b->temp[0]), *ds = program_at(p, b->temp[1]);
-    CN_TRY(nn_kernel_run(w->kernel[0], q, k, weights, scratch, err));
-    if (node->causal)
-        rows_causal_mask(weights, p->batch * node->heads, length, p->dtype);
-    CN_TRY(nn_kernel_run(w->kernel[1], weights, NULL, weights, scratch, err));
+    CN_TRY(attention_weights(p, w, q, weights, scratch, err));
     CN_TRY(nn_kernel_run(b->kernel[0], dy, v, ds, scratch, err));
     gradrows_softmax(ds, weights, p->batch * node->heads * length, length, p->dtype);
     CN_TRY(nn_kernel_run(b->kernel[1], weights, dy, dv, scratch, err));
@@ -229,8 +245,9 @@ done:
  * dp = dz t^T, ds as above, du = ds t, dq_h = W_k,h du_h, and for the tokens dt = p^T dz + ds^T u, to whose first row
  * scale W_q^T dq comes.
  *   temp[0..3] t, q, u, p as in the forward pass   [4] dv (N, D)   [5] dz, then du (N, H, D)   [6] dp, then ds (N, H, L)
- *   [7] dt (N, L, D)   [8] dq (N, D) */
-enum { GRAD_V, GRAD_Z, GRAD_P, GRAD_T_MIX, GRAD_T_SCORE, GRAD_U, GRAD_Q, GRAD_T_QUERY };
+ *   [7] dt (N, L, D)   [8] dq (N, D)
+ * dp and du are the forward pass's products of scores and z with other factors, and run on its kernels. */
+enum { GRAD_V, GRAD_Z, GRAD_T_MIX, GRAD_T_SCORE, GRAD_Q, GRAD_T_QUERY };
 
 cn_status attnpool_gradient_compile(program_compiler *c, const step_work *w, grad_step *b, int index)
 {
@@ -255,20 +272,12 @@ cn_status attnpool_gradient_compile(program_compiler *c, const step_work *w, gra
     CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_Z], p->engine, &z, weight, NULL, err));
     cn_pages_free(weight), weight = NULL;
 
-    const nn_matmul_spec scores = {.ndim = 3, .batch = {n}, .m = heads, .n = length, .k = d,
-                                   .a_stride = {heads * d, d, 1}, .b_stride = {length * d, 1, d},
-                                   .c_stride = {heads * length, length, 1}, .a = t, .b = t, .c = t};
-    CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_P], p->engine, &scores, NULL, NULL, err));
     nn_matmul_spec tokens = {.ndim = 3, .batch = {n}, .m = length, .n = d, .k = heads,
                              .a_stride = {heads * length, 1, length}, .b_stride = {heads * d, d, 1},
                              .c_stride = {length * d, d, 1}, .a = t, .b = t, .c = t};
     CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_T_MIX], p->engine, &tokens, NULL, NULL, err));
     tokens.sum = true;
     CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_T_SCORE], p->engine, &tokens, NULL, NULL, err));
-    const nn_matmul_spec u = {.ndim = 3, .batch = {n}, .m = heads, .n = d, .k = length,
-                              .a_stride = {heads * length, length, 1}, .b_stride = {length * d, d, 1},
-                              .c_stride = {heads * d, d, 1}, .a = t, .b = t, .c = t};
-    CN_TRY(nn_kernel_matmul(&b->kernel[GRAD_U], p->engine, &u, NULL, NULL, err));
 
     CN_TRY(program_param(c, &node->param[NN_POOL_KW], 0, &weight));
     const nn_matmul_spec q = {.ndim = 3, .batch = {heads}, .m = n, .n = head, .k = d,
@@ -299,23 +308,18 @@ cn_status attnpool_gradient_run(nn_program *p, step_work *w, grad_step *b, const
     const nn_node *node = &p->graph->node[w->step.head];
     const nn_shape *in = &p->graph->node[node->in[0]].shape;
     const int64_t cells = in->h * in->w;
-    void *scratch = program_at(p, b->scratch), *t = program_at(p, b->temp[0]), *q = program_at(p, b->temp[1]),
+    void *scratch = program_at(p, b->scratch), *t = program_at(p, b->temp[0]),
          *u = program_at(p, b->temp[2]), *weights = program_at(p, b->temp[3]), *dv = program_at(p, b->temp[4]),
          *dz = program_at(p, b->temp[5]), *ds = program_at(p, b->temp[6]), *dt = program_at(p, b->temp[7]),
          *dq = program_at(p, b->temp[8]);
-    rows_tokens(t, x, p->batch, cells, in->c, p->dtype, NULL, w->constant[0]);
-    CN_TRY(nn_kernel_run(w->kernel[POOL_Q], t, NULL, q, scratch, err));
-    CN_TRY(nn_kernel_run(w->kernel[POOL_U], q, NULL, u, scratch, err));
-    CN_TRY(nn_kernel_run(w->kernel[POOL_SCORES], u, t, weights, scratch, err));
-    CN_TRY(nn_kernel_run(w->kernel[POOL_SOFTMAX], weights, NULL, weights, scratch, err));
-
+    CN_TRY(attnpool_weights(p, w, x, b->temp, scratch, err));
     CN_TRY(nn_kernel_run(b->kernel[GRAD_V], dy, NULL, dv, scratch, err));
     CN_TRY(nn_kernel_run(b->kernel[GRAD_Z], dv, NULL, dz, scratch, err));
-    CN_TRY(nn_kernel_run(b->kernel[GRAD_P], dz, t, ds, scratch, err));
+    CN_TRY(nn_kernel_run(w->kernel[POOL_SCORES], dz, t, ds, scratch, err));
     gradrows_softmax(ds, weights, p->batch * node->heads, cells + 1, p->dtype);
     CN_TRY(nn_kernel_run(b->kernel[GRAD_T_MIX], weights, dz, dt, scratch, err));
     CN_TRY(nn_kernel_run(b->kernel[GRAD_T_SCORE], ds, u, dt, scratch, err));
-    CN_TRY(nn_kernel_run(b->kernel[GRAD_U], ds, t, dz, scratch, err)); /* du */
+    CN_TRY(nn_kernel_run(w->kernel[POOL_Z], ds, t, dz, scratch, err)); /* du */
     CN_TRY(nn_kernel_run(b->kernel[GRAD_Q], dz, NULL, dq, scratch, err));
     CN_TRY(nn_kernel_run(b->kernel[GRAD_T_QUERY], dq, NULL, dt, scratch, err));
     gradrows_tokens(dx, dt, p->batch, cells, in->c, p->dtype, true, b->edge[EDGE_IN0].add);

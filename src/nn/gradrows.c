@@ -19,22 +19,9 @@ typedef struct work {
     bool add, flag;
 } work;
 
-static inline float load(const void *x, int64_t i, nn_dtype t)
-{
-    return t == NN_F32 ? ((const float *)x)[i] : nn_bf16_to_f32(((const uint16_t *)x)[i]);
-}
-
-static inline void store(void *y, int64_t i, nn_dtype t, float v)
-{
-    if (t == NN_F32)
-        ((float *)y)[i] = v;
-    else
-        ((uint16_t *)y)[i] = nn_f32_to_bf16(v);
-}
-
 static inline void put(const work *w, int64_t i, float v)
 {
-    store(w->dx, i, w->t, w->add ? load(w->dx, i, w->t) + v : v);
+    nn_store(w->dx, i, w->t, w->add ? nn_load(w->dx, i, w->t) + v : v);
 }
 
 static int64_t grain(int64_t values_an_item)
@@ -83,7 +70,7 @@ static void relu(void *data, int64_t from, int64_t to)
 static bool stopped(const void *dy, const uint8_t *mask, int64_t from, int64_t to, nn_dtype t)
 {
     for (int64_t i = from; i < to; i++)
-        if (mask[i] && load(dy, i, t) != 0)
+        if (mask[i] && nn_load(dy, i, t) != 0)
             return false;
     return true;
 }
@@ -102,8 +89,8 @@ void gradrows_relu(void *dy, const uint8_t *mask, int64_t n, int64_t size, nn_dt
             continue;
         }
         for (int64_t i = from; i < to; i++)
-            if (!(load(dy, i, t) > 0))
-                store(dy, i, t, 0);
+            if (!(nn_load(dy, i, t) > 0))
+                nn_store(dy, i, t, 0);
     }
 }
 
@@ -114,7 +101,7 @@ static void scale_rows(void *data, int64_t from, int64_t to)
     const work *w = data;
     for (int64_t r = from; r < to; r++)
         for (int64_t i = 0; i < w->c; i++)
-            put(w, r * w->c + i, (w->scale ? w->scale[i] : 1) * load(w->dy, r * w->c + i, w->t));
+            put(w, r * w->c + i, (w->scale ? w->scale[i] : 1) * nn_load(w->dy, r * w->c + i, w->t));
 }
 
 void gradrows_scale(void *dx, const void *dy, int64_t rows, int64_t c, nn_dtype t, const float *scale, bool add)
@@ -135,10 +122,10 @@ static void avgpool_rows(void *data, int64_t from, int64_t to)
             const int64_t to_at = (row * s->in_w + x) * s->c, from_at = ((n * s->h + y) * s->w + x / s->kernel) * s->c;
             if (y < s->h && x / s->kernel < s->w)
                 for (int64_t i = 0; i < s->c; i++)
-                    put(w, to_at + i, share * load(w->dy, from_at + i, w->t));
+                    put(w, to_at + i, share * nn_load(w->dy, from_at + i, w->t));
             else if (!w->add)
                 for (int64_t i = 0; i < s->c; i++)
-                    store(w->dx, to_at + i, w->t, 0);
+                    nn_store(w->dx, to_at + i, w->t, 0);
         }
     }
 }
@@ -158,21 +145,21 @@ static void layernorm_rows(void *data, int64_t from, int64_t to)
         const int64_t at = r * w->c;
         float sum = 0, square = 0, g_sum = 0, gz_sum = 0;
         for (int64_t i = 0; i < w->c; i++)
-            sum += load(w->x, at + i, w->t);
+            sum += nn_load(w->x, at + i, w->t);
         const float mean = sum / width;
         for (int64_t i = 0; i < w->c; i++) {
-            const float d = load(w->x, at + i, w->t) - mean;
+            const float d = nn_load(w->x, at + i, w->t) - mean;
             square += d * d;
         }
         const float scale = 1 / sqrtf(square / width + w->eps);
         for (int64_t i = 0; i < w->c; i++) {
-            const float g = w->scale[i] * load(w->dy, at + i, w->t);
+            const float g = w->scale[i] * nn_load(w->dy, at + i, w->t);
             g_sum += g;
-            gz_sum += g * (load(w->x, at + i, w->t) - mean);
+            gz_sum += g * (nn_load(w->x, at + i, w->t) - mean);
         }
         const float g_mean = g_sum / width, gz_mean = gz_sum * scale / width;
         for (int64_t i = 0; i < w->c; i++) {
-            const float g = w->scale[i] * load(w->dy, at + i, w->t), z = (load(w->x, at + i, w->t) - mean) * scale;
+            const float g = w->scale[i] * nn_load(w->dy, at + i, w->t), z = (nn_load(w->x, at + i, w->t) - mean) * scale;
             put(w, at + i, scale * (g - g_mean - z * gz_mean));
         }
     }
@@ -193,9 +180,9 @@ static void softmax_rows(void *data, int64_t from, int64_t to)
         const int64_t at = r * w->c;
         float mean = 0;
         for (int64_t i = 0; i < w->c; i++)
-            mean += load(w->x, at + i, w->t) * load(w->dx, at + i, w->t);
+            mean += nn_load(w->x, at + i, w->t) * nn_load(w->dx, at + i, w->t);
         for (int64_t i = 0; i < w->c; i++)
-            store(w->dx, at + i, w->t, load(w->x, at + i, w->t) * (load(w->dx, at + i, w->t) - mean));
+            nn_store(w->dx, at + i, w->t, nn_load(w->x, at + i, w->t) * (nn_load(w->dx, at + i, w->t) - mean));
     }
 }
 
@@ -214,7 +201,7 @@ static void token_images(void *data, int64_t from, int64_t to)
     for (int64_t row = from; row < to; row++) {
         const int64_t first = row / cells * (cells + 1) * w->c, at = first + (row % cells + 1) * w->c;
         for (int64_t i = 0; i < w->c; i++)
-            put(w, row * w->c + i, load(w->dy, at + i, w->t) + (w->flag ? load(w->dy, first + i, w->t) / (float)cells : 0));
+            put(w, row * w->c + i, nn_load(w->dy, at + i, w->t) + (w->flag ? nn_load(w->dy, first + i, w->t) / (float)cells : 0));
     }
 }
 
@@ -253,7 +240,7 @@ static void turn_out(void *data, int64_t from, int64_t to)
             for (int64_t c0 = 0; c0 < w->c; c0 += TILE)
                 for (int64_t c = c0; c < c0 + TILE && c < w->c; c++)
                     for (int64_t r = r0; r < r0 + TILE && r < w->size; r++)
-                        y[(n * w->c + c) * w->size + r] = load(w->x, (n * w->size + r) * w->c + c, w->t);
+                        y[(n * w->c + c) * w->size + r] = nn_load(w->x, (n * w->size + r) * w->c + c, w->t);
 }
 
 void gradrows_to_planes(float *y, const void *dy, int64_t n, int64_t c, int64_t rows, nn_dtype t)

@@ -5,38 +5,25 @@
 #include <math.h>
 #include <string.h>
 
-static inline float load(const void *x, int64_t i, nn_dtype t)
-{
-    return t == NN_F32 ? ((const float *)x)[i] : nn_bf16_to_f32(((const uint16_t *)x)[i]);
-}
-
-static inline void store(void *y, int64_t i, nn_dtype t, float v)
-{
-    if (t == NN_F32)
-        ((float *)y)[i] = v;
-    else
-        ((uint16_t *)y)[i] = nn_f32_to_bf16(v);
-}
-
 void rows_affine(void *y, const void *x, int64_t rows, int64_t c, nn_dtype t, const float *scale, const float *shift)
 {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < c; i++)
-            store(y, r * c + i, t, scale[i] * load(x, r * c + i, t) + shift[i]);
+            nn_store(y, r * c + i, t, scale[i] * nn_load(x, r * c + i, t) + shift[i]);
 }
 
 void rows_relu(void *y, const void *x, int64_t count, nn_dtype t)
 {
     for (int64_t i = 0; i < count; i++) {
-        const float v = load(x, i, t);
-        store(y, i, t, v > 0 ? v : 0);
+        const float v = nn_load(x, i, t);
+        nn_store(y, i, t, v > 0 ? v : 0);
     }
 }
 
 void rows_add(void *y, const void *a, const void *b, int64_t count, nn_dtype t)
 {
     for (int64_t i = 0; i < count; i++)
-        store(y, i, t, load(a, i, t) + load(b, i, t));
+        nn_store(y, i, t, nn_load(a, i, t) + nn_load(b, i, t));
 }
 
 /* Mean of the cells by channel, in float32 with one accumulator a channel. */
@@ -50,9 +37,9 @@ static void store_mean(void *y, int64_t y_at, const void *x, int64_t x_at, int64
         memset(sum, 0, sizeof sum);
         for (int64_t i = 0; i < cells; i++)
             for (int64_t j = 0; j < width; j++)
-                sum[j] += load(x, x_at + i * c + from + j, t);
+                sum[j] += nn_load(x, x_at + i * c + from + j, t);
         for (int64_t j = 0; j < width; j++)
-            store(y, y_at + from + j, t, sum[j] / (float)cells + position[from + j]);
+            nn_store(y, y_at + from + j, t, sum[j] / (float)cells + position[from + j]);
     }
 }
 
@@ -63,12 +50,12 @@ void rows_tokens(void *y, const void *x, int64_t n, int64_t cells, int64_t c, nn
         const int64_t out = b * (cells + 1) * c, in = b * cells * c;
         if (first) {
             for (int64_t j = 0; j < c; j++)
-                store(y, out + j, t, first[j] + position[j]);
+                nn_store(y, out + j, t, first[j] + position[j]);
         } else {
             store_mean(y, out, x, in, cells, c, t, position);
         }
         for (int64_t i = 0; i < cells * c; i++)
-            store(y, out + c + i, t, load(x, in + i, t) + position[c + i]);
+            nn_store(y, out + c + i, t, nn_load(x, in + i, t) + position[c + i]);
     }
 }
 
@@ -76,14 +63,14 @@ void rows_lookup(void *y, const int32_t *id, int64_t count, int64_t c, nn_dtype 
 {
     for (int64_t i = 0; i < count; i++)
         for (int64_t j = 0; j < c; j++)
-            store(y, i * c + j, t, table[(int64_t)id[i] * c + j]);
+            nn_store(y, i * c + j, t, table[(int64_t)id[i] * c + j]);
 }
 
 void rows_position(void *y, const void *x, int64_t n, int64_t block, nn_dtype t, const float *position)
 {
     for (int64_t b = 0; b < n; b++)
         for (int64_t i = 0; i < block; i++)
-            store(y, b * block + i, t, load(x, b * block + i, t) + position[i]);
+            nn_store(y, b * block + i, t, nn_load(x, b * block + i, t) + position[i]);
 }
 
 void rows_causal_mask(void *scores, int64_t count, int64_t length, nn_dtype t)
@@ -91,5 +78,5 @@ void rows_causal_mask(void *scores, int64_t count, int64_t length, nn_dtype t)
     for (int64_t m = 0; m < count; m++)
         for (int64_t row = 0; row < length; row++)
             for (int64_t col = row + 1; col < length; col++)
-                store(scores, (m * length + row) * length + col, t, -INFINITY);
+                nn_store(scores, (m * length + row) * length + col, t, -INFINITY);
 }

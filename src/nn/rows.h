@@ -20,6 +20,20 @@ static inline uint16_t nn_f32_to_bf16(float v)
     return (uint16_t)((bits.u + 0x7fff + ((bits.u >> 16) & 1)) >> 16);
 }
 
+/* Value i of an array of type t. */
+static inline float nn_load(const void *x, int64_t i, nn_dtype t)
+{
+    return t == NN_F32 ? ((const float *)x)[i] : nn_bf16_to_f32(((const uint16_t *)x)[i]);
+}
+
+static inline void nn_store(void *y, int64_t i, nn_dtype t, float v)
+{
+    if (t == NN_F32)
+        ((float *)y)[i] = v;
+    else
+        ((uint16_t *)y)[i] = nn_f32_to_bf16(v);
+}
+
 /* y = scale[c] x + shift[c] over `rows` rows of c values; x may be y. */
 void rows_affine(void *y, const void *x, int64_t rows, int64_t c, nn_dtype t, const float *scale, const float *shift);
 /* In place or not: y may be x, and a. */

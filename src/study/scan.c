@@ -1,13 +1,13 @@
 /* study/scan.c -- pictures through the network: list, decode ahead, run in batches, add up. */
 #include "study/scan.h"
 
+#include "base/cores.h"
 #include "base/memory.h"
 #include "clipneuron/image.h"
 #include "study/feed.h"
 #include "study/ranking.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -59,9 +59,8 @@ bool scan_report(scan *s, cn_scan_phase phase, int64_t done, int64_t total, bool
 
 static int cores(void)
 {
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return n > 16 ? 16 : n < 1 ? 1 : n;
+    const int n = cn_usable_cores();
+    return n > 16 ? 16 : n;
 }
 
 static cn_status fill_options(scan *s, const cn_scan_options *options, cn_error *err)

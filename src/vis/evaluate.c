@@ -349,7 +349,6 @@ cn_status cn_objective_evaluate(cn_objective *o, cn_runner *runner, const float 
     cn_status st = CN_OK;
     const int64_t side = cn_runner_resolution(runner), width = cn_model_get_info(o->model)->embedding;
     double *sums = cn_calloc((size_t)n + 1, sizeof *sums);
-    bool network = false;
     CN_CHECK(sums, CN_ENOMEM, "out of memory for an objective");
     CN_TRY(objective_check(o, runner, err));
     if (o->seeds && (o->seeds->batch < n || o->seeds->side != side)) {
@@ -361,14 +360,12 @@ cn_status cn_objective_evaluate(cn_objective *o, cn_runner *runner, const float 
     if (gradient)
         seeds_clear(o->seeds, runner, width, n);
     CN_TRY(objective_at(o, runner, o->seeds, 0, n, gradient != NULL, sums, err));
-    for (size_t i = 0; i < o->n_terms; i++)
-        network |= reads_site(&o->term[i]) || o->term[i].kind == TERM_TEXT;
     if (gradient) {
         const size_t bytes = (size_t)(n * 3 * side * side) * sizeof *gradient;
         const cn_objective_gradient from = {.sites = (const float *const *)o->seeds->at,
                                             .embedding = o->embedding ? o->seeds->embedding : NULL,
                                             .redirect_relu = redirect_relu};
-        if (network) {
+        if (o->n_sites || o->embedding) {
             CN_TRY(cn_runner_backward(runner, &from, err));
             memcpy(gradient, cn_runner_input_gradient(runner), bytes);
         } else {

@@ -54,7 +54,8 @@ static void slopes(void *data, int64_t from, int64_t to)
     }
 }
 
-static double loss_of(fit *f, const float *w, bool with_slope)
+/* Leaves in f what `slope_of` needs. */
+static double loss_of(fit *f, const float *w)
 {
     const logistic_rows *rows = f->rows;
     double loss = 0, square = 0;
@@ -68,9 +69,13 @@ static double loss_of(fit *f, const float *w, bool with_slope)
     }
     for (int64_t k = 0; k < rows->d; k++)
         square += (double)w[k] * (double)w[k];
-    if (with_slope)
-        nn_parallel(slopes, f, rows->d, 1024);
     return loss + f->l2 / 2 * square;
+}
+
+/* At the weights of the last loss_of. */
+static void slope_of(fit *f)
+{
+    nn_parallel(slopes, f, f->rows->d, 1024);
 }
 
 /* ---- L-BFGS ---- */
@@ -149,7 +154,8 @@ cn_status logistic_fit(const logistic_rows *rows, const logistic_options *option
              (long long)positives, (long long)rows->n);
     f.share[0] = 0.5 / (double)(rows->n - positives);
     f.share[1] = 0.5 / (double)positives;
-    double loss = loss_of(&f, w, true);
+    double loss = loss_of(&f, w);
+    slope_of(&f);
     const double steepest = largest(f.slope, d);
     result->first_loss = loss;
     for (; result->iterations < iterations; result->iterations++) {
@@ -165,20 +171,20 @@ cn_status logistic_fit(const logistic_rows *rows, const logistic_options *option
                 direction[k] = -f.slope[k];
             promise = -dot(f.slope, f.slope, d);
         }
-        memcpy(before, f.slope, (size_t)d * sizeof *before);
         int halvings = 0;
         for (; halvings < MOST_HALVINGS; halvings++, length /= 2) {
             for (int64_t k = 0; k < d; k++)
                 tried[k] = w[k] + (float)length * direction[k];
-            found = loss_of(&f, tried, true);
+            found = loss_of(&f, tried);
             if (found <= loss + SUFFICIENT * length * promise)
                 break;
         }
         if (halvings == MOST_HALVINGS) { /* as far down as fp32 goes */
-            memcpy(f.slope, before, (size_t)d * sizeof *before);
             result->converged = true;
             break;
         }
+        memcpy(before, f.slope, (size_t)d * sizeof *before);
+        slope_of(&f);
         pair *p = &pairs[count % MEMORY];
         for (int64_t k = 0; k < d; k++) {
             p->step[k] = tried[k] - w[k];

@@ -1,14 +1,15 @@
 /* vis/see.c -- the ascent: canvas -> pictures -> transforms -> network -> objectives, and back. */
 #include "clipneuron/see.h"
+#include "clip/grid.h"
 #include "vis/canvas.h"
 #include "vis/terms.h"
 #include "vis/transform.h"
 
+#include "base/cores.h"
 #include "base/memory.h"
 #include "nn/kernels.h"
 
 #include <math.h>
-#include <sched.h>
 #include <string.h>
 
 #define DEFAULT_RATE 0.05f
@@ -75,12 +76,6 @@ void cn_see_close(cn_see *see)
     cn_free(see);
 }
 
-static int usable_cores(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 /* Objectives, and the sites that they need together. */
 static cn_status parse_objectives(cn_see *s, const char *const *text, size_t n, cn_error *err)
 {
@@ -116,17 +111,10 @@ static void resize_weights(const float *from, int64_t h, int64_t w, const cn_sit
     const int64_t positions = height * width;
     for (int64_t y = 0; y < height; y++)
         for (int64_t x = 0; x < width; x++) {
-            double fy = ((double)y + 0.5) * (double)h / (double)height - 0.5, fx = ((double)x + 0.5) * (double)w / (double)width - 0.5;
-            fy = fy < 0 ? 0 : fy > (double)(h - 1) ? (double)(h - 1) : fy;
-            fx = fx < 0 ? 0 : fx > (double)(w - 1) ? (double)(w - 1) : fx;
-            const int64_t y0 = (int64_t)fy, x0 = (int64_t)fx, y1 = y0 + 1 < h ? y0 + 1 : y0, x1 = x0 + 1 < w ? x0 + 1 : x0;
-            const double wy = fy - (double)y0, wx = fx - (double)x0;
-            for (int64_t u = 0; u < site->units; u++) {
-                const float *p = from + u * h * w;
-                const double v = (1 - wy) * ((1 - wx) * p[y0 * w + x0] + wx * p[y0 * w + x1]) +
-                                 wy * ((1 - wx) * p[y1 * w + x0] + wx * p[y1 * w + x1]);
-                to[site->layout == CN_SITE_MAP ? u * positions + y * width + x : (y * width + x) * site->units + u] = (float)v;
-            }
+            const clip_between b = clip_between_cells(y, x, height, width, h, w);
+            for (int64_t u = 0; u < site->units; u++)
+                to[site->layout == CN_SITE_MAP ? u * positions + y * width + x : (y * width + x) * site->units + u] =
+                    clip_interpolate(&b, from + u * h * w, 1);
         }
 }
 
@@ -210,7 +198,7 @@ cn_status cn_see_open(cn_see **out, const cn_model *model, const char *const *ob
     s->o.images_each = s->o.images_each ? s->o.images_each : 1;
     s->n = (int64_t)n * s->o.images_each;
     s->size = s->o.size ? s->o.size : info->resolution;
-    s->threads = s->o.threads ? s->o.threads : usable_cores();
+    s->threads = s->o.threads ? s->o.threads : cn_usable_cores();
     const char *transforms = s->o.transforms ? s->o.transforms : s->o.canvas == CN_CANVAS_PHASE ? "crops" : "standard";
     CN_TRY(vis_transforms_parse(&s->transforms, transforms, err));
     CN_TRY(parse_objectives(s, objectives, n, err));

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "golden.h"
+
 #define GOLDEN CN_TEST_DATA "/golden/"
 #define IMAGES 3
 #define TEXTS 7
@@ -40,16 +42,6 @@ static cn_weights *expected_of(const char *name)
     if (cn_weights_open(&w, path, &err) != CN_OK)
         fail_msg("%s", err.text);
     return w;
-}
-
-static float *read_tensor(const cn_weights *w, const char *name)
-{
-    const cn_tensor *t = cn_weights_find(w, name);
-    assert_non_null(t);
-    float *v = malloc((size_t)t->count * sizeof *v);
-    assert_non_null(v);
-    cn_tensor_read_f32(t, v);
-    return v;
 }
 
 static int32_t *read_tokens(const cn_weights *w)
@@ -131,34 +123,11 @@ static void run_tower(const cn_model *model, cn_tower tower, const how *h, const
 
 /* ---- comparison ---- */
 
-/* The largest difference as a share of the largest reference magnitude. */
-static double worst(const float *x, const float *reference, int64_t n)
-{
-    double difference = 0, magnitude = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double d = fabs((double)x[i] - (double)reference[i]);
-        difference = d <= difference ? difference : d; /* NaN stays */
-        magnitude = fmax(magnitude, fabs((double)reference[i]));
-    }
-    return difference / magnitude;
-}
-
 static void close_to(const float *x, const float *reference, int64_t n, double bound, const char *file, const char *what)
 {
     double w = worst(x, reference, n);
     if (!(w <= bound))
         fail_msg("%s: %s differs by %.3g of its largest value, allowed are %g", file, what, w, bound);
-}
-
-static double cosine(const float *x, const float *y, int64_t n)
-{
-    double xy = 0, xx = 0, yy = 0;
-    for (int64_t i = 0; i < n; i++) {
-        xy += (double)x[i] * (double)y[i];
-        xx += (double)x[i] * (double)x[i];
-        yy += (double)y[i] * (double)y[i];
-    }
-    return xy / sqrt(xx * yy);
 }
 
 /* The site that "act:NAME" means; its reference values as (N, ...), also where the original has (L, N, D). */

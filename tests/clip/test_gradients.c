@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "golden.h"
+
 #define GOLDEN CN_TEST_DATA "/golden/"
 #define IMAGES 3
 #define TEXTS 7
@@ -20,17 +22,6 @@
 /* The bounds that the project promises. */
 #define FP32_BOUND 1e-3 /* of the largest value of a gradient */
 #define BF16_COSINE 0.99
-
-static float *read_tensor(const cn_weights *w, const char *name, int64_t count)
-{
-    const cn_tensor *t = cn_weights_find(w, name);
-    assert_non_null(t);
-    assert_int_equal(t->count, count);
-    float *v = malloc((size_t)t->count * sizeof *v);
-    assert_non_null(v);
-    cn_tensor_read_f32(t, v);
-    return v;
-}
 
 typedef struct golden {
     cn_weights *expected;
@@ -53,7 +44,7 @@ static golden open_golden(const char *name)
         fail_msg("%s", err.text);
     g.info = cn_model_get_info(g.model);
     g.count = (int64_t)IMAGES * 3 * g.info->resolution * g.info->resolution;
-    g.pixels = read_tensor(g.expected, "pixels", g.count);
+    g.pixels = read_counted(g.expected, "pixels", g.count);
     return g;
 }
 
@@ -62,28 +53,6 @@ static void close_golden(golden *g)
     free(g->pixels);
     cn_model_close(g->model);
     cn_weights_close(g->expected);
-}
-
-static double worst(const float *x, const float *reference, int64_t n)
-{
-    double difference = 0, magnitude = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double d = fabs((double)x[i] - (double)reference[i]);
-        difference = d <= difference ? difference : d; /* NaN stays */
-        magnitude = fmax(magnitude, fabs((double)reference[i]));
-    }
-    return difference / magnitude;
-}
-
-static double cosine(const float *x, const float *y, int64_t n)
-{
-    double xy = 0, xx = 0, yy = 0;
-    for (int64_t i = 0; i < n; i++) {
-        xy += (double)x[i] * (double)y[i];
-        xx += (double)x[i] * (double)x[i];
-        yy += (double)y[i] * (double)y[i];
-    }
-    return xy / sqrt(xx * yy);
 }
 
 static void same_gradient(const float *got, const float *want, int64_t n, bool bf16, const char *what)
@@ -132,7 +101,7 @@ static void unit_gradient(const golden *g, const char *name, cn_backend backend,
     const cn_runner_options options = {.tower = CN_TOWER_IMAGE, .sites = &site, .n_sites = 1, .batch = IMAGES, .threads = 2,
                                        .precision = bf16 ? CN_PRECISION_BF16 : CN_PRECISION_F32, .backend = backend,
                                        .input_gradient = true};
-    float *seed = unit_seed(site, unit, center), *want = read_tensor(g->expected, name, g->count);
+    float *seed = unit_seed(site, unit, center), *want = read_counted(g->expected, name, g->count);
     const float *const seeds[] = {seed};
     if (cn_runner_create(&r, g->model, &options, &err) != CN_OK || cn_runner_images(r, g->pixels, IMAGES, &err) != CN_OK ||
         cn_runner_backward(r, &(cn_objective_gradient){.sites = seeds}, &err) != CN_OK)
@@ -160,8 +129,8 @@ static void logit_gradient(const golden *g, cn_backend backend, bool bf16)
     const cn_runner_options options = {.tower = CN_TOWER_IMAGE, .embedding = true, .batch = IMAGES + 1, .threads = 2,
                                        .precision = bf16 ? CN_PRECISION_BF16 : CN_PRECISION_F32, .backend = backend,
                                        .input_gradient = true};
-    float *want = read_tensor(g->expected, "grad:logit:1", g->count);
-    float *texts = read_tensor(g->expected, "text_features", TEXTS * d), *seed = malloc((size_t)(IMAGES * d) * sizeof *seed);
+    float *want = read_counted(g->expected, "grad:logit:1", g->count);
+    float *texts = read_counted(g->expected, "text_features", TEXTS * d), *seed = malloc((size_t)(IMAGES * d) * sizeof *seed);
     if (cn_runner_create(&r, g->model, &options, &err) != CN_OK || cn_runner_images(r, g->pixels, IMAGES, &err) != CN_OK)
         fail_msg("%s", err.text);
     for (int64_t n = 0; n < IMAGES; n++)
@@ -272,7 +241,7 @@ static void texts_have_gradients_of_their_token_embeddings(void **state)
 {
     (void)state;
     golden g = open_golden("rn-small");
-    float *ids = read_tensor(g.expected, "tokens", TEXTS * 77);
+    float *ids = read_counted(g.expected, "tokens", TEXTS * 77);
     int32_t tokens[TEXTS * 77];
     for (int i = 0; i < TEXTS * 77; i++)
         tokens[i] = (int32_t)ids[i];
