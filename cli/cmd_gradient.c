@@ -17,7 +17,7 @@ struct arguments {
     struct run_arguments run;
     struct words files;
     const char *objective, *output;
-    int64_t resolution;
+    int64_t resolution, memory;
     bool values, redirect, skip_bad, quiet;
 };
 
@@ -37,6 +37,8 @@ static const struct option options[] = {
     IMAGE_OPTIONS(struct arguments, image),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Name images that cannot be read on stderr and give them gradients of NaN, where otherwise nothing is written."},
+    {0, "memory", OPTION_COUNT, offsetof(struct arguments, memory), "MIB",
+     "Limit of the memory for activations; what it cannot hold is computed twice. Default: none.", 1, 1 << 24},
     RUN_OPTIONS(struct arguments, run),
     {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, quiet), NULL, "No progress and no notes."},
 };
@@ -79,6 +81,7 @@ static int differentiate(struct job *job, const cn_model *model)
     if (st != CN_OK)
         return fail_error(&err, st);
     o.resolution = (int)a->resolution;
+    o.activation_limit = (size_t)a->memory << 20;
     cn_objective_needs(job->objective, &o);
     job->image = (size_t)(3 * side * side);
     job->gradient = calloc((size_t)o.batch, job->image * sizeof *job->gradient);

@@ -118,6 +118,8 @@ typedef struct cn_runner_options {
     bool input_gradient;          /* cn_runner_backward will be asked for the gradient of the input */
     const cn_site *const *gradient_sites; /* and of these sites' values, all of this tower; NULL for none */
     size_t n_gradient_sites;
+    size_t activation_limit;      /* bytes for planned activations where gradients will be asked for; 0: no limit. What the
+                                     forward run cannot keep within it, cn_runner_backward computes again, part by part */
 } cn_runner_options;
 
 typedef struct cn_runner cn_runner;
@@ -125,7 +127,7 @@ typedef struct cn_runner cn_runner;
 /** @param[out] out owned by the caller, cn_runner_free; the model must outlive it
  * @return CN_OK; CN_EINVAL (a site of the other tower, nothing to read, a number out of range), CN_EUNSUPPORTED (a tower
  *         that the checkpoint lacks, bf16 on a CPU or backend without it), CN_ELIMIT (a batch that needs more memory than
- *         any machine has), CN_EBACKEND, CN_ENOMEM */
+ *         any machine has, or than activation_limit), CN_EBACKEND, CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_runner_create(cn_runner **out, const cn_model *model,
                                                 const cn_runner_options *options, cn_error *err);
 CN_API void cn_runner_free(cn_runner *runner);

@@ -193,7 +193,7 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     const nn_program_options program = {.batch = r->batch, .threads = threads,
                                         .bf16 = options->precision == CN_PRECISION_BF16, .taps = taps,
                                         .n_taps = (int)options->n_sites + (options->embedding ? 1 : 0),
-                                        .wrt = wrt, .n_wrt = wrt_count};
+                                        .wrt = wrt, .n_wrt = wrt_count, .activation_limit = options->activation_limit};
     CN_TRY(r->backend->create(&r->program, r->graph, &program, read_param, &source, err));
     cn_weights_drop_pages(model->weights);
     *out = r, r = NULL;

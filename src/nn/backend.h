@@ -17,6 +17,9 @@ typedef struct nn_program_options {
     const int *wrt;   /* nodes with respect to whose values gradients may be asked for; values that `backward`
                          needs are kept only where there is one */
     int n_wrt;
+    size_t activation_limit; /* bytes that planned activations may take where there is a wrt; what does not fit is computed again by
+                                backward. 0: no limit. CN_ELIMIT where even that takes more. The reference ignores it */
+    int segments;     /* tests: compute again in so many parts whatever the limit; 0: as the limit wants */
 } nn_program_options;
 
 typedef struct nn_program_memory {

@@ -42,7 +42,7 @@ static int seed_time(const nn_program *p)
 
 static int grad_time(const nn_program *p, int index)
 {
-    return 2 * p->steps.count - index;
+    return p->back_time[index];
 }
 
 int program_grad_temp(program_compiler *c, grad_step *b, int index, int64_t elements)
@@ -185,7 +185,8 @@ static cn_status compile_grad_step(program_compiler *c, int index)
     const int64_t count = p->batch * nn_elements(&node->shape);
     const bool flows = b->edge[EDGE_IN0].node >= 0;
     if (node->op == NN_RELU || (w->step.act >= 0 && p->graph->node[w->step.act].op == NN_RELU)) {
-        b->mask = program_buffer(p, (size_t)count, index, 2 * p->steps.count + 1);
+        b->mask = p->n_segments == 1 ? program_buffer(p, (size_t)count, index, p->end_time)
+                                     : program_buffer(p, (size_t)count, p->again[index], grad_time(p, index));
         CN_CHECK(b->mask >= 0, CN_ENOMEM, "out of memory while compiling gradients");
     }
     if (!flows)
@@ -454,10 +455,15 @@ cn_status program_backward(nn_program *p, const float *const *seed, const bool *
     for (int t = 0; t < p->n_taps; t++)
         if (seed[t] && p->wanted[p->tap[t].node])
             write_seed(p, p->tap[t].node, seed[t]);
+    int computed = -1; /* the segment whose inside is there, where there are several */
     for (int i = p->steps.count - 1; i >= 0; i--) {
         const int out = p->steps.step[i].out;
         if (!p->back[i].active || !p->reached[out])
             continue;
+        if (p->n_segments > 1 && p->segment[i] != computed) {
+            computed = p->segment[i];
+            CN_TRY(program_run_again(p, computed, err));
+        }
         for (int j = 0; j < p->n_wrt; j++) /* before the step works on it in place */
             if (p->wrt[j].node == out && (!wanted || wanted[j]))
                 read_out(p, &p->wrt[j]);

@@ -24,7 +24,7 @@ int program_buffer(nn_program *p, size_t bytes, int first, int last)
         p->buffer = grown;
         p->buffer_capacity = capacity;
     }
-    p->buffer[p->n_buffers] = (nn_buffer){bytes, first, last, 0};
+    p->buffer[p->n_buffers] = (nn_buffer){.bytes = bytes, .first = first, .last = last};
     return p->n_buffers++;
 }
 
@@ -40,7 +40,7 @@ cn_status program_param(program_compiler *c, const nn_param *param, int64_t coun
 
 int program_temp(program_compiler *c, step_work *w, int index, int64_t elements, nn_dtype dtype)
 {
-    int b = program_buffer(c->p, (size_t)elements * nn_dtype_size(dtype), index, index);
+    int b = program_forward_buffer(c->p, (size_t)elements * nn_dtype_size(dtype), index);
     if (b >= 0)
         w->temp[w->n_temps++] = b;
     return b;
@@ -238,7 +238,7 @@ cn_status program_compile_step(program_compiler *c, int index)
     for (int k = 0; k < MAX_STEP_KERNELS; k++)
         if (w->kernel[k] && nn_kernel_scratch_bytes(w->kernel[k]) > scratch)
             scratch = nn_kernel_scratch_bytes(w->kernel[k]);
-    w->scratch = scratch ? program_buffer(p, scratch, index, index) : -1;
+    w->scratch = scratch ? program_forward_buffer(p, scratch, index) : -1;
     CN_CHECK(!scratch || w->scratch >= 0, CN_ENOMEM, "out of memory while compiling");
 done:
     return st;
@@ -260,7 +260,27 @@ static int overwritten_node(const nn_program *p, int index)
     return -1;
 }
 
-cn_status program_place_values(program_compiler *c)
+/* Lets the buffer of step `index`'s value live as long as the value is read. */
+static void lengthen_life(nn_program *p, int index, const bool *keep)
+{
+    const int node = p->steps.step[index].out, reader = p->forward_last[node];
+    nn_buffer *b = &p->buffer[p->value[node]];
+    int last = reader > index ? reader : index;
+    if (p->cut[node] || (keep[node] && p->n_segments == 1))
+        last = p->end_time; /* gradients may be asked for again */
+    b->last = last > b->last ? last : b->last;
+    if (p->again[index] < 0)
+        return;
+    int end = (reader > index && p->again[reader] >= 0 ? p->again[reader] : p->again[index]) + 1;
+    for (int i = 0; keep[node] && i < p->steps.count; i++) /* up to the last gradient of its segment */
+        if (p->segment[i] == p->segment[index] && p->back_time[i] >= end)
+            end = p->back_time[i] + 1;
+    if (b->again_first == b->again_end)
+        b->again_first = p->again[index];
+    b->again_end = end > b->again_end ? end : b->again_end;
+}
+
+cn_status program_place_values(program_compiler *c, const bool *keep)
 {
     cn_status st = CN_OK;
     cn_error *err = c->err;
@@ -268,19 +288,18 @@ cn_status program_place_values(program_compiler *c)
     for (int i = 0; i < p->steps.count; i++) {
         const nn_step *s = &p->steps.step[i];
         const int over = overwritten_node(p, i);
-        const int last = p->steps.last_use[s->out] > i ? p->steps.last_use[s->out] : i;
         if (p->graph->node[s->head].op == NN_TOKENS)
             continue; /* ids stay where they are */
         if (over >= 0) {
             p->value[s->out] = p->value[over];
-            if (last > p->buffer[p->value[over]].last)
-                p->buffer[p->value[over]].last = last;
+            lengthen_life(p, i, keep);
             continue;
         }
         const size_t bytes = (size_t)(p->batch * nn_elements(&p->graph->node[s->out].shape)) *
                              nn_dtype_size(program_dtype(p, s->out));
-        p->value[s->out] = program_buffer(p, bytes, i, last);
+        p->value[s->out] = program_buffer(p, bytes, i, i);
         CN_CHECK(p->value[s->out] >= 0, CN_ENOMEM, "out of memory while compiling");
+        lengthen_life(p, i, keep);
     }
 done:
     return st;

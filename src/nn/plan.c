@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define ALIGNMENT 64
@@ -22,6 +23,17 @@ static int lower_first(const void *a, const void *b)
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+static bool meet(int first, int end, int other_first, int other_end)
+{
+    return first < end && other_first < other_end && first < other_end && other_first < end;
+}
+
+static bool lives_meet(const nn_buffer *a, const nn_buffer *b)
+{
+    return meet(a->first, a->last + 1, b->first, b->last + 1) || meet(a->first, a->last + 1, b->again_first, b->again_end) ||
+           meet(a->again_first, a->again_end, b->first, b->last + 1) || meet(a->again_first, a->again_end, b->again_first, b->again_end);
+}
+
 cn_status nn_plan(nn_buffer *buffer, int count, size_t *total, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -37,7 +49,7 @@ cn_status nn_plan(nn_buffer *buffer, int count, size_t *total, cn_error *err)
         const size_t bytes = (b->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         int n_live = 0;
         for (int j = 0; j < i; j++)
-            if (order[j]->first <= b->last && b->first <= order[j]->last)
+            if (lives_meet(order[j], b))
                 live[n_live++] = order[j];
         qsort(live, (size_t)n_live, sizeof *live, lower_first);
         size_t offset = 0;

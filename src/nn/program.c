@@ -38,6 +38,11 @@ static void program_free(nn_program *p)
     cn_free(p->back);
     cn_free(p->grad);
     cn_free(p->step_of);
+    cn_free(p->segment);
+    cn_free(p->again);
+    cn_free(p->back_time);
+    cn_free(p->forward_last);
+    cn_free(p->cut);
     cn_free(p->wanted);
     cn_free(p->reached);
     cn_free(p->wrt);
@@ -49,8 +54,9 @@ static void program_free(nn_program *p)
     cn_free(p);
 }
 
-static cn_status program_create(nn_program **out, const nn_graph *g, const nn_program_options *options,
-                                nn_param_reader read, void *user, cn_error *err)
+/* With the forward run in `segments` parts, or fewer where there are not so many. */
+static cn_status create_in_segments(nn_program **out, const nn_graph *g, const nn_program_options *options, int segments,
+                                    nn_param_reader read, void *user, cn_error *err)
 {
     cn_status st = CN_OK;
     const int threads_before = nn_set_threads(options->threads);
@@ -76,9 +82,20 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
         tapped[options->wrt[i]] = true;
     CN_TRY(nn_engine_open(&p->engine, err));
     CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
+    p->cut = cn_calloc(nodes, sizeof *p->cut);
+    CN_CHECK(p->cut, CN_ENOMEM, "out of memory while compiling");
+    if (program_choose_cuts(g, &p->steps, depends, keep, segments, p->cut) > 1) {
+        for (int i = 0; i < g->count; i++)
+            keep[i] = keep[i] || p->cut[i];
+        nn_steps_clear(&p->steps);
+        CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
+    } else {
+        memset(p->cut, 0, nodes * sizeof *p->cut);
+    }
+    CN_TRY(program_schedule(p, err));
     for (int i = 0; i < g->count; i++)
         if (keep[i])
-            p->steps.last_use[i] = 2 * p->steps.count + 1; /* beyond all gradients, which may be asked for again */
+            p->steps.last_use[i] = p->end_time; /* no step may write over it */
     p->work = cn_calloc((size_t)p->steps.count, sizeof *p->work);
     p->value = cn_calloc((size_t)g->count, sizeof *p->value);
     p->tap = cn_calloc((size_t)options->n_taps + 1, sizeof *p->tap);
@@ -96,7 +113,7 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
             CN_CHECK(p->tokens, CN_ENOMEM, "out of memory for token ids");
         }
     }
-    CN_TRY(program_place_values(&c));
+    CN_TRY(program_place_values(&c, keep));
     CN_TRY(program_make_taps(&c, options));
     if (options->n_wrt)
         CN_TRY(program_compile_gradients(&c, options, depends));
@@ -110,6 +127,33 @@ done:
     cn_free(depends);
     cn_free(keep);
     program_free(p);
+    return st;
+}
+
+static cn_status program_create(nn_program **out, const nn_graph *g, const nn_program_options *options,
+                                nn_param_reader read, void *user, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const size_t limit = options->n_wrt ? options->activation_limit : 0;
+    size_t least = SIZE_MAX;
+    *out = NULL;
+    for (int segments = options->n_wrt && options->segments > 1 ? options->segments : 1;;) {
+        nn_program *p = NULL;
+        CN_TRY(create_in_segments(&p, g, options, segments, read, user, err));
+        least = p->arena_bytes < least ? p->arena_bytes : least;
+        if (!limit || p->arena_bytes <= limit) {
+            *out = p;
+            break;
+        }
+        /* The input is a segment of its own; fewer segments than wanted: there are no more. */
+        const bool most = segments > 1 && p->n_segments < segments;
+        program_free(p);
+        CN_CHECK(!most, CN_ELIMIT,
+                 "gradients of %lld inputs at once need %zu MiB for activations at the least, the limit is %zu MiB: take a smaller batch",
+                 (long long)options->batch, (least >> 20) + 1, limit >> 20);
+        segments += segments < 4 ? 1 : segments / 2;
+    }
+done:
     return st;
 }
 
@@ -127,7 +171,7 @@ static void run_select(const nn_program *p, const step_work *w, const char *x, c
     }
 }
 
-static cn_status run_step(nn_program *p, step_work *w, const float *pixels, cn_error *err)
+cn_status program_run_step(nn_program *p, step_work *w, const float *pixels, cn_error *err)
 {
     const nn_node *node = &p->graph->node[w->step.head];
     const nn_shape *s = &node->shape;
@@ -196,8 +240,9 @@ static cn_status program_run(nn_program *p, const float *pixels, const int32_t *
             memset(p->tokens, 0, (size_t)(p->batch * s->h) * sizeof *p->tokens);
             memcpy(p->tokens, tokens, (size_t)(n * s->h) * sizeof *p->tokens);
         }
-        CN_TRY(run_step(p, w, input, err));
-        program_note_mask(p, i);
+        CN_TRY(program_run_step(p, w, input, err));
+        if (p->n_segments == 1)
+            program_note_mask(p, i);
         for (int t = 0; t < p->n_taps; t++) /* now, before a later step writes over the value */
             if (p->tap[t].node == w->step.out && p->value[w->step.out] >= 0)
                 CN_TRY(nn_kernel_run(p->tap[t].copy, program_at(p, p->value[w->step.out]), NULL, p->tap[t].values, NULL, err));

@@ -72,6 +72,13 @@ struct nn_program {
     int *grad;               /* per node: the buffer of its gradient, -1 where it has none */
     int *step_of;            /* per node: the step that gives its value, -1 */
     bool *wanted, *reached;  /* per node, of the present backward run */
+    int n_segments;          /* 1: the forward run keeps all that gradients need; else it keeps the values between segments, and
+                                backward computes each segment again before it needs it */
+    int *segment;            /* per step */
+    int *again, *back_time;  /* per step: when it is computed again (-1: never), and when its gradient is */
+    int *forward_last;       /* per node: the last step of the forward run that reads it, -1 */
+    bool *cut;               /* per node: its value is kept between segments */
+    int end_time;            /* beyond all gradients */
     wrt_copy *wrt;
     int n_wrt;
     int64_t n;               /* images of the last run */
@@ -109,12 +116,26 @@ nn_activation program_activation(const nn_graph *g, int act);
 /* Kernels, constants, temporaries and scratch memory of one step. */
 cn_status program_compile_step(program_compiler *c, int index);
 /* A buffer for the value of every step, in place where the step may write over what it reads. */
-cn_status program_place_values(program_compiler *c);
+cn_status program_place_values(program_compiler *c, const bool *keep);
 /* Copies of the tapped values into the graph's layout. */
 cn_status program_make_taps(program_compiler *c, const nn_program_options *options);
 
-/* ---- backward.c ----
- * Time runs on from the forward steps 0..S-1: seeds are written at S, and the gradient of step i is computed at 2S - i. */
+/* ---- recompute.c ----
+ * Time runs on from the forward steps 0..S-1: seeds are written at S; then, from the last segment to the first, come its steps
+ * again (when there are several segments) and the gradients of its steps, the last one first. */
+
+/* Values between `segments` parts of about the same size, by nodes; also those that end a part of the forward run where nothing
+ * else is alive. cut has a place for every node. @return how many segments there are, at most as wanted */
+int program_choose_cuts(const nn_graph *g, const nn_steps *steps, const bool *depends, const bool *keep, int segments, bool *cut);
+/* Fills in segment, again, back_time, forward_last and end_time for p->steps and p->cut. */
+cn_status program_schedule(nn_program *p, cn_error *err);
+/* A buffer of the forward run, which lives again when its step is computed again. */
+int program_forward_buffer(nn_program *p, size_t bytes, int index);
+/* Runs the steps of a segment again. */
+cn_status program_run_again(nn_program *p, int segment, cn_error *err);
+cn_status program_run_step(nn_program *p, step_work *w, const float *pixels, cn_error *err); /* program.c */
+
+/* ---- backward.c ---- */
 
 /* Nodes on which a gradient depends: marks `keep` where the backward needs the value itself, so that no step may
  * write over it, and `depends` where a gradient flows. Both have a place for every node. */

@@ -312,6 +312,42 @@ static void what_cannot_be_differentiated_is_said(void **state)
     close_golden(&g);
 }
 
+/* Within a limit, what does not fit is computed twice and gives the same; a limit that cannot be kept is refused. */
+static void a_limit_on_memory_changes_no_gradient(void **state)
+{
+    (void)state;
+    golden g = open_golden("vit-small");
+    const cn_site *site = site_of(g.model, "visual.transformer.resblocks.1");
+    cn_runner_options options = {.tower = CN_TOWER_IMAGE, .sites = &site, .n_sites = 1, .batch = IMAGES, .threads = 2,
+                                 .input_gradient = true};
+    float *seed = unit_seed(site, 3, false), *wanted = malloc((size_t)g.count * sizeof *wanted);
+    const float *const seeds[] = {seed};
+    cn_error err = {0};
+    cn_runner *r = runner_of(g.model, &options);
+    const size_t all = cn_runner_get_memory(r).activation_bytes;
+    assert_int_equal(cn_runner_images(r, g.pixels, IMAGES, &err), CN_OK);
+    assert_int_equal(cn_runner_backward(r, &(cn_objective_gradient){.sites = seeds}, &err), CN_OK);
+    memcpy(wanted, cn_runner_input_gradient(r), (size_t)g.count * sizeof *wanted);
+    cn_runner_free(r);
+    options.activation_limit = all * 9 / 10;
+    r = runner_of(g.model, &options);
+    assert_true(cn_runner_get_memory(r).activation_bytes <= all * 9 / 10);
+    assert_int_equal(cn_runner_images(r, g.pixels, IMAGES, &err), CN_OK);
+    for (int round = 0; round < 2; round++) { /* the first leaves what the second needs */
+        assert_int_equal(cn_runner_backward(r, &(cn_objective_gradient){.sites = seeds}, &err), CN_OK);
+        assert_true(worst(cn_runner_input_gradient(r), wanted, g.count) <= 1e-6);
+    }
+    cn_runner_free(r);
+    options.activation_limit = 1000;
+    assert_int_equal(cn_runner_create(&r, g.model, &options, &err), CN_ELIMIT);
+    assert_non_null(strstr(err.text, "take a smaller batch"));
+    options.input_gradient = false; /* the limit is for gradients */
+    r = runner_of(g.model, &options);
+    cn_runner_free(r);
+    free(seed), free(wanted);
+    close_golden(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +357,7 @@ int main(void)
         cmocka_unit_test(gradients_between_sites_obey_the_chain_rule),
         cmocka_unit_test(texts_have_gradients_of_their_token_embeddings),
         cmocka_unit_test(what_cannot_be_differentiated_is_said),
+        cmocka_unit_test(a_limit_on_memory_changes_no_gradient),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,7 @@ typedef struct setup {
     int vocabulary;     /* of random token ids; 0: pixels */
     const int *wrt;     /* nodes with respect to which gradients may be asked for */
     int n_wrt;
+    int segments;       /* of the forward run, see nn_program_options; 0: one */
 } setup;
 
 /* Runs a backend on the repeatable input; the program is left open for its taps. */
@@ -54,7 +55,7 @@ static inline nn_program *run_backend(const nn_backend *b, const setup *s)
     cn_error err = {0};
     nn_program *p = NULL;
     const nn_program_options options = {.batch = s->batch, .threads = s->threads, .bf16 = s->bf16, .taps = s->taps,
-                                        .n_taps = s->n_taps, .wrt = s->wrt, .n_wrt = s->n_wrt};
+                                        .n_taps = s->n_taps, .wrt = s->wrt, .n_wrt = s->n_wrt, .segments = s->segments};
     const cn_status st = b->create(&p, s->graph, &options, synthetic_param, NULL, &err);
     if (st != CN_OK)
         fail_msg("%s: %s", b->name, err.text);

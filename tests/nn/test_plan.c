@@ -5,36 +5,48 @@
 #include "nn/fuse.h"
 #include "nn/plan.h"
 
+static bool lives_at(const nn_buffer *b, int step)
+{
+    return (b->first <= step && step <= b->last) || (b->again_first <= step && step < b->again_end);
+}
+
+/* Every second round, some live a second time. */
 static void buffers_that_live_together_do_not_overlap(void **state)
 {
     (void)state;
     for (uint64_t round = 0; round < 200; round++) {
-        enum { COUNT = 60 };
+        enum { COUNT = 60, STEPS = 120 };
         nn_buffer b[COUNT];
         size_t total = 0, live_peak = 0;
         cn_error err = {0};
         for (int i = 0; i < COUNT; i++) {
             const int first = (int)((noise(round, (uint64_t)i) + 1) * 20);
-            b[i] = (nn_buffer){(size_t)((noise(round + 1000, (uint64_t)i) + 1) * 5000), first,
-                               first + (int)((noise(round + 2000, (uint64_t)i) + 1) * 6), 0};
+            b[i] = (nn_buffer){.bytes = (size_t)((noise(round + 1000, (uint64_t)i) + 1) * 5000), .first = first,
+                               .last = first + (int)((noise(round + 2000, (uint64_t)i) + 1) * 6)};
+            if (round % 2 && i % 3) {
+                b[i].again_first = 60 + (int)((noise(round + 3000, (uint64_t)i) + 1) * 20);
+                b[i].again_end = b[i].again_first + (int)((noise(round + 4000, (uint64_t)i) + 1) * 6);
+            }
         }
         assert_int_equal(nn_plan(b, COUNT, &total, &err), CN_OK);
         for (int i = 0; i < COUNT; i++) {
             assert_int_equal(b[i].offset % 64, 0);
             assert_true(b[i].offset + b[i].bytes <= total);
             for (int j = 0; j < i; j++)
-                if (b[i].first <= b[j].last && b[j].first <= b[i].last)
-                    assert_true(b[i].offset + b[i].bytes <= b[j].offset || b[j].offset + b[j].bytes <= b[i].offset);
+                for (int step = 0; step < STEPS; step++)
+                    if (lives_at(&b[i], step) && lives_at(&b[j], step))
+                        assert_true(b[i].offset + b[i].bytes <= b[j].offset || b[j].offset + b[j].bytes <= b[i].offset);
         }
-        for (int step = 0; step < 60; step++) {
+        for (int step = 0; step < STEPS; step++) {
             size_t live = 0;
             for (int i = 0; i < COUNT; i++)
-                if (b[i].first <= step && step <= b[i].last)
+                if (lives_at(&b[i], step))
                     live += (b[i].bytes + 63) / 64 * 64;
             live_peak = live > live_peak ? live : live_peak;
         }
         assert_true(total >= live_peak);
-        assert_true((double)total <= 1.4 * (double)live_peak); /* greedy, not optimal */
+        if (round % 2 == 0)
+            assert_true((double)total <= 1.4 * (double)live_peak); /* greedy, not optimal */
     }
 }
 
