@@ -14,7 +14,7 @@ struct arguments {
     const char *output, *title, *introduction;
     int order, theme;
     int64_t top, examples, bottom, per_bucket, words, labels, columns, scale;
-    bool no_buckets, list, json, quiet;
+    bool no_buckets, gallery, list, json, quiet;
 };
 
 static const char *const order_choices[] = {"interesting", "unit",  "peak",  "purity",
@@ -46,6 +46,8 @@ static const struct option options[] = {
     {0, "introduction", OPTION_TEXT, offsetof(struct arguments, introduction), "TEXT", "A paragraph under the title."},
     {0, "theme", OPTION_CHOICE, offsetof(struct arguments, theme), "THEME",
      "auto (HTML: as the reader's system; PNG: light), light or dark.", 0, 0, theme_choices},
+    {0, "gallery", OPTION_FLAG, offsetof(struct arguments, gallery), NULL,
+     "PNG: a row for each unit: its strongest pictures beside those that 'clipneuron see --study' made for it."},
     {0, "columns", OPTION_COUNT, offsetof(struct arguments, columns), "N", "PNG: cards beside each other.", 1, 64},
     {0, "scale", OPTION_COUNT, offsetof(struct arguments, scale), "N", "PNG: pixels a point. Default: 2.", 1, 8},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print the units on the page as JSON."},
@@ -119,6 +121,7 @@ static cn_status write_cards(const struct arguments *a, cn_study *study, const s
         .words = (int)a->words,
         .labels = (int)a->labels,
         .no_buckets = a->no_buckets,
+        .gallery = a->gallery,
         .theme = (cn_card_theme)a->theme,
         .columns = (int)a->columns,
         .scale = (double)a->scale,

@@ -2,8 +2,8 @@
 #include "commands.h"
 #include "interrupt.h"
 #include "json.h"
+#include "images.h"
 #include "models.h"
-#include "pictures.h"
 #include "progress.h"
 #include "report.h"
 
@@ -138,6 +138,66 @@ static int print_facets(const struct arguments *a, const char *path, const cn_mo
     return EXIT_DONE;
 }
 
+/* ---- score ---- */
+
+struct scoring {
+    const struct arguments *a;
+    const struct pictures *pictures;
+    const cn_facets *facets;
+    float *share; /* (batch, facets) */
+};
+
+static int print_scores(cn_runner *runner, const struct picture_batch *batch, void *user)
+{
+    const struct scoring *s = user;
+    const size_t n = cn_facets_count(s->facets);
+    cn_error err = {0};
+    (void)runner;
+    const cn_status st = cn_facets_score(s->facets, batch->pixels, (int64_t)batch->n, (int)s->a->run.threads, s->share, &err);
+    if (st != CN_OK)
+        return fail_error(&err, st);
+    for (size_t i = 0; i < batch->n; i++) {
+        print_safely(stdout, s->pictures->paths[batch->first + i]);
+        for (size_t k = 0; k < n; k++)
+            printf("\t%.4f", (double)s->share[i * n + k]);
+        putchar('\n');
+    }
+    return EXIT_DONE;
+}
+
+/* facet score FILE IMAGES...: a table, tabs between columns. */
+static int score(const struct arguments *a, const cn_model *model)
+{
+    struct pictures pictures = {0};
+    struct words images = {a->operands.items + 2, a->operands.count - 2, false};
+    struct scoring s = {.a = a, .pictures = &pictures};
+    cn_facets *f = NULL;
+    cn_error err = {0};
+    int code = pictures_find(&pictures, &images);
+    if (code == EXIT_DONE) {
+        const cn_status st = cn_facets_open(&f, a->operands.items[1], model, &err);
+        code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
+    }
+    if (code == EXIT_DONE) {
+        cn_runner_options o = runner_options(&a->run, CN_TOWER_IMAGE, 16, (int64_t)pictures.count);
+        o.sites = (const cn_site *const[]){cn_facets_site(f, 0)}; /* what images_run needs a runner for; it is cheap */
+        o.n_sites = 1;
+        s.facets = f;
+        s.share = need(calloc((size_t)o.batch, cn_facets_count(f) * sizeof *s.share));
+        printf("picture");
+        for (size_t k = 0; k < cn_facets_count(f); k++)
+            printf("\t%s", cn_facets_info(f, k)->name);
+        putchar('\n');
+        code = images_run(model, o, &pictures, (struct reading){.quiet = a->quiet}, print_scores, &s, NULL);
+    }
+    free(s.share);
+    cn_facets_close(f);
+    pictures_free(&pictures);
+    return code;
+}
+
+/* ---- train ---- */
+
 static int train(const struct arguments *a, const cn_model *model)
 {
     struct groups facets = {0};
@@ -185,10 +245,12 @@ static int run(int argc, char **argv)
         return code;
     cn_model *model = NULL;
     const char *verb = a.operands.count ? a.operands.items[0] : "";
-    const bool training = strcmp(verb, "train") == 0, listing = strcmp(verb, "list") == 0;
+    const bool training = strcmp(verb, "train") == 0, listing = strcmp(verb, "list") == 0, scoring = strcmp(verb, "score") == 0;
     code = EXIT_DONE;
-    if (!training && !listing)
-        code = fail_usage("facet", "say 'facet train' or 'facet list FILE'");
+    if (!training && !listing && !scoring)
+        code = fail_usage("facet", "say 'facet train', 'facet list FILE' or 'facet score FILE IMAGES'");
+    else if (scoring && a.operands.count < 3)
+        code = fail_usage("facet", "'facet score' takes a file of facets and images");
     else if (training && a.operands.count > 1)
         code = fail_usage("facet", "'%s': pictures are named by --facet NAME=IMAGES and --generic IMAGES", a.operands.items[1]);
     else if (training && !a.facets.count)
@@ -202,7 +264,7 @@ static int run(int argc, char **argv)
     if (code == EXIT_DONE)
         code = model_open(&a.model, &model);
     if (code == EXIT_DONE)
-        code = training ? train(&a, model) : print_facets(&a, a.operands.items[1], model);
+        code = training ? train(&a, model) : scoring ? score(&a, model) : print_facets(&a, a.operands.items[1], model);
     cn_model_close(model);
     options_free(&command_facet, &a);
     return code;
@@ -212,7 +274,8 @@ const struct command command_facet = {
     .name = "facet",
     .summary = "train facets for faceted feature visualisation",
     .synopsis = "facet train [--model M] --facet NAME=IMAGES... [--generic IMAGES] -o FACETS.npz\n"
-                "facet list [--model M] FACETS.npz",
+                "facet list [--model M] FACETS.npz\n"
+                "facet score [--model M] FACETS.npz IMAGES...",
     .description = "A facet is a kind of picture: faces, logos, written text, nature, line drawings. For each, and for each of some lower sites, "
                    "a logistic regression on whole maps tells its pictures from generic ones. 'clipneuron see --facet' then draws what of "
                    "a unit belongs to that facet (Goh et al. 2021).\n\n"
@@ -224,10 +287,12 @@ const struct command command_facet = {
                 "A unit in that facet:\n\n"
                 "$ clipneuron see layer4:38 --facets facets.npz --facet written --steps 20 -o written.png\n\n"
                 "What is in a file:\n\n"
-                "$ clipneuron facet list facets.npz",
+                "$ clipneuron facet list facets.npz\n\n"
+                "How much pictures are of each facet:\n\n"
+                "$ clipneuron facet score facets.npz photos",
     .options = options,
     .n_options = CN_COUNT(options),
-    .operand = "train|list FILE",
+    .operand = "train|list|score [FILE [IMAGES...]]",
     .operands_offset = offsetof(struct arguments, operands),
     .run = run,
 };

@@ -29,6 +29,7 @@ typedef struct cn_card_options {
     int per_bucket;           /* 0: 4 */
     int words, labels;        /* 0: 5 and 8 */
     bool no_buckets;
+    bool gallery;             /* PNG: a row for each unit, its strongest pictures beside those that were made for it */
     cn_card_theme theme;
     int columns;  /* PNG: cards beside each other; 0: 1 for one unit, else 2 */
     double scale; /* PNG: pixels a point; 0: 2 */

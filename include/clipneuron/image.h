@@ -107,6 +107,13 @@ typedef struct cn_png_text {
 CN_API CN_MUST_CHECK cn_status cn_png_write(const char *path, const uint8_t *pixels, int width, int height, int channels,
                                             const cn_png_text *texts, size_t n, cn_error *err);
 
+/** Writes frames as an animated PNG that plays for ever; the last frame stays for two seconds.
+ * @param frames n of (height, width, channels), 8 bits; channels 3 or 4
+ * @param milliseconds that each frame but the last is shown, 1 to 65535
+ * @return as cn_png_write */
+CN_API CN_MUST_CHECK cn_status cn_png_write_animation(const char *path, const uint8_t *const *frames, size_t n, int width, int height,
+                                                      int channels, int milliseconds, cn_error *err);
+
 /** The text of a PNG file under a keyword.
  * @param[out] text owned by the caller, cn_bytes_free; NULL when there is none
  * @return CN_OK, also without such a text; CN_ENOTFOUND (no such file), CN_EIO, CN_EFORMAT, CN_ELIMIT, CN_ENOMEM */

@@ -47,7 +47,9 @@ typedef struct cn_see_options {
     const char *facet;      /* its name, for all pictures */
     float weakest, strongest; /* the facet's strength runs from one to the other over the pictures of an objective; the weakest alone if
                                there is one picture. Both 0: 0.1 to 5, as in the paper; 1 for one picture */
+    bool importance;        /* sum up where the objective's gradient was large: cn_see_importance */
     int redirect_steps;     /* steps in the beginning with ReLUs redirected; 0: 16, -1: none */
+    size_t activation_limit; /* of the ascent's runner, see cn_runner_options; 0: none */
     int threads;            /* 0: all cores */
     cn_precision precision; /* of the ascent; pictures are measured in fp32 */
     cn_backend backend;
@@ -75,9 +77,19 @@ CN_API int cn_see_channels(const cn_see *see);
 CN_API float cn_see_value(const cn_see *see, size_t i);
 /** Picture i as it is now. @param[out] pixels (size, size, channels), 8 bits */
 CN_API void cn_see_picture(cn_see *see, size_t i, uint8_t *pixels);
+/** Where picture i mattered, summed over all steps: |d objective / d pixel|, mean over channels, from 0 to the 80th percentile as
+ * 0..1 (MACO shows it as transparency). All 1 unless options.importance. @param[out] map (size, size) */
+CN_API CN_MUST_CHECK cn_status cn_see_importance(const cn_see *see, size_t i, float *map, cn_error *err);
 /** The objectives of all pictures as they are now, rounded to 8 bits, without transforms and facet, in fp32, alpha over grey.
  * @param[out] values cn_see_count floats */
 CN_API CN_MUST_CHECK cn_status cn_see_measure(cn_see *see, float *values, cn_error *err);
+
+/** The mean magnitudes of the spectra of natural pictures, in the colours of a canvas and before its sigmoid, for CN_CANVAS_PHASE.
+ * @param pictures (n, 3, size, size), 0..1; size even
+ * @param correlated as in the options
+ * @param[out] magnitude (3, size, size/2 + 1), caller's
+ * @return CN_OK; CN_EINVAL (no pictures, a size out of range), CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_magnitudes(const float *pictures, int64_t n, int size, bool correlated, float *magnitude, cn_error *err);
 
 #ifdef __cplusplus
 }

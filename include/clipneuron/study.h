@@ -280,6 +280,28 @@ CN_API CN_MUST_CHECK cn_status cn_study_failures(cn_study *study, cn_failure **f
                                                  cn_error *err);
 CN_API void cn_failures_free(cn_failure *failures);
 
+/* ---- visualisations ---- */
+
+/* A picture that was optimised for a unit (clipneuron/see.h), kept in the study so that cards can show it beside natural ones. */
+typedef struct cn_visualisation {
+    const char *facet;     /* "": plain */
+    const char *objective; /* the expression that was optimised */
+    const char *settings;  /* all that decides what it looks like, as `clipneuron see` writes them */
+    double value;          /* the unit's activation on it at the study's site, reduced as the study does, in fp32, without transforms */
+    double sd;             /* the same in sd units; not read by keep */
+    double path;           /* mean similarity of its path through the blocks below, clipneuron/evidence.h; NaN: not measured */
+    const char *blocks;    /* JSON object: that of each block by its name; "": not measured */
+    const void *png;
+    size_t png_size;
+} cn_visualisation;
+
+/** Plain first, then by facet. Empty for studies without any. @param[out] list owned by the caller, cn_visualisations_free */
+CN_API CN_MUST_CHECK cn_status cn_study_visualisations(cn_study *study, cn_unit_ref ref, cn_visualisation **list, size_t *n, cn_error *err);
+CN_API void cn_visualisations_free(cn_visualisation *list);
+/** Writes one for a unit and facet, in place of an older one. A study that is open sees it at once.
+ * @return CN_OK; CN_EINVAL (no such unit), CN_EIO (a folder that cannot be written, a full disk) */
+CN_API CN_MUST_CHECK cn_status cn_study_keep_visualisation(cn_study *study, cn_unit_ref ref, const cn_visualisation *v, cn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -89,6 +89,31 @@ const char *card_share(double share, char text[32])
     return text;
 }
 
+bool card_other_path(const cn_visualisation *v)
+{
+    return v->path < (double)CN_PATH_LOW; /* not for NaN */
+}
+
+void card_seen_note(const card *c, char *text, size_t room)
+{
+    size_t other = 0, measured = 0;
+    for (size_t i = 0; i < c->n_seen; i++) {
+        other += card_other_path(&c->seen[i]);
+        measured += !isnan(c->seen[i].path);
+    }
+    *text = 0;
+    if (other)
+        snprintf(text, room,
+                 "%s through the lower blocks than natural pictures that drive the unit: what %s may have little to do with "
+                 "what the unit does.",
+                 c->n_seen == 1       ? "This picture takes another path"
+                 : other == c->n_seen ? "These pictures take another path"
+                                      : "Those marked with * take another path",
+                 c->n_seen == 1 ? "it shows" : "they show");
+    else if (measured)
+        snprintf(text, room, "Path: 1 is like natural pictures that drive the unit through the blocks below, 0 like any others.");
+}
+
 /* ---- reading ---- */
 
 static size_t at_most(size_t n, int limit)
@@ -154,6 +179,7 @@ cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_opt
     CN_TRY(cn_study_words(study, ref, &c->words, &c->n_words, err));
     c->n_labels = at_most(c->n_labels, o->labels);
     c->n_words = at_most(c->n_words, o->words);
+    CN_TRY(cn_study_visualisations(study, ref, &c->seen, &c->n_seen, err));
     CN_TRY(read_histogram(c, study, err));
 done:
     return st;
@@ -169,6 +195,7 @@ void card_free(card *c)
     cn_groups_free(c->media);
     cn_groups_free(c->label_media);
     cn_words_free(c->words);
+    cn_visualisations_free(c->seen);
     cn_free(c->bucket_counts);
     memset(c, 0, sizeof *c);
 }

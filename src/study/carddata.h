@@ -4,6 +4,7 @@
 #define STUDY_CARDDATA_H
 
 #include "clipneuron/card.h"
+#include "clipneuron/evidence.h"
 
 #include <cairo.h>
 
@@ -21,6 +22,8 @@ typedef struct card {
     size_t n_labels, n_media, n_label_media;
     cn_word *words;
     size_t n_words;
+    cn_visualisation *seen;
+    size_t n_seen;
     /* Histogram over low..high (sd units) in `bins` equal bins; buckets divide the same range. */
     double low, high;
     size_t bins;
@@ -34,6 +37,11 @@ void card_free(card *c);
 
 /* How high the bars under the word "strongest" are, 0..1. */
 double card_right_height(const card *c);
+
+/* Whether a visualisation takes another path through the blocks below than natural pictures that drive the unit. */
+bool card_other_path(const cn_visualisation *v);
+/* What stands under all of them; caller's buffer. */
+void card_seen_note(const card *c, char *text, size_t room);
 
 /* Fills in the defaults; CN_EINVAL for what is out of range. */
 cn_status card_options(cn_card_options *out, const cn_card_options *options, cn_error *err);

@@ -165,6 +165,48 @@ static void example(html *h, const cn_example *e, const cn_study_site *s, int si
     html_raw(h, "</figcaption></figure></li>\n");
 }
 
+static void visualisation(html *h, const card *c, const cn_visualisation *v)
+{
+    char number[32];
+    html_raw(h, "<li><figure tabindex=\"0\"");
+    html_attribute(h, "title", v->objective);
+    html_raw(h, "><span class=\"pic\"><img loading=\"lazy\" decoding=\"async\" alt=\"optimised for ");
+    html_text(h, v->objective);
+    html_raw(h, "\" src=\"");
+    html_data(h, "image/png", v->png, v->png_size);
+    html_raw(h, "\"></span><figcaption><b>");
+    html_raw(h, card_number(v->sd, number));
+    html_raw(h, " sd</b><span>");
+    html_text(h, *v->facet ? v->facet : "plain");
+    html_raw(h, "</span><span class=\"soft\">");
+    if (!isnan(v->path)) {
+        html_raw(h, "path ");
+        html_raw(h, card_number(v->path, number));
+        html_raw(h, card_other_path(v) && c->n_seen > 1 ? "*" : "");
+    }
+    html_raw(h, "</span></figcaption></figure></li>\n");
+}
+
+static void visualisations(html *h, const card *c)
+{
+    char number[32], note[512];
+    if (!c->n_seen)
+        return;
+    html_raw(h, "<section class=\"inhibit\"><h3>Optimised <small>pictures made to drive the unit; the strongest natural one reaches ");
+    html_raw(h, card_number(c->row->peak_sd, number));
+    html_raw(h, " sd</small></h3>\n<ul class=\"pictures\">\n");
+    for (size_t i = 0; i < c->n_seen; i++)
+        visualisation(h, c, &c->seen[i]);
+    html_raw(h, "</ul>\n");
+    card_seen_note(c, note, sizeof note);
+    if (*note) {
+        html_raw(h, "<p class=\"note\">");
+        html_text(h, note);
+        html_raw(h, "</p>\n");
+    }
+    html_raw(h, "</section>\n");
+}
+
 static void examples(html *h, const card *c)
 {
     html_raw(h, "<section><h3>Strongest <small>what responds is bright and outlined; point at a picture to "
@@ -181,7 +223,9 @@ static void examples(html *h, const card *c)
                 "<ul class=\"pictures\">\n");
     for (size_t i = 0; i < c->n_bottom; i++)
         example(h, &c->bottom[i], c->site, -1);
-    html_raw(h, "</ul></section></section>\n");
+    html_raw(h, "</ul></section>\n");
+    visualisations(h, c);
+    html_raw(h, "</section>\n");
 }
 
 /* ---- the side: labels, media, words ---- */

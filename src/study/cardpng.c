@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #define CARD_WIDTH 900.0
+#define ROW_WIDTH 1180.0 /* of a gallery's rows */
 #define PAD 24.0
 #define SIDE 232.0     /* the column of labels, media and words */
 #define GAP 22.0       /* between cards of a sheet */
@@ -112,6 +113,26 @@ static double line_of_text(painter *d, double x, double y, double width, style s
         pango_cairo_show_layout(d->cr, d->layout);
     }
     return w;
+}
+
+/* The same over as many lines as it takes; returns the y below it. */
+static double paragraph(painter *d, double x, double y, double width, style s, const char *text)
+{
+    int w, h;
+    const bool measuring = d->measuring;
+    d->measuring = true; /* sets the layout up */
+    line_of_text(d, x, y, width, s, text);
+    d->measuring = measuring;
+    pango_layout_set_single_paragraph_mode(d->layout, FALSE);
+    pango_layout_set_ellipsize(d->layout, PANGO_ELLIPSIZE_NONE);
+    pango_layout_set_wrap(d->layout, PANGO_WRAP_WORD);
+    pango_layout_get_pixel_size(d->layout, &w, &h);
+    if (!d->measuring) {
+        ink(d, s.c);
+        cairo_move_to(d->cr, x, y);
+        pango_cairo_show_layout(d->cr, d->layout);
+    }
+    return y + h;
 }
 
 static void box(painter *d, double x, double y, double w, double h, colour c)
@@ -285,6 +306,31 @@ static double grid(painter *d, const card *c, const cn_example *e, size_t n, int
         line_of_text(d, left, top + side + 30, side, (style){10, false, d->p->soft, 0}, e[i].medium);
     }
     return y + (double)((n + 5) / 6) * (side + 50);
+}
+
+/* Optimised pictures and what stands under them. */
+static double visualisations(painter *d, const card *c, double x, double y, double width)
+{
+    const double gap = 8, side = (width - 5 * gap) / 6;
+    char text[512], number[32];
+    if (!c->n_seen)
+        return y;
+    snprintf(text, sizeof text, "pictures made to drive the unit; the strongest natural one reaches %s sd", card_number(c->row->peak_sd, number));
+    y = heading(d, x, y + 4, width, "Optimised", text);
+    for (size_t i = 0; i < c->n_seen; i++) {
+        const cn_visualisation *v = &c->seen[i];
+        const cn_example e = {.path = v->objective, .row = -1, .thumbnail = v->png, .thumbnail_size = v->png_size};
+        const double left = x + (double)(i % 6) * (side + gap), top = y + (double)(i / 6) * (side + 50);
+        picture(d, &e, c->site, 0, left, top, side);
+        snprintf(text, sizeof text, "%s sd", card_number(v->sd, number));
+        line_of_text(d, left, top + side + 3, side, (style){11.5, true, d->p->ink, 0}, text);
+        line_of_text(d, left, top + side + 17, side, (style){10.5, false, d->p->ink, 0}, *v->facet ? v->facet : "plain");
+        snprintf(text, sizeof text, "path %s%s", card_number(v->path, number), card_other_path(v) && c->n_seen > 1 ? "*" : "");
+        line_of_text(d, left, top + side + 30, side, (style){10, false, d->p->soft, 0}, isnan(v->path) ? "" : text);
+    }
+    y += (double)((c->n_seen + 5) / 6) * (side + 50);
+    card_seen_note(c, text, sizeof text);
+    return *text ? paragraph(d, x, y, width, (style){10.5, false, d->p->soft, 0}, text) + 6 : y;
 }
 
 static double group_bars(painter *d, const cn_group *g, size_t n, const char *own, double low, double high,
@@ -491,6 +537,7 @@ static double draw_card(painter *d, const card *c, double x, double y)
     below = grid(d, c, c->top, c->n_top, 1, left, below, main_width) + 4;
     below = heading(d, left, below, main_width, "Most inhibiting", "what pushes the unit down is outlined");
     below = grid(d, c, c->bottom, c->n_bottom, -1, left, below, main_width);
+    below = visualisations(d, c, left, below, main_width);
     double side = side_column(d, c, left + width - SIDE, at);
     at = fmax(below, side) + 8;
     at = heading(d, left, at, width, "The whole range",
@@ -499,6 +546,56 @@ static double draw_card(painter *d, const card *c, double x, double y)
     if (c->n_bucket)
         at = bucket_columns(d, c, left + 34, at, width - 34);
     return at + PAD - 6 - y;
+}
+
+/* ---- galleries ---- */
+
+enum { ROW_NATURAL = 4 }; /* natural pictures of a row */
+
+/* A picture with two short lines under it. */
+static void captioned(painter *d, const card *c, const cn_example *e, double x, double y, double side, const char *first, const char *second)
+{
+    picture(d, e, c->site, e->map ? 1 : 0, x, y, side);
+    line_of_text(d, x, y + side + 2, side, (style){10, true, d->p->ink, 0}, first);
+    line_of_text(d, x, y + side + 15, side, (style){9.5, false, d->p->soft, 0}, second);
+}
+
+/* One unit: its name, its strongest pictures, and those that were made for it. As many of these in a line as there is room for. */
+static double draw_row(painter *d, const card *c, double x, double y)
+{
+    const double name = 132, side = 68, step = side + 6, left = x + 14, top = y + 12;
+    const double pictures = left + name, made = pictures + ROW_NATURAL * step + 14;
+    const size_t columns = (size_t)((x + ROW_WIDTH - 8 - made) / step);
+    char text[400], number[32];
+    snprintf(text, sizeof text, "%.200s : %" PRId64, c->site->short_name, c->row->ref.unit);
+    line_of_text(d, left, top, name - 8, (style){14, true, d->p->hot, 0}, *c->row->label ? c->row->label : c->n_words ? c->words[0].word : "");
+    line_of_text(d, left, top + 21, name - 8, (style){10.5, false, d->p->ink, 0}, text);
+    snprintf(text, sizeof text, "strongest %s sd", card_number(c->row->peak_sd, number));
+    line_of_text(d, left, top + 36, name - 8, (style){10.5, false, d->p->soft, 0}, text);
+    line_of_text(d, left, top + 51, name - 8, (style){10.5, false, d->p->soft, 0}, c->row->media);
+    for (size_t i = 0; i < c->n_top && i < ROW_NATURAL; i++) {
+        snprintf(text, sizeof text, "%s sd", card_number(c->top[i].sd, number));
+        captioned(d, c, &c->top[i], pictures + (double)i * step, top, side, text, c->top[i].label);
+    }
+    rule(d, made - 10, top, made - 10, top + side, 0.8, d->p->line);
+    for (size_t i = 0; i < c->n_seen; i++) {
+        const cn_visualisation *v = &c->seen[i];
+        const cn_example e = {.path = v->objective, .row = -1, .thumbnail = v->png, .thumbnail_size = v->png_size};
+        snprintf(text, sizeof text, "%s sd%s", card_number(v->sd, number), card_other_path(v) ? "*" : "");
+        captioned(d, c, &e, made + (double)(i % columns) * step, top + (double)(i / columns) * (side + 32), side, text, *v->facet ? v->facet : "plain");
+    }
+    const size_t lines = c->n_seen > columns ? (c->n_seen + columns - 1) / columns : 1;
+    return 12 + (double)lines * (side + 32);
+}
+
+static double draw_one(painter *d, const card *c, const cn_card_options *o, double x, double y)
+{
+    return o->gallery ? draw_row(d, c, x, y) : draw_card(d, c, x, y);
+}
+
+static double width_of(const cn_card_options *o)
+{
+    return o->gallery ? ROW_WIDTH : CARD_WIDTH;
 }
 
 /* ---- sheets ---- */
@@ -550,7 +647,7 @@ static cn_status measure(cn_study *study, const cn_unit_ref *units, size_t n, co
     painter_open(d, nothing, 1, true);
     for (size_t i = 0; i < n; i++) {
         CN_TRY(card_read(&c, study, units[i], o, err));
-        heights[i] = draw_card(d, &c, 0, 0);
+        heights[i] = draw_one(d, &c, o, 0, 0);
         card_free(&c);
     }
 done:
@@ -589,14 +686,15 @@ cn_status cn_card_write_png(cn_study *study, const cn_unit_ref *units, size_t n,
     card c = {0};
     cn_card_options o;
     painter d = {.err = err};
-    double *heights = NULL, sheet_height = GAP;
+    double *heights = NULL, sheet_height = GAP, gap = GAP;
     CN_TRY(card_options(&o, options, err));
+    gap = o.gallery ? 4 : GAP; /* between rows */
     CN_CHECK(n <= CN_MAX_CARDS, CN_ELIMIT, "%zu cards on one sheet, the limit is %d", n, CN_MAX_CARDS);
     d.p = o.theme == CN_THEME_DARK ? &dark : &light;
     heights = cn_calloc(n + 1, sizeof *heights);
     CN_CHECK(heights, CN_ENOMEM, "out of memory for %zu cards", n);
     CN_TRY(measure(study, units, n, &o, &d, heights, err));
-    size_t columns = o.columns ? (size_t)o.columns : n > 1 ? 2 : 1;
+    size_t columns = o.columns ? (size_t)o.columns : n > 1 && !o.gallery ? 2 : 1;
     if (columns > n && n > 0)
         columns = n;
     for (size_t i = 0; i < n; i += columns) { /* cards of a row are as tall as the tallest */
@@ -605,10 +703,10 @@ cn_status cn_card_write_png(cn_study *study, const cn_unit_ref *units, size_t n,
             tall = fmax(tall, heights[k]);
         for (size_t k = i; k < n && k < i + columns; k++)
             heights[k] = tall;
-        sheet_height += tall + GAP;
+        sheet_height += tall + gap;
     }
-    sheet_height += 20;
-    double sheet_width = GAP + (double)columns * (CARD_WIDTH + GAP);
+    sheet_height += 20 + GAP - gap;
+    double sheet_width = GAP + (double)columns * (width_of(&o) + GAP);
     double px = ceil(sheet_width * o.scale), py = ceil(sheet_height * o.scale);
     CN_CHECK(px <= MAX_SIDE && py <= MAX_SIDE, CN_ELIMIT,
              "%s: %zu cards make a sheet of %.0f x %.0f px, the limit is %d: use fewer cards, more columns "
@@ -622,16 +720,16 @@ cn_status cn_card_write_png(cn_study *study, const cn_unit_ref *units, size_t n,
     cairo_paint(d.cr);
     double y = GAP;
     for (size_t i = 0; i < n; i++) {
-        double x = GAP + (double)(i % columns) * (CARD_WIDTH + GAP);
+        double x = GAP + (double)(i % columns) * (width_of(&o) + GAP);
         CN_TRY(card_read(&c, study, units[i], &o, err));
-        paper(&d, x, y, CARD_WIDTH, heights[i]);
-        draw_card(&d, &c, x, y);
+        paper(&d, x, y, width_of(&o), heights[i]);
+        draw_one(&d, &c, &o, x, y);
         card_free(&c);
         CN_TRY(d.status);
         if (i % columns + 1 == columns || i + 1 == n)
-            y += heights[i] + GAP;
+            y += heights[i] + gap;
     }
-    foot(&d, cn_study_get_info(study), GAP + 2, y - GAP / 2, sheet_width - 2 * GAP);
+    foot(&d, cn_study_get_info(study), GAP + 2, y + GAP / 2 - gap, sheet_width - 2 * GAP);
     cairo_surface_flush(surface);
     CN_TRY(save(surface, path, err));
 done:

@@ -41,6 +41,12 @@
     " word INTEGER NOT NULL REFERENCES words, score REAL, z REAL, significant INTEGER,"                      \
     " PRIMARY KEY (site, unit, rank)) WITHOUT ROWID;"
 
+/* Made by the first picture that is kept: scan does not know it. */
+#define SCHEMA_VISUALISATIONS                                                                                 \
+    "CREATE TABLE IF NOT EXISTS visualisations (site INTEGER NOT NULL, unit INTEGER NOT NULL,"                \
+    " facet TEXT NOT NULL, objective TEXT NOT NULL, settings TEXT NOT NULL, value REAL NOT NULL, path REAL,"  \
+    " blocks TEXT, png BLOB NOT NULL, PRIMARY KEY (site, unit, facet));"
+
 #define SCHEMA_INDEXES                                    \
     "CREATE INDEX images_by_label ON images (label);"     \
     "CREATE INDEX examples_by_image ON examples (image);" \

@@ -14,6 +14,7 @@
 #define ABOUT "clipneuron-facets" /* the array of bytes that describes the others, and the first word in it */
 #define VERSION 1
 #define MAX_ABOUT ((size_t)1 << 20)
+#define MAX_KEPT ((size_t)1 << 30) /* bytes of decoded pictures */
 #define FEWEST_PICTURES 8 /* of a facet, and of generic ones */
 
 struct cn_facets {
@@ -63,6 +64,8 @@ typedef struct trainer {
     size_t n, n_facets, done;
     bool has_generic;        /* else the pictures of the other facets are */
     float *x;                /* (n, d) of the present site */
+    uint8_t *rgb;            /* (n, R, R, 3), decoded once; NULL where they are too many to keep */
+    bool decoded;
 } trainer;
 
 /* Whether a picture is held out depends on its path alone. */
@@ -82,13 +85,10 @@ static bool good_name(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == n;
 }
 
-static bool load_pixels(const char *path, const cn_model_info *info, uint8_t *rgb, float *pixels)
+static bool decode(const char *path, int side, uint8_t *rgb)
 {
     cn_image *image = NULL;
-    const bool good = cn_image_load(&image, path, NULL, NULL) == CN_OK &&
-                      cn_image_preprocess(image, info->resolution, rgb, NULL) == CN_OK;
-    if (good)
-        cn_pixels_normalise(rgb, 1, info->resolution, info->mean, info->std, pixels);
+    const bool good = cn_image_load(&image, path, NULL, NULL) == CN_OK && cn_image_preprocess(image, side, rgb, NULL) == CN_OK;
     cn_image_free(image);
     return good;
 }
@@ -112,9 +112,12 @@ static cn_status read_site(trainer *t, size_t index, size_t passes, double *rms,
     CN_TRY(cn_runner_create(&r, t->model, &run, err));
     for (size_t i = 0; i <= t->n; i++) {
         if (i < t->n && t->readable[i]) {
-            t->readable[i] = load_pixels(t->path[i], info, rgb, pixels + waiting * image);
-            if (t->readable[i])
+            uint8_t *to = t->rgb ? t->rgb + i * image : rgb;
+            t->readable[i] = t->decoded || decode(t->path[i], info->resolution, to);
+            if (t->readable[i]) {
+                cn_pixels_normalise(to, 1, info->resolution, info->mean, info->std, pixels + waiting * image);
                 which[waiting++] = i;
+            }
         }
         if (waiting && (waiting == (size_t)batch || i == t->n)) {
             CN_TRY(cn_runner_images(r, pixels, (int64_t)waiting, err));
@@ -127,6 +130,7 @@ static cn_status read_site(trainer *t, size_t index, size_t passes, double *rms,
             CN_CHECK(!t->o->go_on || t->o->go_on(t->o->user, t->done, passes * t->n), CN_ECANCELED, "the training was cancelled");
         }
     }
+    t->decoded = t->rgb != NULL;
     int64_t values = 0;
     for (size_t i = 0; i < t->n; i++)
         for (int64_t k = 0; t->readable[i] && k < d; k++, values++)
@@ -287,6 +291,9 @@ cn_status cn_facets_train(const char *path, const cn_model *model, const cn_face
     accuracy = cn_calloc(t.n_sites * n_facets, sizeof *accuracy);
     CN_CHECK(accuracy, CN_ENOMEM, "out of memory for facets");
     CN_TRY(cn_npz_writer_open(&out, path, err));
+    const size_t side = (size_t)cn_model_get_info(model)->resolution;
+    if (t.n_sites > 1 && t.n <= MAX_KEPT / (3 * side * side))
+        t.rgb = cn_malloc(t.n * 3 * side * side); /* without it, pictures are decoded again for each site */
     for (size_t s = 0; s < t.n_sites; s++) {
         const size_t bytes = t.n * (size_t)(t.site[s]->units * t.site[s]->positions) * sizeof(float);
         double rms;
@@ -307,6 +314,7 @@ cn_status cn_facets_train(const char *path, const cn_model *model, const cn_face
 done:
     cn_npz_writer_discard(out);
     cn_pages_free(t.x);
+    cn_free(t.rgb);
     cn_free(t.path), cn_free(t.facet), cn_free(t.readable), cn_free(t.held);
     cn_free(accuracy);
     return st;
@@ -488,4 +496,44 @@ const float *cn_facets_weights(const cn_facets *f, size_t facet, size_t site, in
     *height = f->size[site][0];
     *width = f->size[site][1];
     return f->weights[facet * f->n_sites + site];
+}
+
+/* ---- using ---- */
+
+/* Adds a regression's value for picture i at one site; weights are (units, positions), values as the site's layout has them. */
+static double regression(const cn_site *site, const float *w, const float *a)
+{
+    double sum = 0;
+    for (int64_t u = 0; u < site->units; u++)
+        for (int64_t p = 0; p < site->positions; p++)
+            sum += (double)w[u * site->positions + p] * a[site->layout == CN_SITE_MAP ? u * site->positions + p : p * site->units + u];
+    return sum;
+}
+
+cn_status cn_facets_score(const cn_facets *f, const float *pixels, int64_t n, int threads, float *share, cn_error *err)
+{
+    cn_status st = CN_OK;
+    enum { BATCH = 16 };
+    const int64_t side = cn_model_get_info(f->model)->resolution, size = 3 * side * side;
+    cn_runner *r = NULL;
+    CN_CHECK(n > 0, CN_EINVAL, "no pictures to score");
+    for (size_t s = 0; s < f->n_sites; s++)
+        CN_CHECK(f->size[s][0] * f->size[s][1] == f->site[s]->positions, CN_EMISMATCH, "facets of %s are of another resolution", f->site[s]->name);
+    const cn_runner_options o = {.tower = CN_TOWER_IMAGE, .sites = f->site, .n_sites = f->n_sites, .batch = BATCH, .threads = threads};
+    CN_TRY(cn_runner_create(&r, f->model, &o, err));
+    for (int64_t first = 0; first < n; first += BATCH) {
+        const int64_t some = n - first < BATCH ? n - first : BATCH;
+        CN_TRY(cn_runner_images(r, pixels + first * size, some, err));
+        for (int64_t i = 0; i < some; i++)
+            for (size_t k = 0; k < f->n; k++) {
+                double sum = 0;
+                for (size_t s = 0; s < f->n_sites; s++)
+                    sum += regression(f->site[s], f->weights[k * f->n_sites + s],
+                                      cn_runner_site(r, s) + i * f->site[s]->units * f->site[s]->positions);
+                share[(first + i) * (int64_t)f->n + (int64_t)k] = (float)(1 / (1 + exp(-sum / (double)f->n_sites)));
+            }
+    }
+done:
+    cn_runner_free(r);
+    return st;
 }

@@ -10,6 +10,7 @@
 #include "nn/kernels.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DEFAULT_RATE 0.05f
@@ -37,6 +38,7 @@ struct cn_see {
     /* The facet: its sites are the first of `site`. */
     const cn_site *facet_site[CN_MAX_FACET_SITES];
     size_t n_facet_sites;
+    cn_runner *plain;         /* in fp32, that measures pictures of an ascent in bf16; NULL: not yet */
     float *facet_weights[CN_MAX_FACET_SITES]; /* of the site's size at this resolution, in its layout; owned */
     vis_canvas *canvas;
     vis_transforms transforms;
@@ -46,6 +48,7 @@ struct cn_see {
     float *background;        /* the same, with alpha */
     float *pixels, *gradient; /* (n, 3, seen, seen) normalised */
     float *d_flat, *d_pictures;
+    float *importance;        /* (n, size, size); NULL: not wanted */
     double *sums;
     float *value;
 };
@@ -59,12 +62,13 @@ void cn_see_close(cn_see *see)
     cn_free(see->objective);
     cn_free(see->site);
     cn_runner_free(see->runner);
+    cn_runner_free(see->plain);
     seeds_free(see->seeds);
     vis_canvas_close(see->canvas);
     cn_free(see->map);
     for (size_t i = 0; i < see->n_facet_sites; i++)
         cn_pages_free(see->facet_weights[i]);
-    float *owned[] = {see->pictures, see->background, see->pixels, see->gradient, see->d_pictures};
+    float *owned[] = {see->pictures, see->background, see->pixels, see->gradient, see->d_pictures, see->importance};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++)
         cn_pages_free(owned[i]);
     if (see->flat != see->pictures)
@@ -157,7 +161,8 @@ static cn_status make_room(cn_see *s, cn_error *err)
     s->background = s->o.alpha ? cn_pages_calloc(n * 3 * area * sizeof(float)) : NULL;
     s->pixels = cn_pages_calloc(n * 3 * seen * sizeof(float));
     s->gradient = cn_pages_calloc(n * 3 * seen * sizeof(float));
-    CN_CHECK(s->map && s->sums && s->value && s->pictures && s->d_pictures && s->flat && s->d_flat && (!s->o.alpha || s->background) &&
+    s->importance = s->o.importance ? cn_pages_calloc(n * area * sizeof(float)) : NULL;
+    CN_CHECK((!s->o.importance || s->importance) && s->map && s->sums && s->value && s->pictures && s->d_pictures && s->flat && s->d_flat && (!s->o.alpha || s->background) &&
                  s->pixels && s->gradient,
              CN_ENOMEM, "out of memory for %lld pictures of %lld px", (long long)s->n, (long long)s->size);
     for (size_t i = 0; i < n; i++)
@@ -205,7 +210,7 @@ cn_status cn_see_open(cn_see **out, const cn_model *model, const char *const *ob
     const cn_runner_options run = {.tower = CN_TOWER_IMAGE, .sites = s->site, .n_sites = s->n_sites,
                                    .embedding = s->embedding || s->n_sites == 0, .batch = s->n, .threads = s->threads,
                                    .precision = s->o.precision, .backend = s->o.backend, .resolution = s->o.resolution,
-                                   .input_gradient = true, .gradient_sites = s->facet_site,
+                                   .activation_limit = s->o.activation_limit, .input_gradient = true, .gradient_sites = s->facet_site,
                                    .n_gradient_sites = s->o.facets ? cn_facets_site_count(s->o.facets) : 0};
     CN_TRY(cn_runner_create(&s->runner, model, &run, err));
     s->seen = cn_runner_resolution(s->runner);
@@ -363,6 +368,15 @@ done:
     return st;
 }
 
+static void add_importance(cn_see *s)
+{
+    const int64_t area = s->size * s->size;
+    for (int64_t i = 0; i < s->n; i++)
+        for (int64_t c = 0; c < 3; c++)
+            for (int64_t k = 0; k < area; k++)
+                s->importance[i * area + k] += fabsf(s->d_flat[(i * 3 + c) * area + k]) / 3;
+}
+
 static cn_status step(cn_see *s, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -405,6 +419,8 @@ static cn_status step(cn_see *s, cn_error *err)
     nn_parallel(scale_planes, &scale, s->n * 3, 1);
     memset(s->d_flat, 0, (size_t)(s->n * 3 * s->size * s->size) * sizeof(float));
     vis_sample_gradient(s->d_flat, s->gradient, s->n, 3, (int)s->size, (int)s->seen, s->map);
+    if (s->o.importance)
+        add_importance(s);
     if (s->o.alpha)
         run_alpha(s);
     vis_canvas_gradient(s->canvas, s->d_pictures);
@@ -461,13 +477,36 @@ void cn_see_picture(cn_see *see, size_t i, uint8_t *pixels)
             pixels[k * see->channels + c] = (uint8_t)lrintf(255 * p[c * area + k]);
 }
 
+static int rising(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+cn_status cn_see_importance(const cn_see *see, size_t i, float *map, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const size_t area = (size_t)(see->size * see->size);
+    float *sorted = cn_calloc(area, sizeof *sorted);
+    CN_CHECK(sorted, CN_ENOMEM, "out of memory for the importance of pixels");
+    for (size_t k = 0; k < area; k++)
+        map[k] = sorted[k] = see->importance ? see->importance[i * area + k] : 1;
+    qsort(sorted, area, sizeof *sorted, rising);
+    const float most = sorted[area * 4 / 5];
+    for (size_t k = 0; k < area; k++)
+        map[k] = most > 0 ? fminf(map[k] / most, 1) : 1;
+done:
+    cn_free(sorted);
+    return st;
+}
+
 cn_status cn_see_measure(cn_see *see, float *values, cn_error *err)
 {
     cn_status st = CN_OK;
     const cn_model_info *info = cn_model_get_info(see->model);
     const int64_t area = see->size * see->size;
     const int before = nn_set_threads(see->threads);
-    cn_runner *plain = NULL;
+    cn_runner *plain = see->o.precision == CN_PRECISION_F32 ? see->runner : see->plain;
     scale_job scale = {see->pixels, see->seen * see->seen, info->mean, info->std, false};
     const cn_runner_options run = {.tower = CN_TOWER_IMAGE, .sites = see->site, .n_sites = see->n_sites,
                                    .embedding = see->embedding || see->n_sites == 0, .batch = see->n, .threads = see->threads,
@@ -484,14 +523,16 @@ cn_status cn_see_measure(cn_see *see, float *values, cn_error *err)
         }
     vis_sample(see->d_flat, see->pixels, see->n, 3, (int)see->size, (int)see->seen, see->map, GREY);
     nn_parallel(scale_planes, &scale, see->n * 3, 1);
-    CN_TRY(cn_runner_create(&plain, see->model, &run, err));
+    if (!plain) {
+        CN_TRY(cn_runner_create(&see->plain, see->model, &run, err));
+        plain = see->plain;
+    }
     CN_TRY(cn_runner_images(plain, see->pixels, see->n, err));
     CN_TRY(evaluate(see, plain, false, err));
     penalties(see, NULL);
     for (int64_t i = 0; i < see->n; i++)
         values[i] = (float)see->sums[i];
 done:
-    cn_runner_free(plain);
     nn_set_threads(before);
     return st;
 }

@@ -84,6 +84,8 @@ static inline int shell_end(void **state)
     return nftw(shell_folder, shell_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+#define IN_A_NEW_FOLDER(test) cmocka_unit_test_setup_teardown(test, shell_begin, shell_end)
+
 static inline bool shell_exists(const char *name)
 {
     char path[256];

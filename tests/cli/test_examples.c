@@ -46,7 +46,6 @@ EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
 
-#define IN_A_NEW_FOLDER(test) cmocka_unit_test_setup_teardown(test, shell_begin, shell_end)
 
 int main(void)
 {

@@ -7,6 +7,7 @@
 #include "study/html.h"
 #include "tempdir.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -524,11 +525,79 @@ static void what_is_no_study_is_said_to_be_none(void **state)
     assert_null(s);
 }
 
+/* Pictures that were made for a unit are kept with the study and shown on its cards, and only there. */
+static void optimised_pictures_stand_on_the_card(void **state)
+{
+    (void)state;
+    uint8_t rgb[3 * 16 * 16];
+    void *png;
+    size_t size, n;
+    cn_error err = {0};
+    cn_visualisation *list;
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (uint8_t)(i * 5);
+    assert_int_equal(cn_image_encode(rgb, 16, 16, CN_IMAGE_PNG, 0, &png, &size, &err), CN_OK);
+    fake_scan(dir, "seen", NULL, NULL);
+    cn_study *s = open_study("seen");
+    const cn_unit_ref unit = {0, 1}, other = {0, 2}, none = {0, 1 << 20};
+    cn_unit_row *row;
+    assert_int_equal(cn_study_unit(s, unit, &row, &err), CN_OK);
+    assert_int_equal(cn_study_visualisations(s, unit, &list, &n, &err), CN_OK); /* no table yet */
+    assert_int_equal(n, 0);
+    assert_null(list);
+    cn_visualisation v = {.facet = "", .objective = "layer4:1", .settings = "old", .value = 2 * row->rms, .path = 0.9, .blocks = "{}",
+                          .png = png, .png_size = size};
+    assert_int_equal(cn_study_keep_visualisation(s, unit, &v, &err), CN_OK);
+    v.settings = "new"; /* takes the place of the old one */
+    v.value = 3 * row->rms;
+    assert_int_equal(cn_study_keep_visualisation(s, unit, &v, &err), CN_OK);
+    v.facet = "line<art>";
+    v.path = 0.1;
+    assert_int_equal(cn_study_keep_visualisation(s, unit, &v, &err), CN_OK);
+    assert_int_equal(cn_study_keep_visualisation(s, none, &v, NULL), CN_EINVAL);
+    assert_int_equal(cn_study_visualisations(s, unit, &list, &n, &err), CN_OK);
+    assert_int_equal(n, 2);
+    assert_string_equal(list[0].facet, "");
+    assert_string_equal(list[0].settings, "new");
+    assert_true(fabs(list[0].sd - 3) < 1e-9 && list[0].path == 0.9);
+    assert_string_equal(list[1].facet, "line<art>");
+    assert_int_equal(list[1].png_size, size);
+    assert_memory_equal(list[1].png, png, size);
+    cn_visualisations_free(list);
+    char *html = page(s, &unit, 1, NULL);
+    assert_well_formed(html);
+    assert_int_equal(count(html, "optimised for layer4:1"), 2);
+    assert_non_null(strstr(html, "line&lt;art&gt;"));
+    assert_non_null(strstr(html, "path 0.10*"));
+    assert_non_null(strstr(html, "path 0.90</span>"));
+    assert_non_null(strstr(html, "Those marked with * take another path"));
+    free(html);
+    html = page(s, &other, 1, NULL);
+    assert_int_equal(count(html, "Optimised"), 0);
+    free(html);
+    /* The sheet grows by a row and a sentence; a gallery has a row for each unit. */
+    int height[2];
+    for (int k = 0; k < 2; k++) {
+        cn_image *image;
+        const cn_card_options o = {.gallery = k, .scale = 1};
+        const cn_unit_ref both[] = {unit, other};
+        assert_int_equal(cn_card_write_png(s, both, 2, &o, tempdir_path(dir, "seen.png"), &err), CN_OK);
+        assert_int_equal(cn_image_load(&image, tempdir_path(dir, "seen.png"), NULL, &err), CN_OK);
+        height[k] = image->height;
+        cn_image_free(image);
+    }
+    assert_true(height[1] > 200 && height[1] < 320 && height[0] > height[1]);
+    cn_unit_rows_free(row);
+    cn_study_close(s);
+    cn_bytes_free(png);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_has_all_parts_and_needs_nothing_else),
         cmocka_unit_test(options_choose_what_is_shown),
+        cmocka_unit_test(optimised_pictures_stand_on_the_card),
         cmocka_unit_test(dead_and_silent_units_say_so),
         cmocka_unit_test(no_units_and_empty_studies_make_a_page),
         cmocka_unit_test(names_never_become_markup),

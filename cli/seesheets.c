@@ -1,0 +1,122 @@
+/* cli/seesheets.c -- lays finished pictures out in rows. */
+#include "seesheets.h"
+#include "json.h"
+#include "report.h"
+
+#include <clipneuron/image.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHEET_ROOM = 1024 }; /* pictures of a sheet: 32 x 32 */
+
+/* As many columns as rows, or one more. */
+static size_t columns_for(size_t n)
+{
+    size_t columns = 1;
+    while (columns * columns < n)
+        columns++;
+    return columns;
+}
+
+static int paste(uint8_t *sheet, size_t columns, size_t at, const char *path, int side)
+{
+    const cn_image_options over_white = {.composite_alpha = true, .background = {255, 255, 255}};
+    const size_t width = (size_t)side;
+    uint8_t *rgb = need(malloc(3 * width * width));
+    cn_image *image = NULL;
+    cn_error err = {0};
+    cn_status st = cn_image_load(&image, path, &over_white, &err);
+    if (st == CN_OK)
+        st = cn_image_preprocess(image, side, rgb, &err);
+    for (size_t y = 0; y < width && st == CN_OK; y++)
+        memcpy(sheet + 3 * ((at / columns * width + y) * columns + at % columns) * width, rgb + 3 * y * width, 3 * width);
+    cn_image_free(image);
+    free(rgb);
+    return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
+}
+
+static int write_sheet(const char *folder, const char *name, const struct sheet_picture *pictures, size_t n, int side)
+{
+    const size_t columns = columns_for(n), rows = (n + columns - 1) / columns, width = (size_t)side;
+    uint8_t *sheet = need(calloc(columns * width * rows, 3 * width));
+    char *path = need_format("%s/%s", folder, name);
+    cn_error err = {0};
+    int code = EXIT_DONE;
+    for (size_t i = 0; i < n && code == EXIT_DONE; i++)
+        code = paste(sheet, columns, i, pictures[i].path, side);
+    if (code == EXIT_DONE) {
+        const cn_status st = cn_png_write(path, sheet, (int)(columns * width), (int)(rows * width), 3, NULL, 0, &err);
+        code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
+    }
+    free(sheet);
+    free(path);
+    return code;
+}
+
+static void describe(struct json *j, const char *name, const struct sheet_picture *pictures, size_t n, int side)
+{
+    const size_t columns = columns_for(n);
+    json_open(j, NULL, '{');
+    json_text(j, "file", name);
+    json_text(j, "facet", pictures[0].facet);
+    json_int(j, "side", side);
+    json_int(j, "columns", (int64_t)columns);
+    json_open(j, "pictures", '[');
+    for (size_t i = 0; i < n; i++) {
+        j->flat = j->depth + 1;
+        json_open(j, NULL, '{');
+        json_text(j, "objective", pictures[i].objective);
+        json_int(j, "x", (int64_t)(i % columns) * side);
+        json_int(j, "y", (int64_t)(i / columns) * side);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_close(j, '}');
+}
+
+/* The sheet that picture `first` begins: its pictures, and how many sheets of its facet came before. */
+static size_t sheet_length(const struct sheet_picture *pictures, size_t n, size_t first)
+{
+    size_t length = 0;
+    while (first + length < n && length < SHEET_ROOM && pictures[first + length].facet == pictures[first].facet)
+        length++;
+    return length;
+}
+
+int seesheets_write(const char *folder, const struct sheet_picture *pictures, size_t n, int side)
+{
+    char *path = need_format("%s/sheets.json", folder), *temporary = need_format("%s/sheets.json.new", folder);
+    FILE *f = fopen(temporary, "we");
+    int code = f ? EXIT_DONE : fail("%s: cannot be written: %s", path, strerror(errno));
+    struct json j;
+    if (f) {
+        json_begin(&j, f);
+        json_open(&j, NULL, '[');
+    }
+    size_t number = 1;
+    for (size_t i = 0; i < n && code == EXIT_DONE;) {
+        const size_t length = sheet_length(pictures, n, i);
+        char *dot = pictures[i].facet ? need_format(".%s", pictures[i].facet) : need_format("%s", "");
+        number = i && pictures[i - 1].facet == pictures[i].facet ? number + 1 : 1;
+        char *name = number > 1 ? need_format("sheet-%zu%s.png", number, dot) : need_format("sheet%s.png", dot);
+        code = write_sheet(folder, name, pictures + i, length, side);
+        if (code == EXIT_DONE)
+            describe(&j, name, pictures + i, length, side);
+        free(name);
+        free(dot);
+        i += length;
+    }
+    if (f) {
+        json_close(&j, ']');
+        json_end(&j);
+        const bool bad = ferror(f) != 0;
+        if ((fclose(f) != 0 || bad || rename(temporary, path) != 0) && code == EXIT_DONE)
+            code = fail("%s: cannot be written: %s", path, strerror(errno));
+        if (code != EXIT_DONE)
+            remove(temporary);
+    }
+    free(path);
+    free(temporary);
+    return code;
+}

@@ -1,0 +1,18 @@
+/* cli/seetexts.h -- `clipneuron see --text`: texts that drive objectives. */
+#ifndef CLI_SEETEXTS_H
+#define CLI_SEETEXTS_H
+
+#include "images.h"
+#include "models.h"
+
+struct seetexts {
+    const char *list, *frame, *fluency;
+    struct words at;            /* pictures at which units' directions are taken exactly */
+    int64_t words, starts, best, seed;
+    bool json, quiet;
+};
+
+/* Reports everything; EXIT_DONE or an exit code. */
+int see_texts(const cn_model *model, const struct run_arguments *run, const struct seetexts *a, const char *const *objectives, size_t n);
+
+#endif

@@ -1,0 +1,159 @@
+/* `clipneuron see` and `facet` as people run them: what is written where, what is not made again, what goes into a study, and what is
+ * refused. */
+#include "shell.h"
+
+/* Pictures of the demo, few enough to scan in a moment, with labels from folders. */
+static void make_collection(void)
+{
+    assert_int_equal(shell("mkdir -p mine/a mine/b; n=0; for f in " CN_BINARY_DIR "/demo-pictures/*.png; do n=$((n + 1)); "
+                           "[ $((n %% 61)) = 0 ] || continue; if [ $((n %% 2)) = 0 ]; then d=a; else d=b; fi; ln -s $f mine/$d/; done; "
+                           "ls mine/a mine/b | wc -l"),
+                     0);
+    assert_true(atoi(shell_out) > 20);
+}
+
+static size_t lines(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+static void a_layer_is_made_once(void **state)
+{
+    (void)state;
+    if (shell("clipneuron see --model " RN " layer1.0.conv3:0 layer1.0.conv3:1 layer1.0.conv3:2 --steps 3 -q --json --sheets 16 -o out"))
+        fail_msg("%s", shell_err);
+    assert_int_equal(lines(shell_out), 3);
+    assert_non_null(strstr(shell_out, "\"file\": \"out/layer1.0.conv3_1.png\""));
+    assert_int_equal(shell("ls out"), 0);
+    assert_string_equal(shell_out, "layer1.0.conv3_0.png\nlayer1.0.conv3_1.png\nlayer1.0.conv3_2.png\nseen.jsonl\nsheet.png\nsheets.json\n");
+    assert_int_equal(shell("cat out/seen.jsonl"), 0);
+    assert_int_equal(lines(shell_out), 3);
+    assert_non_null(strstr(shell_out, "\"file\": \"layer1.0.conv3_0.png\", \"objective\": \"layer1.0.conv3:0\", \"picture\": 0, \"steps\": 3, \"seed\": 0"));
+    assert_int_equal(shell("cat out/sheets.json"), 0);
+    assert_non_null(strstr(shell_out, "{\"objective\": \"layer1.0.conv3:2\", \"x\": 0, \"y\": 16}"));
+    /* The same again: nothing is made. Other settings, or a picture that is gone: only that. */
+    assert_int_equal(shell("rm out/layer1.0.conv3_1.png; clipneuron see --model " RN
+                           " layer1.0.conv3:0 layer1.0.conv3:1 layer1.0.conv3:2 --steps 3 --json -o out"),
+                     0);
+    assert_int_equal(lines(shell_out), 1);
+    assert_non_null(strstr(shell_out, "conv3_1.png"));
+    assert_non_null(strstr(shell_err, "2 of 3 pictures were there already"));
+    assert_int_equal(shell("clipneuron see --model " RN " layer1.0.conv3:0 --steps 4 --json -q -o out"), 0);
+    assert_int_equal(lines(shell_out), 1);
+}
+
+static void a_course_is_saved(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron see --model " RN " layer2:5 --steps 5 --every 2 -q -o out && ls out"), 0);
+    assert_string_equal(shell_out, "layer2_5.000002.png\nlayer2_5.000004.png\nlayer2_5.png\nseen.jsonl\n");
+    assert_int_equal(shell("clipneuron see --model " RN " layer2:6 --steps 5 --every 2 --animate --alpha -q -o b && ls b && "
+                           "grep -c acTL b/layer2_6.course.png"),
+                     0);
+    assert_string_equal(shell_out, "layer2_6.course.png\nlayer2_6.png\nseen.jsonl\n1\n");
+    assert_int_equal(shell("clipneuron see --model " RN " layer2:6 --steps 2 --importance -q -o c.png && clipneuron pixels c.png -o c.npy"), 0);
+}
+
+static void pictures_go_into_the_study(void **state)
+{
+    (void)state;
+    make_collection();
+    if (shell("clipneuron scan mine --site layer4.add -q --words /dev/null -o study > /dev/null && "
+              "clipneuron see layer4:" CN_UNIT " --study study --steps 24 -q --json"))
+        fail_msg("%s", shell_err);
+    const char *sd = strstr(shell_out, "\"sd\": "), *natural = strstr(shell_out, "\"natural_sd\": "), *path = strstr(shell_out, "\"path\": ");
+    assert_non_null(sd);
+    assert_non_null(natural);
+    assert_non_null(path);
+    print_message("  %.2f sd, the strongest natural picture %.2f, path %.2f\n", atof(sd + 6), atof(natural + 14), atof(path + 8));
+    assert_true(atof(natural + 14) > 0);
+    assert_true(atof(path + 8) < 1.5 && atof(path + 8) > -3);
+    /* Its card shows it, and it is not made again. */
+    assert_int_equal(shell("clipneuron card study " CN_UNIT " -q -o card.html && grep -c 'Optimised' card.html"), 0);
+    assert_int_equal(atoi(shell_out), 1);
+    assert_int_equal(shell("clipneuron card study " CN_UNIT " -q -o card.png && clipneuron card study " CN_UNIT " --gallery -q -o rows.png"), 0);
+    assert_int_equal(shell("clipneuron see layer4:" CN_UNIT " --study study --steps 24 --json"), 0);
+    assert_string_equal(shell_out, "");
+    assert_non_null(strstr(shell_err, "1 of 1 pictures were there already"));
+    /* A study of another model is refused before anything is made. */
+    assert_int_equal(shell("clipneuron see --model " RN " layer4:1 --study study --steps 1 -q -o x"), 1);
+    assert_int_equal(shell("ls x"), 2);
+}
+
+static void texts_are_found_and_ranked(void **state)
+{
+    (void)state;
+    if (shell("printf 'a rocket\\n" CN_CONCEPT "\\n\\na red heart\\n' > list.txt; clipneuron see layer4:" CN_UNIT " --text --list list.txt"))
+        fail_msg("%s", shell_err);
+    assert_int_equal(strncmp(shell_out, "layer4:" CN_UNIT "\n cosine  text\n", strlen("layer4:" CN_UNIT "\n cosine  text\n")), 0);
+    const char *first = strstr(shell_out, "text\n") + 5;
+    assert_non_null(strstr(first, CN_CONCEPT "\n"));
+    assert_true(strstr(first, CN_CONCEPT) < strchr(first, '\n')); /* the best of the three */
+    if (shell("clipneuron see layer4:" CN_UNIT " --text --words 1 --starts 3 --best 2 --json -q"))
+        fail_msg("%s", shell_err);
+    assert_non_null(strstr(shell_out, "\"directions\": \"linearised\""));
+    assert_int_equal(shell("clipneuron see layer3:5 --text -q"), 1);
+    assert_non_null(strstr(shell_err, "only the units of visual.layer4 have directions"));
+    assert_int_equal(shell("clipneuron see layer3:5 --text --list list.txt --at " CN_BINARY_DIR "/demo-pictures/" CN_PICTURE " -q"), 0);
+    assert_int_equal(lines(shell_out), 5);
+}
+
+static void facets_score_pictures(void **state)
+{
+    (void)state;
+    if (shell("ls " CN_BINARY_DIR "/demo-pictures/*word-0.png | head -40 > words.txt; ls " CN_BINARY_DIR "/demo-pictures/*colour-0.png | head -40 > "
+              "colours.txt; clipneuron facet train --facet text=@words.txt --facet colour=@colours.txt -q -o f.npz > /dev/null && "
+              "clipneuron facet score f.npz @words.txt -q > words.tsv && clipneuron facet score f.npz @colours.txt -q > colours.tsv; "
+              "head -1 words.tsv; awk 'NR > 1 { n++; a += $2 > .5 } END { print n, a / n > .8 }' words.tsv; "
+              "awk 'NR > 1 { n++; a += $2 > .5 } END { print n, a / n < .2 }' colours.tsv"))
+        fail_msg("%s", shell_err);
+    assert_string_equal(shell_out, "picture\ttext\tcolour\n40 1\n40 1\n");
+}
+
+static void what_does_not_go_together_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *says;
+        int code;
+    } cases[] = {
+        {"layer4:1", "-o OUT is missing", 2},
+        {"layer4:1 --text -o x.png", "--text prints texts", 2},
+        {"layer4:1 --list words.txt -o x.png", "--list goes with --text", 2},
+        {"layer4:1 --at cat.png -o x.png", "--at goes with --text", 2},
+        {"layer4:1 --animate -o x.png", "--animate goes with --every", 2},
+        {"layer4:1 --sheets 32 -o x.png", "--sheets goes with a folder", 2},
+        {"layer4:1 --natural . -o x.png", "--natural goes with --canvas phase", 2},
+        {"layer4:1 --strength 2 -o x.png", "--strength goes with --facet", 2},
+        {"layer4:1 --facet text -o x.png", "no facets lie beside the model", 1},
+        {"layer4:1 --text --fluency 7", "--fluency is a number from 0 to 1", 2},
+        {"layer4:1 --text --frame nothing", "no {} where the words go", 1},
+        {"layer4:1 --size 63 -o x.png", "even", 1},
+        {"layer4:1 --memory 1 -b 64 -o x.png layer4:2", "", 2},
+        {"layer4:1 --steps 2 -o /nonexistent/x.png", "/nonexistent/x.png", 1},
+        {"layer4:5000 -o x.png", "layer4 has units 0 to", 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int code = shell("clipneuron see --model " RN " -q %s", cases[i].arguments);
+        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || lines(shell_err) > 2)
+            fail_msg("see %s: %d, %s", cases[i].arguments, code, shell_err);
+    }
+    /* A full disk: one line, and nothing that looks like a picture. */
+    if (shell("[ -e /dev/full ]") == 0) {
+        assert_int_equal(shell("clipneuron see --model " RN " layer1:1 --steps 1 -q --json -o ok > /dev/full"), 1);
+        assert_int_equal(lines(shell_err), 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_A_NEW_FOLDER(a_layer_is_made_once),       IN_A_NEW_FOLDER(a_course_is_saved),
+        IN_A_NEW_FOLDER(pictures_go_into_the_study), IN_A_NEW_FOLDER(texts_are_found_and_ranked),
+        IN_A_NEW_FOLDER(facets_score_pictures),      IN_A_NEW_FOLDER(what_does_not_go_together_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,60 @@
+#!/bin/sh
+# tools/see-figures.sh BUILD -- the figures of docs/see.md that are about the default model: how many units' pictures drive them beyond
+# the strongest natural picture; whether facets show; what bf16 loses. About half an hour on two cores; what is made stays in BUILD/see-figures.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=$(cd "$1" && pwd)
+work=$build/see-figures
+clipneuron=$build/clipneuron
+mkdir -p "$work"
+sh "$root/tools/demo-pictures.sh" "$build"
+export CLIPNEURON_MODEL="$root/models/specimen.safetensors"
+[ -f "$work/study/study.sqlite" ] || "$clipneuron" scan --quiet "$build/demo-pictures" -o "$work/study" >/dev/null
+
+# ---- every unit of the last block, in bf16 where the CPU has it
+"$clipneuron" see layer4 --all --study "$work/study" --dtype auto --sheets 96 -o "$work/all"
+echo "== units whose picture drives them beyond the strongest natural one (fp32, without transforms), of those that fire on the demo pictures"
+awk '{ if (match($0, /"file": "[^"]*"/)) line[substr($0, RSTART, RLENGTH)] = $0 }
+     END { for (f in line) { $0 = line[f]
+               match($0, /"sd": [-0-9.e+]*/); sd = substr($0, RSTART + 6, RLENGTH - 6) + 0
+               if (!match($0, /"natural_sd": [-0-9.e+]*/)) continue
+               natural = substr($0, RSTART + 14, RLENGTH - 14) + 0
+               if (natural > 0) { n++; more += sd > natural; ratio[n] = sd / natural }
+               if (match($0, /"path": [-0-9.e+]+/)) { paths++; path += substr($0, RSTART + 8, RLENGTH - 8) } }
+           printf "%d of %d (%.1f%%); mean path %.2f\n", more, n, 100 * more / n, paths ? path / paths : 0 }' "$work/all/seen.jsonl"
+
+# ---- facets: 100 units, plain and in each facet; a probe on another site tells
+sh "$root/tools/facets.sh" "$build" "$work/facets.npz" >/dev/null
+facets=$("$clipneuron" facet list "$work/facets.npz" | awk 'NR > 2 { print $1 }')
+PROBE_SITES="--site layer2.1 --site layer4.1" sh "$root/tools/facets.sh" "$build" "$work/probe.npz" >/dev/null
+units=$("$clipneuron" card "$work/study" --list --json --top 100 | sed -n 's/.*"unit": \([0-9]*\).*/layer4:\1/p')
+# shellcheck disable=SC2086 # lists
+"$clipneuron" see $units --dtype auto -o "$work/facets"
+# shellcheck disable=SC2086
+"$clipneuron" see $units --facets "$work/facets.npz" --facet all --dtype auto -o "$work/facets"
+"$clipneuron" facet score --quiet "$work/probe.npz" "$work/facets" >"$work/scores.tsv"
+echo "== pictures in a facet that an independent probe (layer2.1, layer4.1) finds more of that facet than the plain picture of the unit"
+for facet in $facets; do
+    awk -v facet="$facet" -F '\t' '
+        NR == 1 { for (i = 2; i <= NF; i++) if ($i == facet) column = i; next }
+        { name = $1; sub(/.*\//, "", name); sub(/\.png$/, "", name)
+          if (index(name, ".") == 0) plain[name] = $column
+          else if (substr(name, index(name, ".") + 1) == facet) mine[substr(name, 1, index(name, ".") - 1)] = $column }
+        END { for (u in mine) { n++; more += mine[u] > plain[u]; is += mine[u] > 0.5; was += plain[u] > 0.5 }
+              printf "%-8s %d of %d; classified as it: %d, plain %d\n", facet, more, n, is, was }' "$work/scores.tsv"
+done
+
+# ---- bf16 against fp32
+if "$clipneuron" see layer4:0 --dtype bf16 --steps 1 -q -o "$work/try.png" 2>/dev/null; then
+    fifty=$(echo "$units" | head -50)
+    # shellcheck disable=SC2086
+    "$clipneuron" see $fifty --dtype fp32 -o "$work/fp32"
+    # shellcheck disable=SC2086
+    "$clipneuron" see $fifty --dtype bf16 -o "$work/bf16"
+    echo "== activation that pictures made in bf16 reach, of what those made in fp32 reach (both measured in fp32), over 50 units"
+    for kind in fp32 bf16; do
+        sed -n 's/.*"objective": "\([^"]*\)".*"value": \([-0-9.e+]*\).*/\1 \2/p' "$work/$kind/seen.jsonl" | sort -u -k1,1 >"$work/$kind.txt"
+    done
+    join "$work/fp32.txt" "$work/bf16.txt" | awk '{ a += $2; b += $3; n++; if ($3 < .98 * $2) low++ }
+        END { printf "%.1f%% of the sum over %d units; %d units below 98%%\n", 100 * b / a, n, low }'
+fi
