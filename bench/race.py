@@ -280,6 +280,53 @@ def race(build, folder, name, rounds, threads, clock, results):
     return verdicts
 
 
+SEE = {"model": "RN50x4", "size": 256, "batch": 4}
+SEE_TARGETS = [("fp32", "torch.fp32", 1.7), ("bf16", "torch.fp32", 3.0)]
+
+
+def race_see(build, folder, rounds, threads, clock, results):
+    """Steps of feature visualisation: a step is pictures, transforms, forward and backward pass and Adam."""
+    name, size, batch = SEE["model"], SEE["size"], SEE["batch"]
+    print(f"\nsee: {batch} pictures of {size} px for units of {name}'s last block, {threads} threads", flush=True)
+    checkpoint, _, _ = prepare(folder, name, *MODELS[name], False)
+    n, peers = str(threads), []
+    omp = {"OMP_NUM_THREADS": n, "OPENBLAS_NUM_THREADS": n}
+    makers = [("ours", [os.path.join(build, "bench/bench_see"), checkpoint, str(batch), str(size), n, "fp32", "bf16"], OURS),
+              ("torch", [sys.executable, os.path.join(HERE, "peer_see_torch.py"), checkpoint, str(batch), str(size), n, "fp32",
+                         "fp32-channels-last", "bf16", "bf16-channels-last"], omp)]
+    for key, command, env in makers:
+        try:
+            peers.append(Peer(key, command, env))
+        except (OSError, RuntimeError, ValueError) as error:
+            print(f"  {key} is missing: {error}", flush=True)
+    times = {f"{p.key}.{v}": [] for p in peers for v in p.variants}
+    peak = measure_peak(build, threads)
+    for i in range(rounds + 1):                              # the first round warms up
+        for peer in peers:
+            for variant in peer.variants:
+                time.sleep(0.03)
+                ms = peer.run(variant, clock)
+                if i:
+                    times[f"{peer.key}.{variant}"].append(ms)
+    # The trunk forward and backward to its input: twice the operations of a forward pass, by the share of pixels.
+    gflop = next((p.about["image_gflop"] for p in peers if p.key == "ours"), 0.0) * batch * 2 * (size / MODELS[name][0]) ** 2
+    for peer in peers:
+        for note in peer.notes:
+            print(f"    {note}")
+        peer.close()
+    medians = {key: statistics.median(values) for key, values in times.items()}
+    print(f"  {'':24}{'median ms':>10}{'best ms':>9}{'steps/s':>9}{'GFLOP/s':>9}{'of peak':>9}")
+    for key, median in medians.items():
+        own = peak["bf16_gflops" if ".bf16" in key else "fp32_gflops"] or peak["fp32_gflops"]
+        rate = gflop / median * 1e3
+        print(f"  {key:24}{median:10.1f}{min(times[key]):9.1f}{1e3 / median:9.2f}{rate:9.0f}{rate / own:9.0%}")
+    results.append({"what": "see", **SEE, "threads": threads, "rounds": rounds, "gflop": gflop, "peak": peak,
+                    "median_ms": medians, "best_ms": {k: min(v) for k, v in times.items()}})
+    return [(f"see, {ours} against PyTorch {peer[6:]}", medians[peer] / medians[f"ours.{ours}"], target,
+             medians[peer] / medians[f"ours.{ours}"] >= target, "x")
+            for ours, peer, target in SEE_TARGETS if f"ours.{ours}" in medians and peer in medians]
+
+
 NAMES = {"ort.fp32": "ONNX Runtime fp32", "torch.fp32": "PyTorch fp32 eager", "torch.bf16": "PyTorch bf16 autocast"}
 
 
@@ -338,6 +385,8 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall",
                         help="cpu: processor time, for a busy machine; exact with --threads 1 only")
+    parser.add_argument("--see", action="store_true", help="feature visualisation alone")
+    parser.add_argument("--no-see", action="store_true", help="all but feature visualisation")
     parser.add_argument("--results")
     args = parser.parse_args()
     names = ["RN50x4"] if args.quick else args.models.split(",")
@@ -352,9 +401,15 @@ def main():
           + ("   (the machine is not idle: trust the ratios, not the times)" if load > 0.7 else ""))
     path = args.results or os.path.join(folder, "results.jsonl")
     verdicts = []
-    for name in names:
+    for name in names + ["see"] * (not args.no_see):
         results = []
-        own = race(args.build, folder, name, args.rounds or (3 if args.quick else 9), args.threads, args.clock, results)
+        rounds = args.rounds or (3 if args.quick else 9)
+        if name == "see":
+            own = race_see(args.build, folder, rounds, args.threads, args.clock, results)
+        elif args.see:
+            continue
+        else:
+            own = race(args.build, folder, name, rounds, args.threads, args.clock, results)
         verdicts += own
         stamp = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
         with open(path, "a") as file:

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 build=build
 case ${1:-} in '' | -*) ;; *) build=$1; shift ;; esac
-for program in peak bench_forward; do
+for program in peak bench_forward bench_see; do
     [ -x "$build/bench/$program" ] || { echo "bench: $build/bench/$program is missing; run make bench" >&2; exit 1; }
 done
 python=/usr/bin/python3 # Debian's, which has Debian's torch; another one may come first on PATH
