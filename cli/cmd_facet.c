@@ -145,19 +145,29 @@ struct scoring {
     const struct pictures *pictures;
     const cn_facets *facets;
     float *share; /* (batch, facets) */
+    struct json json;
 };
 
 static int print_scores(cn_runner *runner, const struct picture_batch *batch, void *user)
 {
-    const struct scoring *s = user;
+    struct scoring *s = user;
     const size_t n = cn_facets_count(s->facets);
     cn_error err = {0};
-    (void)runner;
-    const cn_status st = cn_facets_score(s->facets, batch->pixels, (int64_t)batch->n, (int)s->a->run.threads, s->share, &err);
+    const cn_status st = cn_facets_score(s->facets, runner, (int64_t)batch->n, s->share, &err);
     if (st != CN_OK)
         return fail_error(&err, st);
     for (size_t i = 0; i < batch->n; i++) {
-        print_safely(stdout, s->pictures->paths[batch->first + i]);
+        const char *path = s->pictures->paths[batch->first + i];
+        if (s->a->json) {
+            s->json.flat = s->json.depth + 1;
+            json_open(&s->json, NULL, '{');
+            json_text(&s->json, "picture", path);
+            for (size_t k = 0; k < n; k++)
+                json_real(&s->json, cn_facets_info(s->facets, k)->name, (double)s->share[i * n + k]);
+            json_close(&s->json, '}');
+            continue;
+        }
+        print_safely(stdout, path);
         for (size_t k = 0; k < n; k++)
             printf("\t%.4f", (double)s->share[i * n + k]);
         putchar('\n');
@@ -165,12 +175,37 @@ static int print_scores(cn_runner *runner, const struct picture_batch *batch, vo
     return EXIT_DONE;
 }
 
-/* facet score FILE IMAGES...: a table, tabs between columns. */
+static int score_pictures(struct scoring *s, const cn_model *model)
+{
+    const cn_site *sites[CN_MAX_FACET_SITES];
+    cn_runner_options o = runner_options(&s->a->run, CN_TOWER_IMAGE, 16, (int64_t)s->pictures->count);
+    for (o.n_sites = 0; o.n_sites < cn_facets_site_count(s->facets); o.n_sites++)
+        sites[o.n_sites] = cn_facets_site(s->facets, o.n_sites);
+    o.sites = sites;
+    s->share = need(calloc((size_t)o.batch, cn_facets_count(s->facets) * sizeof *s->share));
+    if (s->a->json) {
+        json_begin(&s->json, stdout);
+        json_open(&s->json, NULL, '[');
+    } else {
+        printf("picture");
+        for (size_t k = 0; k < cn_facets_count(s->facets); k++)
+            printf("\t%s", cn_facets_info(s->facets, k)->name);
+        putchar('\n');
+    }
+    const int code = images_run(model, o, s->pictures, (struct reading){.quiet = s->a->quiet}, print_scores, s, NULL);
+    if (s->a->json && code == EXIT_DONE) {
+        json_close(&s->json, ']');
+        json_end(&s->json);
+    }
+    free(s->share);
+    return code;
+}
+
+/* facet score FILE IMAGES...: a table, tabs between columns, or JSON. */
 static int score(const struct arguments *a, const cn_model *model)
 {
     struct pictures pictures = {0};
-    struct words images = {a->operands.items + 2, a->operands.count - 2, false};
-    struct scoring s = {.a = a, .pictures = &pictures};
+    const struct words images = {a->operands.items + 2, a->operands.count - 2, false};
     cn_facets *f = NULL;
     cn_error err = {0};
     int code = pictures_find(&pictures, &images);
@@ -179,18 +214,9 @@ static int score(const struct arguments *a, const cn_model *model)
         code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
     }
     if (code == EXIT_DONE) {
-        cn_runner_options o = runner_options(&a->run, CN_TOWER_IMAGE, 16, (int64_t)pictures.count);
-        o.sites = (const cn_site *const[]){cn_facets_site(f, 0)}; /* what images_run needs a runner for; it is cheap */
-        o.n_sites = 1;
-        s.facets = f;
-        s.share = need(calloc((size_t)o.batch, cn_facets_count(f) * sizeof *s.share));
-        printf("picture");
-        for (size_t k = 0; k < cn_facets_count(f); k++)
-            printf("\t%s", cn_facets_info(f, k)->name);
-        putchar('\n');
-        code = images_run(model, o, &pictures, (struct reading){.quiet = a->quiet}, print_scores, &s, NULL);
+        struct scoring s = {.a = a, .pictures = &pictures, .facets = f};
+        code = score_pictures(&s, model);
     }
-    free(s.share);
     cn_facets_close(f);
     pictures_free(&pictures);
     return code;

@@ -6,6 +6,8 @@
 #include <clipneuron/textsee.h>
 #include <string.h>
 
+enum { MOST_FRAMES = 1000 };
+
 static const char *const preset_choices[] = {"none", "paper", NULL};
 static const char *const canvas_choices[] = {"fourier", "pixels", "phase", NULL};
 
@@ -63,7 +65,7 @@ static const struct option options[] = {
     {0, "best", OPTION_COUNT, offsetof(struct see_arguments, texts.best), "N", "--text: show so many. Default: 16.", 1, 4096},
     {0, "words", OPTION_COUNT, offsetof(struct see_arguments, texts.words), "N", "--text: words of a text, at most. Default: 4.", 1,
      CN_MAX_SEARCH_WORDS},
-    {0, "starts", OPTION_COUNT, offsetof(struct see_arguments, texts.starts), "N", "--text: words from which the search sets out. Default: 32.", 1, 4096},
+    {0, "starts", OPTION_COUNT, offsetof(struct see_arguments, texts.starts), "N", "--text: words from which the search sets out. Default: 32.", 1, CN_MAX_SEARCH_STARTS},
     {0, "frame", OPTION_TEXT, offsetof(struct see_arguments, texts.frame), "TEXT", "--text: what stands around the words, such as 'a photo of {}'."},
     {0, "fluency", OPTION_TEXT, offsetof(struct see_arguments, texts.fluency), "X",
      "--text: what rare and repeated words cost: cosine for each nat. Default: 0.002; 0: nothing."},
@@ -75,6 +77,16 @@ static const struct option options[] = {
     {'q', "quiet", OPTION_FLAG, offsetof(struct see_arguments, quiet), NULL, "No progress and no notes."},
 };
 /* clang-format on */
+
+/* Sites of image towers begin so, models do not. */
+static bool is_site(const char *name)
+{
+    static const char *const first[] = {"visual", "layer", "transformer", "image_block", "relu", "conv", "bn", "avgpool", "attnpool", "pre:"};
+    for (size_t i = 0; i < CN_COUNT(first); i++)
+        if (strncmp(name, first[i], strlen(first[i])) == 0)
+            return true;
+    return false;
+}
 
 /* What the command line leaves open. */
 static void fill_in(struct see_arguments *a)
@@ -97,15 +109,20 @@ static int run(int argc, char **argv)
     size_t begin = 0;
     fill_in(&a);
     code = EXIT_DONE;
-    /* see MODEL OBJECTIVE... : a first operand that is no objective, before others that may be */
-    if (a.operands.count > 1 && !a.model.model && !strchr(a.operands.items[0], ':')) {
+    /* see MODEL OBJECTIVE... : a first operand that is no objective (with --all: no site), before others that may be */
+    if (a.operands.count > 1 && !a.model.model && !strchr(a.operands.items[0], ':') && !(a.all && is_site(a.operands.items[0]))) {
         a.model.model = a.operands.items[0];
         begin = 1;
     }
     if (!a.operands.count)
         code = fail_usage("see", a.all ? "name a site, such as layer4" : "name what to see, such as layer4:89");
-    else if (a.text && (a.all || a.output || a.facets || a.study))
-        code = fail_usage("see", "--text prints texts; it goes with no --all, -o, --study or --facets");
+    else if (a.text && (a.all || a.output || a.facets || a.facet.count || a.strength || a.study || a.preset || a.memory))
+        code = fail_usage("see", "--text prints texts; it goes with no --all, -o, --study, --facet, --strength, --preset or --memory");
+    else if (a.alpha && a.importance)
+        code = fail_usage("see", "--alpha and --importance are two meanings of transparency; take one");
+    else if (a.animate && a.every && a.steps / a.every > MOST_FRAMES)
+        code = fail_usage("see", "--animate keeps %d frames at most; %lld steps and --every %lld are more", MOST_FRAMES, (long long)a.steps,
+                          (long long)a.every);
     else if (!a.text && (a.texts.list || a.texts.at.count))
         code = fail_usage("see", "%s goes with --text", a.texts.list ? "--list" : "--at");
     else if (a.animate && !a.every)
@@ -115,7 +132,7 @@ static int run(int argc, char **argv)
     if (code == EXIT_DONE)
         code = model_open(&a.model, &model);
     if (code == EXIT_DONE && a.text) {
-        a.texts.seed = a.seed, a.texts.json = a.json, a.texts.quiet = a.quiet;
+        a.texts.seed = a.seed, a.texts.json = a.json, a.texts.quiet = a.quiet, a.texts.negative = a.negative;
         code = see_texts(model, &a.run, &a.texts, a.operands.items + begin, a.operands.count - begin);
     } else if (code == EXIT_DONE) {
         code = see_pictures(model, &a, a.operands.items + begin, a.operands.count - begin);

@@ -65,6 +65,12 @@ static int read_number(const char *name, const char *text, double least, double 
     return EXIT_DONE;
 }
 
+/* What was optimised: the job's objective and what a preset takes from it. Owned by the caller. */
+static char *optimised(const struct work *w, const struct job *job)
+{
+    return need_format("%s%s", job->objective, w->a->preset == PRESET_PAPER ? PAPER_PENALTY : "");
+}
+
 /* All that decides what a picture looks like, apart from rounding. Owned by the caller. */
 static char *settings_of(const struct work *w, const struct job *job, int64_t steps)
 {
@@ -79,15 +85,20 @@ static char *settings_of(const struct work *w, const struct job *job, int64_t st
                        o->precision == CN_PRECISION_BF16 ? "bf16" : "fp32");
 }
 
+/* The picture of an objective and facet that a study keeps: of several with rising strength, one in the middle. */
+static bool goes_into_study(const struct work *w, const struct job *job)
+{
+    const size_t number = job->facet ? (size_t)w->o.images_each / 2 : 0;
+    return w->study && job->number == number && seestudy_has(w->study, job->objective);
+}
+
 static bool is_made(const struct work *w, const struct job *job)
 {
     char *text = NULL, *wanted = settings_of(w, job, w->a->steps);
     const bool same = cn_png_read_text(&text, job->path, SETTINGS, NULL) == CN_OK && text && !strcmp(text, wanted);
-    const bool kept = !w->study || job->number > 0 || !seestudy_has(w->study, job->objective) ||
-                      seestudy_keeps(w->study, job->objective, job->facet, wanted);
     cn_bytes_free(text);
     free(wanted);
-    return same && kept;
+    return same;
 }
 
 /* ---- jobs ---- */
@@ -107,7 +118,8 @@ static char *file_name(const char *objective)
     while (n > 1 && name[n - 1] == '_')
         n--;
     name[n] = 0;
-    return strlen(objective) > 90 ? need_format("%s-%08x", name, sum) : need_format("%s", name);
+    /* Texts differ in more than a file name shows. */
+    return strlen(objective) > 90 || strchr(objective, '"') ? need_format("%s-%08x", name, sum) : need_format("%s", name);
 }
 
 static void add_job(struct work *w, const char *objective, const char *facet, bool one_file)
@@ -205,10 +217,10 @@ static int save(const struct work *w, cn_see *see, size_t index, const struct jo
     const bool importance = w->o.importance && cn_see_channels(see) == 3;
     const int side = cn_see_size(see), channels = importance ? 4 : cn_see_channels(see);
     uint8_t *pixels = need(malloc((size_t)side * (size_t)side * (size_t)channels));
-    char *settings = settings_of(w, job, cn_see_steps(see)), number[32];
+    char *settings = settings_of(w, job, cn_see_steps(see)), *objective = optimised(w, job), number[32];
     cn_error err = {0};
     snprintf(number, sizeof number, "%.9g", (double)value);
-    const cn_png_text texts[] = {{"Software", "clipneuron"}, {"Title", job->objective}, {OBJECTIVE, job->objective}, {VALUE, number}, {SETTINGS, settings}};
+    const cn_png_text texts[] = {{"Software", "clipneuron"}, {"Title", job->objective}, {OBJECTIVE, objective}, {VALUE, number}, {SETTINGS, settings}};
     cn_see_picture(see, index, pixels);
     int code = importance ? add_importance(see, index, pixels) : EXIT_DONE;
     if (code == EXIT_DONE) {
@@ -216,6 +228,7 @@ static int save(const struct work *w, cn_see *see, size_t index, const struct jo
         code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
     }
     free(settings);
+    free(objective);
     free(pixels);
     return code;
 }
@@ -236,12 +249,12 @@ static int save_frames(const struct work *w, cn_see *see, const struct job *cons
 static void write_line(const struct work *w, const struct job *job, int64_t steps, float value, const struct seen *seen, const char *file, FILE *out)
 {
     struct json j;
-    char *settings = settings_of(w, job, steps);
+    char *settings = settings_of(w, job, steps), *objective = optimised(w, job);
     json_begin(&j, out);
     j.flat = 1;
     json_open(&j, NULL, '{');
     json_text(&j, "file", file);
-    json_text(&j, "objective", job->objective);
+    json_text(&j, "objective", objective);
     if (job->facet)
         json_text(&j, "facet", job->facet);
     json_int(&j, "picture", (int64_t)job->number);
@@ -258,6 +271,7 @@ static void write_line(const struct work *w, const struct job *job, int64_t step
     json_close(&j, '}');
     json_end(&j);
     free(settings);
+    free(objective);
 }
 
 /* FOLDER/seen.jsonl: a line for each picture; the last one of a file counts. */
@@ -282,7 +296,7 @@ static int finish(const struct work *w, const struct job *job, int64_t steps, fl
 {
     struct seen seen, *measured = NULL;
     int code = EXIT_DONE;
-    if (w->study && job->number == 0 && seestudy_has(w->study, job->objective)) {
+    if (goes_into_study(w, job) && steps == w->a->steps) {
         char *settings = settings_of(w, job, steps);
         code = seestudy_take(w->study, job->objective, job->facet, settings, job->path, w->o.importance, &seen);
         measured = &seen;
@@ -341,6 +355,18 @@ static int take_frames(const struct work *w, cn_see *see, const struct job *cons
     return EXIT_DONE;
 }
 
+/* A picture that is made already, but that the study does not have. */
+static int finish_old(const struct work *w, const struct job *job)
+{
+    struct seen seen;
+    char *settings = settings_of(w, job, w->a->steps);
+    int code = EXIT_DONE;
+    if (goes_into_study(w, job) && !seestudy_keeps(w->study, job->objective, job->facet, settings))
+        code = seestudy_take(w->study, job->objective, job->facet, settings, job->path, w->o.importance, &seen);
+    free(settings);
+    return code;
+}
+
 /* The pictures of n jobs, which are all those of some objectives. Ctrl-C ends the ascent; what is there is saved. */
 static int make_batch(struct work *w, const struct job *const *jobs, size_t n)
 {
@@ -352,7 +378,7 @@ static int make_batch(struct work *w, const struct job *const *jobs, size_t n)
     cn_see *see = NULL;
     cn_error err = {0};
     for (size_t i = 0; i < n / each; i++)
-        objectives[i] = need_format("%s%s", jobs[i * each]->objective, a->preset == PRESET_PAPER ? PAPER_PENALTY : "");
+        objectives[i] = optimised(w, jobs[i * each]);
     w->o.facets = jobs[0]->facet ? w->facets : NULL;
     w->o.facet = jobs[0]->facet;
     cn_status st = cn_see_open(&see, w->model, (const char *const *)objectives, n / each, &w->o, &err);
@@ -361,23 +387,24 @@ static int make_batch(struct work *w, const struct job *const *jobs, size_t n)
         st = cn_see_run(see, 1, &err);
         if (st != CN_OK)
             code = fail_error(&err, st);
-        const int64_t made = st == CN_OK ? cn_see_steps(see) : 0;
-        progress_set((int64_t)((w->kept + w->done) * (size_t)a->steps + n * (size_t)made), (int64_t)total, (int64_t)(w->kept * (size_t)a->steps));
-        if (code == EXIT_DONE && a->every && made % a->every == 0 && made < a->steps)
+        const int64_t step = st == CN_OK ? cn_see_steps(see) : 0;
+        progress_set((int64_t)((w->kept + w->done) * (size_t)a->steps + n * (size_t)step), (int64_t)total, (int64_t)(w->kept * (size_t)a->steps));
+        if (code == EXIT_DONE && a->every && step % a->every == 0 && step < a->steps)
             code = take_frames(w, see, jobs, n, frames);
     }
-    if (code == EXIT_DONE) {
+    const int64_t made = code == EXIT_DONE ? cn_see_steps(see) : 0;
+    if (made) { /* nothing was done at all: nothing takes the place of what is there */
         st = cn_see_measure(see, values, &err);
         code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
     }
-    for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
+    for (size_t i = 0; i < n && code == EXIT_DONE && made; i++) {
         code = save(w, see, i, jobs[i], jobs[i]->path, values[i]);
-        if (code == EXIT_DONE && a->animate) {
-            add_frame(&frames[i], see, i);
-            code = save_animation(see, &frames[i], jobs[i]);
-        }
         if (code == EXIT_DONE)
-            code = finish(w, jobs[i], cn_see_steps(see), values[i]);
+            code = finish(w, jobs[i], made, values[i]);
+    }
+    for (size_t i = 0; i < n && code == EXIT_DONE && made && a->animate; i++) {
+        add_frame(&frames[i], see, i);
+        code = save_animation(see, &frames[i], jobs[i]);
     }
     if (code == EXIT_DONE && interrupted()) {
         progress_end();
@@ -419,6 +446,8 @@ static int make_all(struct work *w)
             whole &= is_made(w, &w->jobs.items[i + k]);
         made[i] = whole;
         w->kept += whole ? each : 0;
+        for (size_t k = 0; k < each && whole && code == EXIT_DONE; k++)
+            code = finish_old(w, &w->jobs.items[i + k]);
     }
     progress_start("steps", (int64_t)(w->jobs.count * (size_t)w->a->steps), PROGRESS_ITEMS, w->a->quiet);
     for (size_t i = 0; i <= w->jobs.count && code == EXIT_DONE; i += each) {
@@ -503,6 +532,7 @@ static int read_natural(struct work *w)
             w->magnitude[k] += one[k] / (float)pictures.count;
         cn_image_free(image);
     }
+    w->o.size = side;
     w->o.magnitude = w->magnitude;
     w->natural_sum = sum_bytes(2166136261u, w->magnitude, count * sizeof *w->magnitude);
     pictures_free(&pictures);

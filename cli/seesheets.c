@@ -8,7 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHEET_ROOM = 1024 }; /* pictures of a sheet: 32 x 32 */
+/* Pictures of a sheet: 32 x 32, or fewer where they are large. */
+static size_t sheet_room(int side)
+{
+    size_t room = 1024;
+    while (room > 1 && (double)room * side * side > CN_MAX_IMAGE_PIXELS)
+        room /= 4;
+    return room;
+}
 
 /* As many columns as rows, or one more. */
 static size_t columns_for(size_t n)
@@ -75,11 +82,12 @@ static void describe(struct json *j, const char *name, const struct sheet_pictur
     json_close(j, '}');
 }
 
-/* The sheet that picture `first` begins: its pictures, and how many sheets of its facet came before. */
-static size_t sheet_length(const struct sheet_picture *pictures, size_t n, size_t first)
+/* Pictures of the sheet that `first` begins. */
+static size_t sheet_length(const struct sheet_picture *pictures, size_t n, size_t first, int side)
 {
+    const size_t room = sheet_room(side);
     size_t length = 0;
-    while (first + length < n && length < SHEET_ROOM && pictures[first + length].facet == pictures[first].facet)
+    while (first + length < n && length < room && pictures[first + length].facet == pictures[first].facet)
         length++;
     return length;
 }
@@ -96,7 +104,7 @@ int seesheets_write(const char *folder, const struct sheet_picture *pictures, si
     }
     size_t number = 1;
     for (size_t i = 0; i < n && code == EXIT_DONE;) {
-        const size_t length = sheet_length(pictures, n, i);
+        const size_t length = sheet_length(pictures, n, i, side);
         char *dot = pictures[i].facet ? need_format(".%s", pictures[i].facet) : need_format("%s", "");
         number = i && pictures[i - 1].facet == pictures[i].facet ? number + 1 : 1;
         char *name = number > 1 ? need_format("sheet-%zu%s.png", number, dot) : need_format("sheet%s.png", dot);
@@ -111,7 +119,8 @@ int seesheets_write(const char *folder, const struct sheet_picture *pictures, si
         json_close(&j, ']');
         json_end(&j);
         const bool bad = ferror(f) != 0;
-        if ((fclose(f) != 0 || bad || rename(temporary, path) != 0) && code == EXIT_DONE)
+        const bool closed = fclose(f) == 0 && !bad;
+        if (code == EXIT_DONE && (!closed || rename(temporary, path) != 0))
             code = fail("%s: cannot be written: %s", path, strerror(errno));
         if (code != EXIT_DONE)
             remove(temporary);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DRIVING = 16, OTHERS = 48 }; /* natural pictures that a path is compared with, at most */
+enum { DRIVING = 16, DRIVING_LEAST = 4, OTHERS = 48 }; /* natural pictures that a path is compared with, at most */
 
 struct seestudy {
     const cn_model *model;
@@ -51,10 +51,37 @@ void seestudy_close(struct seestudy *s)
     free(s);
 }
 
+/* The block whose sum a site of a ResNet is, before or after its ReLU: "visual.layer4" of four blocks, "visual.layer4.3", ".add" and
+ * ".relu3" are all "visual.layer4.3". Other sites are themselves. */
+static void sum_of(const cn_model_info *info, const char *name, char *out, size_t room)
+{
+    const size_t n = strlen(name);
+    if (n == 13 && strncmp(name, "visual.layer", 12) == 0 && name[12] >= '1' && name[12] <= '4')
+        snprintf(out, room, "%s.%d", name, info->blocks[name[12] - '1'] - 1);
+    else if (strncmp(name, "visual.layer", 12) == 0 && has_ending(name, ".add"))
+        snprintf(out, room, "%.*s", (int)n - 4, name);
+    else if (strncmp(name, "visual.layer", 12) == 0 && has_ending(name, ".relu3"))
+        snprintf(out, room, "%.*s", (int)n - 6, name);
+    else
+        snprintf(out, room, "%s", name);
+}
+
+/* The study's site that is the objective's, or the same sum on the other side of its ReLU. */
 static bool find_unit(struct seestudy *s, const char *objective, cn_unit_ref *ref)
 {
-    cn_error ignored;
-    return cn_study_parse_unit(s->study, objective, &ref->site, &ref->unit, &ignored) == CN_OK && ref->unit >= 0;
+    const cn_model_info *info = cn_model_get_info(s->model);
+    const cn_site *site;
+    char wanted[256], there[256];
+    cn_error ignored = {0};
+    if (cn_model_parse_unit(s->model, objective, &site, &ref->unit, &ignored) != CN_OK)
+        return false;
+    sum_of(info, site->name, wanted, sizeof wanted);
+    for (ref->site = 0; ref->site < cn_study_site_count(s->study); ref->site++) {
+        sum_of(info, cn_study_site_at(s->study, ref->site)->name, there, sizeof there);
+        if (strcmp(wanted, there) == 0)
+            return ref->unit < cn_study_site_at(s->study, ref->site)->units;
+    }
+    return false;
 }
 
 bool seestudy_has(struct seestudy *s, const char *objective)
@@ -85,7 +112,7 @@ static cn_status load_pixels(const struct seestudy *s, const void *bytes, size_t
     const cn_model_info *info = cn_model_get_info(s->model);
     const size_t side = (size_t)info->resolution;
     uint8_t *rgb = need(malloc(3 * side * side));
-    const cn_image_options over_grey = {.composite_alpha = !drop_alpha, .background = {128, 128, 128}};
+    const cn_image_options over_grey = {.rgb_first = drop_alpha, .composite_alpha = !drop_alpha, .background = {128, 128, 128}};
     cn_image *image = NULL;
     cn_status st = cn_image_decode(&image, bytes, size, name, &over_grey, err);
     if (st == CN_OK)
@@ -116,7 +143,10 @@ static cn_status set_site(struct seestudy *s, size_t index, cn_error *err)
     }
     if (st == CN_OK) {
         st = cn_evidence_open(&s->evidence, s->model, site, s->threads, err);
-        st = st == CN_EUNSUPPORTED ? CN_OK : st; /* the first block has none below it */
+        if (st == CN_EUNSUPPORTED) { /* the first block has none below it */
+            cn_error_clear(err);
+            st = CN_OK;
+        }
     }
     return st;
 }
@@ -138,6 +168,29 @@ static cn_status example_pixels(const struct seestudy *s, const cn_example *list
     return st;
 }
 
+/* How many of the strongest pictures drive the unit: at least half as much as the very strongest. */
+static size_t count_driving(const cn_example *top, size_t n)
+{
+    size_t count = 0;
+    while (count < n && count < DRIVING && (count < DRIVING_LEAST || top[count].sd >= top[0].sd / 2))
+        count++;
+    return count;
+}
+
+/* Leaves those out that are among the driving ones: a picture is like itself. */
+static size_t drop_driving(cn_example *levels, size_t n, const cn_example *driving, size_t n_driving)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool among = false;
+        for (size_t k = 0; k < n_driving; k++)
+            among |= levels[i].image == driving[k].image;
+        if (!among)
+            levels[kept++] = levels[i];
+    }
+    return kept;
+}
+
 /* The natural pictures of a unit: its strongest, and a sample from all levels of activation. */
 static cn_status set_natural(struct seestudy *s, cn_unit_ref ref, cn_error *err)
 {
@@ -150,8 +203,10 @@ static cn_status set_natural(struct seestudy *s, cn_unit_ref ref, cn_error *err)
     cn_status st = cn_study_examples(s->study, ref, CN_EXAMPLE_TOP, &top, &n_top, err);
     if (st == CN_OK)
         st = cn_study_examples(s->study, ref, CN_EXAMPLE_BUCKET, &levels, &n_levels, err);
+    n_top = count_driving(top, n_top);
+    n_levels = drop_driving(levels, n_levels, top, n_top);
     if (st == CN_OK)
-        st = example_pixels(s, top, n_top < DRIVING ? n_top : DRIVING, DRIVING, &driving, &n_driving, err);
+        st = example_pixels(s, top, n_top, DRIVING, &driving, &n_driving, err);
     if (st == CN_OK)
         st = example_pixels(s, levels, n_levels, OTHERS, &others, &n_others, err);
     if (st == CN_OK && n_driving >= 2 && n_others >= 2) {

@@ -9,7 +9,7 @@ struct seetexts {
     const char *list, *frame, *fluency;
     struct words at;            /* pictures at which units' directions are taken exactly */
     int64_t words, starts, best, seed;
-    bool json, quiet;
+    bool negative, json, quiet;
 };
 
 /* Reports everything; EXIT_DONE or an exit code. */

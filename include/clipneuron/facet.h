@@ -49,11 +49,10 @@ CN_API const float *cn_facets_weights(const cn_facets *f, size_t facet, size_t s
 
 /** How much pictures are of each facet: the logistic of the mean of the regressions at all sites. A regression tells the facet from
  * generic pictures, both sides counting the same.
- * @param pixels (n, 3, R, R) normalised, of the model's resolution
- * @param threads 0: all cores
+ * @param runner whose first sites are those of the facets, in their order, after a run of n images at the model's resolution
  * @param[out] share (n, facets), 0..1, caller's
- * @return CN_OK; CN_EINVAL (n), CN_EMISMATCH (facets of another resolution), what cn_runner_create returns */
-CN_API CN_MUST_CHECK cn_status cn_facets_score(const cn_facets *f, const float *pixels, int64_t n, int threads, float *share, cn_error *err);
+ * @return CN_OK; CN_EMISMATCH (facets of another resolution than the runner's) */
+CN_API CN_MUST_CHECK cn_status cn_facets_score(const cn_facets *f, const cn_runner *runner, int64_t n, float *share, cn_error *err);
 
 /* The pictures of one facet. */
 typedef struct cn_facet_pictures {

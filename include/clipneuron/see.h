@@ -42,7 +42,7 @@ typedef struct cn_see_options {
     bool alpha;             /* also how opaque each pixel is: what does not matter becomes transparent */
     const char *transforms; /* "standard", "paper", "crops", "none" or steps such as "jitter 8, scale 0.9-1.1, rotate -5-5, crop
                                50-100, noise 0.02"; NULL: "standard", for PHASE "crops" */
-    const float *magnitude; /* PHASE: (3, size, size/2 + 1) mean magnitudes of natural pictures, from cn_magnitudes; NULL: 1/f */
+    const float *magnitude; /* PHASE: (3, size, size/2 + 1) mean magnitudes of natural pictures, from cn_magnitudes; size must be given; NULL: 1/f */
     const cn_facets *facets; /* borrowed; NULL: plain */
     const char *facet;      /* its name, for all pictures */
     float weakest, strongest; /* the facet's strength runs from one to the other over the pictures of an objective; the weakest alone if

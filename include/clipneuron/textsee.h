@@ -16,6 +16,7 @@ extern "C" {
 #endif
 
 #define CN_MAX_SEARCH_WORDS 32 /* of a text */
+#define CN_MAX_SEARCH_STARTS 1024
 
 /** The direction of an objective in the space of embeddings, of length 1: the sum of its units' directions, or the embeddings of its
  * texts, by their weights.
@@ -59,7 +60,7 @@ CN_API CN_MUST_CHECK cn_status cn_texts_rank(const cn_model *model, const float 
                                              int threads, cn_precision precision, cn_scored_text **out, cn_error *err);
 /** Searches. The same options and seed give the same texts on one machine.
  * @param[out] out *count <= best of them, all different, owned by the caller, cn_scored_texts_free
- * @return CN_OK; CN_EINVAL (an option out of range, a frame without {}), CN_EUNSUPPORTED (no text tower, or no word that it knows), CN_ENOMEM */
+ * @return CN_OK; CN_EINVAL (an option out of range, a frame without {}, or with letters beside it), CN_EUNSUPPORTED (no text tower, or no word that it knows), CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_texts_search(const cn_model *model, const float *direction, const cn_text_search *options,
                                                cn_scored_text **out, size_t *count, cn_error *err);
 CN_API void cn_scored_texts_free(cn_scored_text *texts, size_t count);

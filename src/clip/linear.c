@@ -51,6 +51,12 @@ static void transpose(const float *in, int64_t rows, int64_t columns, float *out
             out[j * rows + i] = in[i * columns + j];
 }
 
+static bool ends_with(const char *text, const char *ending)
+{
+    const size_t n = strlen(text), m = strlen(ending);
+    return n >= m && strcmp(text + n - m, ending) == 0;
+}
+
 /* (W_o W_v)^T */
 static cn_status through_attention_pool(const cn_model *model, float *directions, cn_error *err)
 {
@@ -117,20 +123,17 @@ done:
     return st;
 }
 
-static bool ends_with(const char *text, const char *ending)
-{
-    const size_t n = strlen(text), m = strlen(ending);
-    return n >= m && strcmp(text + n - m, ending) == 0;
-}
-
 cn_status cn_unit_directions(const cn_model *model, const cn_site *site, float *directions, cn_error *err)
 {
     cn_status st = CN_OK;
     matrix rows = {0};
     if (model->info.architecture == CN_ARCH_RESNET) {
-        const bool last = strncmp(site->name, "visual.layer4", 13) == 0 && site->units == (int64_t)model->info.image_width * 32;
+        /* Before a batch norm, a unit's sign and size are still to be decided. */
+        const bool last = strncmp(site->name, "visual.layer4", 13) == 0 && site->units == (int64_t)model->info.image_width * 32 &&
+                          !ends_with(site->name, ".conv3") && !ends_with(site->name, ".downsample.0");
         CN_CHECK(site->tower == CN_TOWER_IMAGE && last, CN_EUNSUPPORTED,
-                 "%s lies before the last stage: only the units of visual.layer4 have directions in the embedding", site->name);
+                 "%s is not added to the last stage: only the units of visual.layer4, its blocks, their add, relu3 and bn3 have directions in the "
+                 "embedding", site->name);
         CN_TRY(through_attention_pool(model, directions, err));
     } else {
         const bool stream = site->layout == CN_SITE_TOKENS && strncmp(site->name, "visual.transformer", 18) == 0 &&

@@ -54,8 +54,8 @@ static void program_free(nn_program *p)
     cn_free(p);
 }
 
-/* With the forward run in `segments` parts, or fewer where there are not so many. */
-static cn_status create_in_segments(nn_program **out, const nn_graph *g, const nn_program_options *options, int segments,
+/* With the forward run in `segments` parts, or about so many. *more: whether it can be cut further. */
+static cn_status create_in_segments(nn_program **out, const nn_graph *g, const nn_program_options *options, int segments, bool *more,
                                     nn_param_reader read, void *user, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -84,14 +84,11 @@ static cn_status create_in_segments(nn_program **out, const nn_graph *g, const n
     CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
     p->cut = cn_calloc(nodes, sizeof *p->cut);
     CN_CHECK(p->cut, CN_ENOMEM, "out of memory while compiling");
-    if (program_choose_cuts(g, &p->steps, depends, keep, segments, p->cut) > 1) {
-        for (int i = 0; i < g->count; i++)
-            keep[i] = keep[i] || p->cut[i];
-        nn_steps_clear(&p->steps);
-        CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
-    } else {
-        memset(p->cut, 0, nodes * sizeof *p->cut);
-    }
+    *more = program_choose_cuts(g, &p->steps, depends, keep, segments, p->cut);
+    for (int i = 0; i < g->count; i++)
+        keep[i] = keep[i] || p->cut[i];
+    nn_steps_clear(&p->steps);
+    CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
     CN_TRY(program_schedule(p, err));
     for (int i = 0; i < g->count; i++)
         if (keep[i])
@@ -139,19 +136,18 @@ static cn_status program_create(nn_program **out, const nn_graph *g, const nn_pr
     *out = NULL;
     for (int segments = options->n_wrt && options->segments > 1 ? options->segments : 1;;) {
         nn_program *p = NULL;
-        CN_TRY(create_in_segments(&p, g, options, segments, read, user, err));
+        bool more;
+        CN_TRY(create_in_segments(&p, g, options, segments, &more, read, user, err));
         least = p->arena_bytes < least ? p->arena_bytes : least;
         if (!limit || p->arena_bytes <= limit) {
             *out = p;
             break;
         }
-        /* The input is a segment of its own; fewer segments than wanted: there are no more. */
-        const bool most = segments > 1 && p->n_segments < segments;
         program_free(p);
-        CN_CHECK(!most, CN_ELIMIT,
+        CN_CHECK(more, CN_ELIMIT,
                  "gradients of %lld inputs at once need %zu MiB for activations at the least, the limit is %zu MiB: take a smaller batch",
                  (long long)options->batch, (least >> 20) + 1, limit >> 20);
-        segments += segments < 4 ? 1 : segments / 2;
+        segments += segments < 8 ? 1 : segments / 4;
     }
 done:
     return st;

@@ -124,9 +124,9 @@ cn_status program_make_taps(program_compiler *c, const nn_program_options *optio
  * Time runs on from the forward steps 0..S-1: seeds are written at S; then, from the last segment to the first, come its steps
  * again (when there are several segments) and the gradients of its steps, the last one first. */
 
-/* Values between `segments` parts of about the same size, by nodes; also those that end a part of the forward run where nothing
- * else is alive. cut has a place for every node. @return how many segments there are, at most as wanted */
-int program_choose_cuts(const nn_graph *g, const nn_steps *steps, const bool *depends, const bool *keep, int segments, bool *cut);
+/* Where to cut the forward run into about `parts` of the same size, each as large as may be; by nodes, cut has a place for every one.
+ * A run of pixels is cut behind them, too. @return whether more parts would give more cuts; true for one part, which has none */
+bool program_choose_cuts(const nn_graph *g, const nn_steps *steps, const bool *depends, const bool *keep, int parts, bool *cut);
 /* Fills in segment, again, back_time, forward_last and end_time for p->steps and p->cut. */
 cn_status program_schedule(nn_program *p, cn_error *err);
 /* A buffer of the forward run, which lives again when its step is computed again. */

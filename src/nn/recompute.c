@@ -16,38 +16,51 @@ static double kept_bytes(const nn_graph *g, const nn_step *s, const bool *depend
     return depends[s->out] ? elements * ((relu ? 1 : 0) + (keep[s->out] ? (double)sizeof(float) : 0)) : 0;
 }
 
-/* Whether the value of step `index` is all that later steps read of it and what came before. Token ids are always there. */
-static bool is_clean(const nn_graph *g, const nn_steps *steps, int index)
+/* Whether the value of step `index` is all that later steps read of it and what came before, but for cuts, which are always there,
+ * as token ids are. */
+static bool is_clean(const nn_graph *g, const nn_steps *steps, int index, const bool *cut)
 {
     for (int j = 0; j <= index; j++) {
         const int out = steps->step[j].out;
         const bool alive = steps->last_use[out] > index && g->node[out].op != NN_TOKENS;
-        if (alive != (j == index))
+        if (j == index ? !alive : alive && !cut[out])
             return false;
     }
     return true;
 }
 
-int program_choose_cuts(const nn_graph *g, const nn_steps *steps, const bool *depends, const bool *keep, int segments, bool *cut)
+bool program_choose_cuts(const nn_graph *g, const nn_steps *steps, const bool *depends, const bool *keep, int parts, bool *cut)
 {
-    double total = 0, sum = 0;
-    int n = 1;
+    double total = 0, part = 0, since = 0;
+    bool more = false;
+    int clean = -1; /* the last point where one could cut, `part` bytes after the last cut; `since` bytes came after it */
     memset(cut, 0, (size_t)g->count * sizeof *cut);
-    if (segments < 2)
-        return 1;
+    if (parts < 2)
+        return true;
     for (int i = 0; i < steps->count; i++)
         total += kept_bytes(g, &steps->step[i], depends, keep);
-    for (int i = 0; i + 1 < steps->count; i++) {
+    for (int i = 0; i < steps->count; i++) {
         const int out = steps->step[i].out;
-        sum += kept_bytes(g, &steps->step[i], depends, keep);
         if (g->node[out].op == NN_PIXELS) {
             cut[out] = true; /* the pixels are the caller's and may be gone by then */
-        } else if (n < segments && sum >= total * n / segments && is_clean(g, steps, i)) {
-            cut[out] = true;
-            n++;
+            continue;
         }
+        since += kept_bytes(g, &steps->step[i], depends, keep);
+        if (i + 1 < steps->count && !is_clean(g, steps, i, cut))
+            continue;
+        if (clean >= 0 && part > 0 && since > 0) {
+            if (part + since > total / parts) {
+                cut[steps->step[clean].out] = true;
+                part = 0;
+            } else {
+                more = true;
+            }
+        }
+        part += since;
+        since = 0;
+        clean = i;
     }
-    return n;
+    return more;
 }
 
 /* What backward never computes again: the input. */
@@ -68,6 +81,10 @@ cn_status program_schedule(nn_program *p, cn_error *err)
     CN_CHECK(p->segment && p->again && p->back_time && p->forward_last, CN_ENOMEM, "out of memory while compiling");
     memcpy(p->forward_last, p->steps.last_use, (size_t)p->graph->count * sizeof *p->forward_last);
     p->n_segments = 1;
+    /* Kept values are fused otherwise, so a sum may stand later than when the cuts were chosen. */
+    for (int i = 0; i < count; i++)
+        if (p->graph->node[p->steps.step[i].out].op != NN_PIXELS && !is_clean(p->graph, &p->steps, i, p->cut))
+            p->cut[p->steps.step[i].out] = false;
     for (int i = 0; i < count; i++) {
         p->again[i] = -1;
         p->segment[i] = p->n_segments - 1;

@@ -259,7 +259,10 @@ static void picture(painter *d, const cn_example *e, const cn_study_site *s, int
         box(d, x, y, side, side, d->p->line);
         return;
     }
-    d->status = cn_image_decode(&image, e->thumbnail, e->thumbnail_size, e->path, NULL, d->err);
+    const cn_image_options over_card = {.composite_alpha = true, /* an optimised picture may be transparent */
+                                        .background = {(uint8_t)lround(255 * d->p->card.r), (uint8_t)lround(255 * d->p->card.g),
+                                                       (uint8_t)lround(255 * d->p->card.b)}};
+    d->status = cn_image_decode(&image, e->thumbnail, e->thumbnail_size, e->path, &over_card, d->err);
     if (d->status != CN_OK)
         return;
     cairo_surface_t *surface = to_surface(image);

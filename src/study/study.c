@@ -212,6 +212,25 @@ done:
     return st;
 }
 
+/* A program that died while it kept a visualisation leaves a journal, which only a connection that may write can roll back. */
+static void finish_interrupted_write(const char *file)
+{
+    const size_t size = strlen(file) + sizeof "-journal";
+    char *journal = cn_malloc(size);
+    struct stat info;
+    sqlite3 *db = NULL;
+    if (!journal)
+        return;
+    snprintf(journal, size, "%s-journal", file);
+    if (stat(journal, &info) == 0 && sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
+        sqlite3_busy_timeout(db, 10000);
+        sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+        sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL); /* reading rolls it back; what fails is reported by who reads next */
+    }
+    sqlite3_close(db);
+    cn_free(journal);
+}
+
 cn_status cn_study_open(cn_study **out, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -231,8 +250,10 @@ cn_status cn_study_open(cn_study **out, const char *path, cn_error *err)
              path);
     snprintf(file, size, "%s/" SCHEMA_FILE, path);
     CN_CHECK(stat(file, &info) == 0, CN_ENOTFOUND, "%s: is no study: it has no " SCHEMA_FILE, path);
+    finish_interrupted_write(file);
     int code = sqlite3_open_v2(file, &s->db, SQLITE_OPEN_READONLY, NULL);
     CN_CHECK(code == SQLITE_OK, CN_EIO, "%s: %s", file, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
+    sqlite3_busy_timeout(s->db, 10000); /* somebody may keep a visualisation at this moment */
     /* A study may come from a stranger: no functions from its schema, no writing, bounded work. */
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);

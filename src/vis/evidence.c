@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BATCH = 16, MOST_BLOCKS = 256 };
+enum { BATCH = 4, MOST_BLOCKS = 256 }; /* every block of every picture is read: large networks fill memory */
 
 /* Spatial means of every channel of every block, one row a picture, blocks after each other. */
 typedef struct rows {
@@ -62,6 +62,10 @@ cn_status cn_evidence_open(cn_evidence **out, const cn_model *model, const cn_si
         e->start[e->n_blocks + 1] = e->start[e->n_blocks] + s->units;
         e->n_blocks++;
     }
+    /* A whole stage stands for its last block, whose end is the site itself. */
+    const size_t name = strlen(site->name);
+    if (e->n_blocks > 0 && strncmp(e->block[e->n_blocks - 1]->name, site->name, name) == 0 && e->block[e->n_blocks - 1]->name[name] == '.')
+        e->n_blocks--;
     CN_CHECK(e->n_blocks > 0, CN_EUNSUPPORTED, "no block ends before %s, so there is no path to compare", site->name);
     const int64_t width = e->start[e->n_blocks];
     e->mean = cn_calloc((size_t)width, sizeof *e->mean);
@@ -195,25 +199,27 @@ static void measure_natural(cn_evidence *e, const rows *others)
     }
 }
 
-cn_status cn_evidence_natural(cn_evidence *e, const float *driving, int64_t n, const float *others, int64_t m, cn_error *err)
+cn_status cn_evidence_natural(cn_evidence *e, const float *drivers, int64_t n, const float *others, int64_t m, cn_error *err)
 {
     cn_status st = CN_OK;
-    rows rest = {0};
+    rows rest = {0}, driving = {0};
     CN_CHECK(n >= 2 && m >= 2, CN_EINVAL, "%lld pictures that drive the unit and %lld others are too few to compare with: two of each are needed",
              (long long)n, (long long)m);
     cn_free(e->driving.at);
     e->driving = (rows){0};
     CN_TRY(run(e, others, m, &rest, err));
-    CN_TRY(run(e, driving, n, &e->driving, err));
+    CN_TRY(run(e, drivers, n, &driving, err));
     measure_natural(e, &rest);
     standardise(e, &rest);
-    standardise(e, &e->driving);
+    standardise(e, &driving);
+    e->driving = driving, driving = (rows){0};
     for (size_t b = 0; b < e->n_blocks; b++) {
         e->same[b] = mean_with_driving(e, &e->driving, b, true);
         e->other[b] = mean_with_driving(e, &rest, b, false);
     }
 done:
     cn_free(rest.at);
+    cn_free(driving.at);
     return st;
 }
 

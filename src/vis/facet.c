@@ -510,30 +510,22 @@ static double regression(const cn_site *site, const float *w, const float *a)
     return sum;
 }
 
-cn_status cn_facets_score(const cn_facets *f, const float *pixels, int64_t n, int threads, float *share, cn_error *err)
+cn_status cn_facets_score(const cn_facets *f, const cn_runner *runner, int64_t n, float *share, cn_error *err)
 {
     cn_status st = CN_OK;
-    enum { BATCH = 16 };
-    const int64_t side = cn_model_get_info(f->model)->resolution, size = 3 * side * side;
-    cn_runner *r = NULL;
-    CN_CHECK(n > 0, CN_EINVAL, "no pictures to score");
-    for (size_t s = 0; s < f->n_sites; s++)
-        CN_CHECK(f->size[s][0] * f->size[s][1] == f->site[s]->positions, CN_EMISMATCH, "facets of %s are of another resolution", f->site[s]->name);
-    const cn_runner_options o = {.tower = CN_TOWER_IMAGE, .sites = f->site, .n_sites = f->n_sites, .batch = BATCH, .threads = threads};
-    CN_TRY(cn_runner_create(&r, f->model, &o, err));
-    for (int64_t first = 0; first < n; first += BATCH) {
-        const int64_t some = n - first < BATCH ? n - first : BATCH;
-        CN_TRY(cn_runner_images(r, pixels + first * size, some, err));
-        for (int64_t i = 0; i < some; i++)
-            for (size_t k = 0; k < f->n; k++) {
-                double sum = 0;
-                for (size_t s = 0; s < f->n_sites; s++)
-                    sum += regression(f->site[s], f->weights[k * f->n_sites + s],
-                                      cn_runner_site(r, s) + i * f->site[s]->units * f->site[s]->positions);
-                share[(first + i) * (int64_t)f->n + (int64_t)k] = (float)(1 / (1 + exp(-sum / (double)f->n_sites)));
-            }
+    for (size_t s = 0; s < f->n_sites; s++) {
+        int64_t height, width;
+        cn_runner_site_size(runner, f->site[s], &height, &width);
+        CN_CHECK(f->size[s][0] == height && f->size[s][1] == width, CN_EMISMATCH, "the facets are %lld x %lld at %s, the pictures %lld x %lld",
+                 (long long)f->size[s][0], (long long)f->size[s][1], f->site[s]->name, (long long)height, (long long)width);
     }
+    for (int64_t i = 0; i < n; i++)
+        for (size_t k = 0; k < f->n; k++) {
+            double sum = 0;
+            for (size_t s = 0; s < f->n_sites; s++)
+                sum += regression(f->site[s], f->weights[k * f->n_sites + s], cn_runner_site(runner, s) + i * f->site[s]->units * f->site[s]->positions);
+            share[i * (int64_t)f->n + (int64_t)k] = (float)(1 / (1 + exp(-sum / (double)f->n_sites)));
+        }
 done:
-    cn_runner_free(r);
     return st;
 }

@@ -181,6 +181,14 @@ static cn_status check_options(const cn_see_options *o, size_t n, cn_error *err)
     CN_CHECK(o->size >= 0 && o->size <= CN_MAX_SEE_SIZE, CN_EINVAL, "pictures have a side of 2 to %d px, not %d", CN_MAX_SEE_SIZE, o->size);
     CN_CHECK(o->rate >= 0 && o->rate <= 10, CN_EINVAL, "the rate is a number up to 10, not %g", (double)o->rate);
     CN_CHECK(o->decay >= 0 && o->decay <= 4, CN_EINVAL, "the decay is a number up to 4, not %g", (double)o->decay);
+    if (o->magnitude) {
+        const size_t row = (size_t)o->size / 2 + 1, plane = (size_t)o->size * row;
+        bool flat = true;
+        for (size_t i = 0; i < 3 * plane && flat; i++)
+            flat = i % plane == 0 || !(o->magnitude[i] > 0);
+        CN_CHECK(o->size > 0, CN_EINVAL, "magnitudes need a size: that of the pictures that they were measured on");
+        CN_CHECK(!flat, CN_EINVAL, "the natural pictures are flat: they have no magnitudes to keep");
+    }
     CN_CHECK(o->start >= 0 && o->start <= 10, CN_EINVAL, "the start is a number up to 10, not %g", (double)o->start);
 done:
     return st;

@@ -49,6 +49,12 @@ typedef struct search {
     size_t n_found, found_room;
 } search;
 
+/* What would make one word with what it touches; bytes of UTF-8 count as letters. */
+static bool is_letter(char c)
+{
+    return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
+}
+
 static cn_status check_options(cn_text_search *o, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -58,9 +64,13 @@ static cn_status check_options(cn_text_search *o, cn_error *err)
     o->best = o->best ? o->best : DEFAULT_BEST;
     o->fluency = o->fluency > 0 ? o->fluency : o->fluency < 0 ? 0 : DEFAULT_FLUENCY;
     CN_CHECK(o->words > 0 && o->words <= CN_MAX_SEARCH_WORDS, CN_EINVAL, "texts have 1 to %d words, not %d", CN_MAX_SEARCH_WORDS, o->words);
-    CN_CHECK(o->starts > 0 && o->starts <= 4096, CN_EINVAL, "a search has 1 to 4096 starts, not %d", o->starts);
+    CN_CHECK(o->starts > 0 && o->starts <= CN_MAX_SEARCH_STARTS, CN_EINVAL, "a search has 1 to %d starts, not %d", CN_MAX_SEARCH_STARTS,
+             o->starts);
     CN_CHECK(o->best > 0 && o->best <= 4096, CN_EINVAL, "the best 1 to 4096 texts can be had, not %d", o->best);
-    CN_CHECK(strstr(o->frame, "{}"), CN_EINVAL, "the frame \"%.80s\" has no {} where the words go", o->frame);
+    const char *hole = strstr(o->frame, "{}");
+    CN_CHECK(hole, CN_EINVAL, "the frame \"%.80s\" has no {} where the words go", o->frame);
+    CN_CHECK((hole == o->frame || !is_letter(hole[-1])) && !is_letter(hole[2]), CN_EINVAL,
+             "the {} of the frame \"%.80s\" touches a letter or digit: words stand by themselves", o->frame);
 done:
     return st;
 }

@@ -132,6 +132,41 @@ static void a_summand_that_a_branch_still_reads_is_not_written_over(void **state
     nn_graph_free(g);
 }
 
+/* A sum whose residual is kept between parts runs by itself, later than the convolution that it was fused with: the convolution's value
+ * must not be lost in between. */
+static void a_sum_that_moves_behind_a_cut_keeps_its_summands(void **state)
+{
+    (void)state;
+    nn_graph *g = nn_graph_new();
+    const int pixels = nn_add_pixels(g, 6);
+    const int x = nn_add_relu(g, nn_add_conv(g, pixels, 8, 3, 1, 1, "a"));
+    const int y = nn_add_conv(g, x, 8, 3, 1, 1, "b");
+    const int summand = nn_add_conv(g, y, 8, 3, 1, 1, "c");
+    const int z = nn_add_relu(g, nn_add_conv(g, y, 8, 3, 1, 1, "d"));
+    const int v = nn_add_conv(g, z, 8, 3, 1, 1, "e");
+    const int sum = nn_add_sum(g, summand, x), last = nn_add_conv(g, v, 8, 3, 1, 1, "f");
+    g->output = -1;
+    const int taps[] = {sum, last}, wrt[] = {pixels};
+    for (int segments = 1; segments < 12; segments++) {
+        const setup s = {.graph = g, .batch = 2, .n = 2, .threads = 1, .taps = taps, .n_taps = 2, .wrt = wrt, .n_wrt = 1, .segments = segments};
+        nn_program *reference = run_backend(&nn_backend_reference, &s), *program = run_backend(&nn_backend_onednn, &s);
+        float seed[2][2 * 8 * 36];
+        cn_error err = {0};
+        for (int i = 0; i < 2 * 8 * 36; i++)
+            seed[0][i] = noise(5, (uint64_t)i), seed[1][i] = noise(6, (uint64_t)i);
+        const float *const seeds[] = {seed[0], seed[1]};
+        for (int round = 0; round < 2; round++) {
+            assert_int_equal(nn_backend_reference.backward(reference, seeds, NULL, false, &err), CN_OK);
+            assert_int_equal(nn_backend_onednn.backward(program, seeds, NULL, false, &err), CN_OK);
+            assert_true(relative_error(nn_backend_onednn.gradient(program, 0), nn_backend_reference.gradient(reference, 0),
+                                       2 * nn_elements(&g->node[pixels].shape)) < 1e-4);
+        }
+        nn_backend_reference.free(reference);
+        nn_backend_onednn.free(program);
+    }
+    nn_graph_free(g);
+}
+
 static void nothing_deeper_than_the_taps_has_weights(void **state)
 {
     (void)state;
@@ -180,6 +215,7 @@ int main(void)
         cmocka_unit_test(a_block_becomes_one_step),
         cmocka_unit_test(a_sum_with_the_input_of_the_same_step_stays_its_own_step),
         cmocka_unit_test(a_summand_that_a_branch_still_reads_is_not_written_over),
+        cmocka_unit_test(a_sum_that_moves_behind_a_cut_keeps_its_summands),
         cmocka_unit_test(sizes_beyond_63_bits_are_refused),
         cmocka_unit_test(nothing_deeper_than_the_taps_has_weights),
     };

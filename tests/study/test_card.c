@@ -564,17 +564,17 @@ static void optimised_pictures_stand_on_the_card(void **state)
     assert_int_equal(list[1].png_size, size);
     assert_memory_equal(list[1].png, png, size);
     cn_visualisations_free(list);
-    char *html = page(s, &unit, 1, NULL);
-    assert_well_formed(html);
-    assert_int_equal(count(html, "optimised for layer4:1"), 2);
-    assert_non_null(strstr(html, "line&lt;art&gt;"));
-    assert_non_null(strstr(html, "path 0.10*"));
-    assert_non_null(strstr(html, "path 0.90</span>"));
-    assert_non_null(strstr(html, "Those marked with * take another path"));
-    free(html);
-    html = page(s, &other, 1, NULL);
-    assert_int_equal(count(html, "Optimised"), 0);
-    free(html);
+    char *text = page(s, &unit, 1, NULL);
+    assert_well_formed(text);
+    assert_int_equal(count(text, "optimised for layer4:1"), 2);
+    assert_non_null(strstr(text, "line&lt;art&gt;"));
+    assert_non_null(strstr(text, "path 0.10*"));
+    assert_non_null(strstr(text, "path 0.90</span>"));
+    assert_non_null(strstr(text, "Those marked with * take another path"));
+    free(text);
+    text = page(s, &other, 1, NULL);
+    assert_int_equal(count(text, "Optimised"), 0);
+    free(text);
     /* The sheet grows by a row and a sentence; a gallery has a row for each unit. */
     int height[2];
     for (int k = 0; k < 2; k++) {
