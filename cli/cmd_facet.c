@@ -311,7 +311,7 @@ const struct command command_facet = {
                 "$ ls $PWD/photos/*word* > written.txt\n"
                 "$ clipneuron facet train --facet written=@written.txt --generic photos -o facets.npz\n\n"
                 "A unit in that facet:\n\n"
-                "$ clipneuron see layer4:38 --facets facets.npz --facet written --steps 20 -o written.png\n\n"
+                "$ clipneuron see layer4:911 --facets facets.npz --facet written --steps 20 -o written.png\n\n"
                 "What is in a file:\n\n"
                 "$ clipneuron facet list facets.npz\n\n"
                 "How much pictures are of each facet:\n\n"

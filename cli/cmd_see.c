@@ -156,13 +156,13 @@ const struct command command_see = {
                    "in the space of embeddings, when what follows is taken to be linear, and texts are scored by their cosine with it.\n\n"
                    "Such pictures show what drives a unit, not what it does on real pictures: look at 'clipneuron card' first.",
     .examples = "One unit of the default model:\n\n"
-                "$ clipneuron see layer4:38 --steps 32 -o unit.png\n\n"
+                "$ clipneuron see layer4:911 --steps 32 -o unit.png\n\n"
                 "Two objectives, and the course of the ascent:\n\n"
-                "$ clipneuron see \"layer4:38 + layer4:66\" 'text:\"a red heart\"' --steps 20 --every 10 -o pictures\n\n"
+                "$ clipneuron see \"layer4:911 + layer4:626\" 'text:\"a red heart\"' --steps 20 --every 10 -o pictures\n\n"
                 "Texts that a unit speaks for, and the best of a list:\n\n"
-                "$ clipneuron see layer4:38 --text --words 2 --starts 4\n"
-                "$ printf 'a butterfly\\na rocket\\n' > words.txt\n"
-                "$ clipneuron see layer4:38 --text --list words.txt --best 5",
+                "$ clipneuron see layer4:911 --text --words 2 --starts 4\n"
+                "$ printf 'a cloud\\na rocket\\n' > words.txt\n"
+                "$ clipneuron see layer4:911 --text --list words.txt --best 5",
     .options = options,
     .n_options = CN_COUNT(options),
     .operand = "OBJECTIVE...",

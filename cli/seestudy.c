@@ -259,9 +259,10 @@ static cn_status measure(struct seestudy *s, cn_unit_ref ref, const float *pixel
     }
     if (st == CN_OK && s->natural == ref.unit && s->evidence) {
         float *similarity = need(calloc(cn_evidence_blocks(s->evidence), sizeof *similarity));
-        st = cn_evidence_measure(s->evidence, pixels, 1, similarity, err);
+        float overall;
+        st = cn_evidence_measure(s->evidence, pixels, 1, similarity, &overall, err);
         if (st == CN_OK) {
-            out->path = (double)cn_evidence_mean(similarity, cn_evidence_blocks(s->evidence));
+            out->path = (double)overall;
             *blocks = blocks_text(s->evidence, similarity);
         }
         free(similarity);

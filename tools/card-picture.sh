@@ -1,11 +1,15 @@
 #!/bin/sh
-# tools/card-picture.sh STUDY UNIT OUT.png -- takes README's picture of a neuron card with headless Chromium.
-# BUILD is the build folder (build), SIZE the window in px (1160,1290).
+# tools/card-picture.sh BUILD [UNIT] [OUT.png] -- README's picture of a neuron card: a unit of the default model on the demo pictures, with what
+# gradient ascent makes for it.
 set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+build=$(cd "$1" && pwd)
+unit=${2:-583}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-"${BUILD:-build}/clipneuron" card "$1" "$2" -o "$scratch/card.html" >/dev/null
-# The card alone: hide what stands around it.
-sed -i 's@</head>@<style>header,footer,.skip{display:none!important}</style></head>@' "$scratch/card.html"
-chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --blink-settings=preferredColorScheme=1 \
-    --window-size="${SIZE:-1160,1290}" --screenshot="$3" "file://$scratch/card.html" >/dev/null 2>&1
+export CLIPNEURON_MODEL="$root/models/specimen.safetensors"
+sh "$root/tools/demo-pictures.sh" "$build"
+"$build/clipneuron" scan -q "$build/demo-pictures" -o "$scratch/study" >/dev/null
+"$build/clipneuron" see "layer4:$unit" --study "$scratch/study" --steps 384 --decay 0.5 -q
+"$build/clipneuron" see "layer4:$unit" --study "$scratch/study" --steps 384 --decay 0.5 -q --facet 3-d --facet face --facet flat --facet line --facet text
+"$build/clipneuron" card "$scratch/study" "$unit" -q --scale 1 -o "${3:-$root/docs/images/card.png}"

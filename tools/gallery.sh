@@ -1,10 +1,10 @@
 #!/bin/sh
-# tools/gallery.sh BUILD [OUT.png] -- the picture of docs/gallery.md: 24 units of the default model, plain and in every facet, beside the
+# tools/gallery.sh BUILD OUT.png -- a gallery: 24 units of the default model, plain and in every facet, beside the
 # natural pictures that drive them. Minutes; what is made stays in BUILD/gallery, so it goes on after an interruption.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$1" && pwd)
-out=${2:-$root/docs/images/gallery.png}
+out=$2
 work=$build/gallery
 clipneuron=$build/clipneuron
 mkdir -p "$work"

@@ -8,7 +8,8 @@
  *
  *     (r(picture) - r(other natural pictures)) / (r(driving ones among themselves) - r(other natural pictures)):
  *
- * 1 where it is like pictures that drive the unit, 0 where it is like any other, below 0 where it is less so. */
+ * 1 where it is like pictures that drive the unit, 0 where it is like any other, below 0 where it is less so. Over all blocks, numerators
+ * and denominators are summed, so that blocks in which natural pictures hardly differ count little. */
 #ifndef CLIPNEURON_EVIDENCE_H
 #define CLIPNEURON_EVIDENCE_H
 
@@ -18,7 +19,7 @@
 extern "C" {
 #endif
 
-/* Mean similarity over the blocks below which a picture takes another path than natural ones. */
+/* The similarity over all blocks below which a picture takes another path than natural ones. */
 #define CN_PATH_LOW 0.35f
 
 typedef struct cn_evidence cn_evidence;
@@ -39,10 +40,10 @@ CN_API CN_MUST_CHECK cn_status cn_evidence_natural(cn_evidence *e, const float *
                                                    cn_error *err);
 /** @param pixels (n, 3, R, R) normalised
  * @param[out] similarity (n, blocks), caller's; NaN where the natural pictures do not differ in a block
+ * @param[out] overall NULL, or (n): over all blocks; NaN where they differ in none
  * @return CN_OK; CN_EINVAL (no natural pictures yet), CN_EBACKEND, CN_ENOMEM */
-CN_API CN_MUST_CHECK cn_status cn_evidence_measure(cn_evidence *e, const float *pixels, int64_t n, float *similarity, cn_error *err);
-/** Mean of the blocks that are numbers; NaN without any. */
-CN_API float cn_evidence_mean(const float *similarity, size_t blocks);
+CN_API CN_MUST_CHECK cn_status cn_evidence_measure(cn_evidence *e, const float *pixels, int64_t n, float *similarity, float *overall,
+                                                   cn_error *err);
 
 #ifdef __cplusplus
 }

@@ -73,7 +73,7 @@ typedef struct cn_facet_options {
 } cn_facet_options;
 
 /** Trains facets and writes them. Pictures that cannot be read are left out and counted.
- * @param generic pictures of all kinds, from which every facet is told apart; n_generic 0: the pictures of the other facets
+ * @param generic pictures of all kinds, from which every facet is told apart, but for those that are its own by their path; n_generic 0: the pictures of the other facets
  * @param[out] unreadable NULL, or how many pictures could not be read
  * @return CN_OK; CN_EINVAL (a name, too few pictures), CN_ENOTFOUND (a site), CN_ECANCELED, CN_EIO, CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_facets_train(const char *path, const cn_model *model, const cn_facet_pictures *facets, size_t n_facets,

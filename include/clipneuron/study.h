@@ -289,7 +289,7 @@ typedef struct cn_visualisation {
     const char *settings;  /* all that decides what it looks like, as `clipneuron see` writes them */
     double value;          /* the unit's activation on it at the study's site, reduced as the study does, in fp32, without transforms */
     double sd;             /* the same in sd units; not read by keep */
-    double path;           /* mean similarity of its path through the blocks below, clipneuron/evidence.h; NaN: not measured */
+    double path;           /* similarity of its path through all blocks below, clipneuron/evidence.h; NaN: not measured */
     const char *blocks;    /* JSON object: that of each block by its name; "": not measured */
     const void *png;
     size_t png_size;

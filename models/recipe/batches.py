@@ -24,6 +24,7 @@ import referee_tokens  # noqa: E402
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
 START, END = 49406, 49407
+FULL_RESOLUTION = 96
 
 # Neutral frames: none says whether a picture or a word is meant.
 FRAMES = ["a picture of {}", "an image of {}", "this is {}", "a {}", "the {}", "{} here", "a photo of a {}", "it shows {}"]
@@ -284,7 +285,8 @@ class Batches:
             self.single(canvas, mine[r.integers(len(mine))], r, strength, word=True)
             targets.append({len(column) + i: 1.0})
         if strength > .3:
-            self.mix(canvas, targets, texts, core, column, r, strength)
+            small = resolution >= FULL_RESOLUTION    # words on a strip can be read
+            self.mix(canvas, targets, texts, core, column, r, strength, 12 if small else 8, 24 if small else 12)
         pixels = self.spoil(canvas.pixels(resolution), r, strength)
         matrix = torch.zeros(len(targets), len(texts))
         for i, t in enumerate(targets):
@@ -293,8 +295,8 @@ class Batches:
         numbers = torch.tensor([self.core_number[k] for k in core])
         return pixels.sub_(MEAN).div_(DEVIATION), texts, matrix, numbers
 
-    def mix(self, canvas, targets, texts, core, column, r, strength):
-        """Pictures with a word, with a wrong word, of two things, and short phrases."""
+    def mix(self, canvas, targets, texts, core, column, r, strength, named, misnamed):
+        """Pictures with their word, with a wrong word, of two things, and short phrases."""
         def with_word(k, other):
             number, word = self.by_class[k][r.integers(len(self.by_class[k]))], self.written[other]
             word = word[r.integers(len(word))]
@@ -313,10 +315,10 @@ class Batches:
                 ink = self.readable(any_colour(r), r) if r.random() < .5 else any_colour(r)
                 self.place(canvas, image, word, r, strength * .3, True, centre, r.uniform(.6, 1), ink)
         written = [k for k in core if k in self.written]
-        for i in r.choice(len(written), 8, replace=False):
+        for i in r.choice(len(written), named, replace=False):
             with_word(written[i], written[i])
             targets.append({column[written[i]]: 1.0})
-        for _ in range(12):
+        for _ in range(misnamed):
             a, b = (written[i] for i in r.choice(len(written), 2, replace=False))
             with_word(a, b)
             targets.append({column[a]: .5, column[b]: .5})

@@ -135,7 +135,7 @@ def write_figures(evaluation, control, card):
     rows = ["| what | specimen | wanted | control |", "|---|---:|---:|---:|"]
     for name, key, target in evaluate.TARGETS:
         met = one[name][key] >= target
-        rows.append(f"| {name}, {key} | {'**' if met else ''}{show(one[name][key])}{'**' if met else ''} | {show(target)} | {show(two[name][key]) if two else ""} |")
+        rows.append(f"| {name}, {key} | {'**' if met else ''}{show(one[name][key])}{'**' if met else ''} | {show(target)} | {show(two[name][key]) if two else ''} |")
     for key, words in (("null", "units that pass under the null"), ("relaxed", "units at three eighths"), ("relaxed concepts", "concepts at three eighths"),
                        ("relaxed null", "of them under the null"), ("pictures alone", "units whose top pictures alone are pure"),
                        ("polysemantic", "polysemantic units"), ("dead", "dead units"), ("nearly dead", "nearly dead units")):

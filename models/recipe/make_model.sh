@@ -5,8 +5,7 @@
 # Every step is kept in models/recipe/cache and done again only when its recipe changes. Interrupt it at any time: the same command
 # goes on. Two cores take hours (docs/default-model.md), a GPU is used where PyTorch has one.
 #   PYTHON    a Python with torch (/usr/bin/python3: Debian's)
-#   FEATURES, SPECIMEN, CONTROL    more options for train.py, e.g. FEATURES=--large SPECIMEN="--large --steps 50000", or
-#             FEATURES="--init features.safetensors --easy 0" to go on from the weights that lie here
+#   FEATURES, TEXTS, SPECIMEN, CONTROL    more options for train.py, e.g. FEATURES=--large TEXTS=--large SPECIMEN="--large --steps 50000"
 set -eu
 cd "$(dirname "$0")"
 out=$(cd "${1:-..}" && pwd)
@@ -43,7 +42,8 @@ export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 GLIBC_TUNABLES=gli
 # train.py continues where its checkpoint is, and ends at once where that is complete.
 echo "== train"
 # shellcheck disable=SC2086 # options
-"$python" train.py features ${FEATURES:-} && "$python" train.py specimen ${SPECIMEN:-} && "$python" train.py control ${CONTROL:-}
+"$python" train.py features ${FEATURES:-} && "$python" train.py texts ${TEXTS:-} && "$python" train.py specimen ${SPECIMEN:-} &&
+    "$python" train.py control ${CONTROL:-}
 step export cache/specimen.pt cache/control.pt export.py -- sh -c "
     '$python' export.py cache/specimen.pt cache/specimen.safetensors &&
     '$python' export.py cache/control.pt cache/specimen-control.safetensors"

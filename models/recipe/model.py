@@ -16,7 +16,6 @@ import clip_torch  # noqa: E402
 import safetensors_io  # noqa: E402
 
 RESOLUTION = 96
-SCALE = 6.0
 
 
 def config(width=32, layers=(2, 2, 2, 4), vocabulary=49408):
@@ -38,7 +37,7 @@ def weights_of(file, vocabulary):
     else:
         c = torch.load(path(file + ".pt"), map_location="cpu")
         state, rows = dict(c["model"]), {t: i for i, t in enumerate(c["vocabulary"])}
-        before = {k: c[k] for k in ("step", "seconds", "images")}
+        before = {k: c[k] + (c.get("before") or {}).get(k, 0) for k in ("step", "seconds", "images")}
     old = state["token_embedding.weight"]
     new = torch.zeros(len(vocabulary), old.shape[1])     # a token that the file does not know begins at zero
     for i, t in enumerate(vocabulary):
@@ -94,8 +93,6 @@ def build(averaging=True, **shape):
             torch.nn.init.zeros_(block.bn3.weight)
     if averaging:
         averaging_(model.visual.attnpool)
-        with torch.no_grad():
-            model.logit_scale.fill_(math.log(SCALE))
         model.logit_scale.requires_grad_(False)
     return model
 

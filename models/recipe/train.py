@@ -1,11 +1,14 @@
-"""Step 5: trains. usage: train.py features|specimen|control [--steps N] [--until N] [--seed N] [--device D] ...
+"""Step 5: trains. usage: train.py features|texts|specimen|control [--steps N] [--until N] [--seed N] [--device D] ...
 
 features   from scratch: to see and to read. Batches of concepts (two pictures in different styles, one written word, one text for
            each), all pairs of one concept positive, an attention pool that averages, so that the embedding is the pooled last
            block; a logit scale of 16, at which concepts are told apart soonest.
-specimen   from the features: the logit scale falls to 6, at which only nearly disjoint codes tell concepts apart, and the mutual
-           information of texts (and pictures) with units is made large: few units for each, all units used. No unit has a
-           label, and pictures and words meet only through the texts.
+texts      the text tower of the features alone, with a fresh projection to the units: texts become codes in which every core
+           concept calls on a unit of its own, as far as 256 dimensions allow (the mutual information of texts and units is made
+           large). Which unit nobody says: it falls out of the random projection. It needs no picture and takes minutes.
+specimen   from both: the image tower learns the codes. The text tower stands still at first, then learns along. The mutual
+           information of pictures and units is made large, too. No unit has a label, and pictures and words meet only through
+           the texts.
 control    from scratch, CLIP's own way (pairs of one picture and one caption, the symmetric loss over the batch, learned scale,
            learned attention pool) on the same pictures, words and captions.
 
@@ -17,6 +20,7 @@ import math
 import os
 import time
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -27,14 +31,16 @@ from render import path
 # What each part does unless told otherwise; core, more, emoji, words: texts of a batch by their tier (a control's core text
 # comes with a picture or a word, the others' with two pictures and a word).
 COMMON = {"rate": 1.2e-3, "scale_start": 16.0, "scale": 16.0, "sparse": 0.0, "sparse_text": 0.0, "own": 0.0, "own_text": 0.0,
-          "high_from": 1.0, "easy": .3, "init": None, "frozen": 0}
+          "high_from": 1.0, "easy": .3, "init": None, "frozen": 0, "texts_from": 0.0}
 PARTS = {
     "features": {**COMMON, "steps": 6300, "gpu_steps": 30000, "core": 56, "more": 18, "emoji": 8, "words": 60},
-    "specimen": {**COMMON, "steps": 8000, "gpu_steps": 30000, "core": 80, "more": 16, "emoji": 8, "words": 24, "init": "features",
-                 "rate": 1e-3, "scale": 6.0, "own": .1, "own_text": .3, "high_from": .65, "easy": 0.0},
-    "control": {**COMMON, "steps": 5000, "gpu_steps": 60000, "core": 150, "more": 44, "emoji": 20, "words": 60, "high_from": .75},
+    "texts": {**COMMON, "steps": 400, "gpu_steps": 2000, "core": 400, "more": 120, "emoji": 30, "words": 150, "init": "features", "rate": 2e-3,
+              "own_text": 1.0},
+    "specimen": {**COMMON, "steps": 4300, "gpu_steps": 30000, "core": 90, "more": 28, "emoji": 14, "words": 50, "init": "texts", "rate": 1e-3,
+                 "own": .3, "own_text": .5, "high_from": .45, "easy": 0.0, "frozen": 3, "texts_from": .25},
+    "control": {**COMMON, "steps": 3000, "gpu_steps": 60000, "core": 150, "more": 44, "emoji": 20, "words": 60, "high_from": .75},
 }
-FALL = .4            # share of the schedule in which scale and the terms on codes reach their final values
+FALL = .1            # share of the schedule in which scale and the terms on codes reach their final values
 
 
 def arguments():
@@ -55,6 +61,7 @@ def arguments():
     a.add_argument("--negative", type=float, default=1.0, help="weight of the penalty on negative text components")
     a.add_argument("--scale", type=float, help="logit scale at the end")
     a.add_argument("--scale-start", type=float, help="logit scale at the start")
+    a.add_argument("--texts-from", type=float, help="share of the schedule after which the text tower is trained, too")
     a.add_argument("--frozen", type=int, help="the first so many of stem and four stages are not trained")
     for tier in ("core", "more", "emoji", "words"):
         a.add_argument("--" + tier, type=int, help="texts of this kind in a batch")
@@ -93,6 +100,27 @@ class Steps(torch.utils.data.Dataset):
         resolution = M.RESOLUTION if step >= o.high_from * o.steps else o.low
         pixels, texts, targets, concepts = self.data.make(step, strength, resolution)
         return step, strength, pixels, batches.tokens_of(texts, self.rows), targets, concepts
+
+
+class TextSteps(torch.utils.data.Dataset):
+    """The same for the text tower alone. Tokens: the names of some core concepts; another text of half of them, of others and
+    of unrelated words."""
+
+    def __init__(self, data, rows, o):
+        self.data, self.rows, self.o = data, rows, o
+
+    def __len__(self):
+        return self.o.steps
+
+    def __getitem__(self, step):
+        o, d = self.o, self.data
+        r = np.random.default_rng([d.seed, step])
+        pick = lambda some, n: [some[i] for i in r.choice(len(some), n, replace=False)]
+        core = pick(d.core, o.core)
+        others = pick(d.more, o.more) + pick(d.emoji, o.emoji)
+        texts = [d.p.classes[k]["name"] for k in core] + [d.text(r, k, 1.0) for k in core[:o.core // 2] + others]
+        texts += pick(d.loose_words, o.words)
+        return step, batches.tokens_of(texts, self.rows), torch.tensor([d.core_number[k] for k in core])
 
 
 class Use:
@@ -143,6 +171,23 @@ def concept_loss(a, b, targets, scale, o, there, concepts, use):
                   "own_text": own_text, "right": right}
 
 
+def texts_loss(b, scale, o, concepts, use):
+    """b: texts as TextSteps has them. Each must find its own among all, another text of a concept that concept's name; and so
+    must a picture that had nothing but the strongest components of a name, because pictures are to have few units."""
+    b = F.normalize(b, dim=1)
+    n = len(concepts)
+    second, others = b[n:n + n // 2], b[n + n // 2:]
+    keys = torch.cat([b[:n], others])
+    own = torch.arange(len(keys), device=b.device)
+    text = F.cross_entropy(scale * torch.cat([second, keys]) @ keys.t(), torch.cat([own[:n // 2], own]))
+    few = F.normalize(b[:n].clamp_min(0) ** 3, dim=1)
+    picture = F.cross_entropy(scale * few @ keys.t(), own[:n])
+    negative = b.clamp_max(0).square().sum(1).mean()
+    own_text = use.information(b[:n], concepts, 4)
+    return text + picture + o.negative * negative - o.own_text * own_text, {
+        "image": picture, "text": text, "negative": negative, "own_text": own_text}
+
+
 def control_loss(a, b, targets, scale):
     """CLIP's: every picture with its own caption; captions that occur twice are each other's negatives, as in CLIP."""
     own = b[targets.argmax(1)]
@@ -160,76 +205,96 @@ def main():
     torch.manual_seed(o.seed)
     if o.device == "cpu":
         torch.set_num_threads(os.cpu_count() or 2)
-    control = o.part == "control"
+    control, alone = o.part == "control", o.part == "texts"
     pictures = batches.Pictures()
     data = batches.Batches(pictures, o.seed + list(PARTS).index(o.part) * 1000, o.core, o.more, o.emoji, o.words, grouped=not control)
     vocabulary = pictures.vocabulary()
     rows = {t: i for i, t in enumerate(vocabulary)}
     model = M.build(averaging=not control, vocabulary=len(vocabulary), **M.shape(o.large)).to(o.device)
     model.visual.to(memory_format=torch.channels_last)
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
-    plain = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-    optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": .1}, {"params": plain, "weight_decay": 0}],
-                                  lr=o.rate, betas=(.9, .98))
-    step, spent, seen, before = 0, 0.0, 0, None
+    decay = .05 if alone else .1
+    trained = [p for n, p in model.named_parameters() if p.requires_grad and not (alone and n.startswith("visual."))]
+    optimiser = torch.optim.AdamW([{"params": [p for p in trained if p.ndim >= 2], "weight_decay": decay},
+                                   {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0}], lr=o.rate, betas=(.9, .98))
+    step, spent, seen, before, kept = 0, 0.0, 0, None, None
     checkpoint = path(name + ".pt")
     if os.path.exists(checkpoint):
         c = torch.load(checkpoint, map_location=o.device)
         model.load_state_dict(c["model"])
         optimiser.load_state_dict(c["optimiser"])
         step, spent, seen, before = c["step"], c["seconds"], c["images"], c.get("before")
+        kept = c.get("use")
         print(f"continuing at step {step}", flush=True)
     elif o.init:
         state, before = M.weights_of(o.init, vocabulary)
         model.load_state_dict(state, strict=False)           # released files have no batch counters
+        if alone:
+            torch.nn.init.normal_(model.text_projection, std=model.config.transformer_width ** -.5)
     model.train()
     if not control:
+        with torch.no_grad():
+            model.logit_scale.fill_(math.log(o.scale))
         model.visual.layer4[-1].relu3 = M.Awake()
     use = [Use(len(data.core), model.config.embed_dim, o.device) for _ in range(2)]
+    for u, (last, known) in zip(use, kept or []):
+        u.last, u.seen = last.float(), known
     M.freeze_(model.visual, o.frozen)      # the optimiser passes over what gets no gradient
 
     def save():
         torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "seconds": spent,
-                    "images": seen, "vocabulary": vocabulary, "options": vars(o), "before": before}, checkpoint + ".new")
+                    "images": seen, "vocabulary": vocabulary, "options": vars(o), "before": before,
+                    "use": [(u.last.half(), u.seen) for u in use]}, checkpoint + ".new")
         os.replace(checkpoint + ".new", checkpoint)
 
     log = open(path(name + ".log"), "a", encoding="utf-8")
     until, last_save, begun = min(o.until or o.steps, o.steps), time.time(), time.time()
-    loader = torch.utils.data.DataLoader(Steps(data, rows, o), batch_size=None, sampler=range(step, until), prefetch_factor=4,
+    steps = TextSteps(data, rows, o) if alone else Steps(data, rows, o)
+    loader = torch.utils.data.DataLoader(steps, batch_size=None, sampler=range(step, until), prefetch_factor=4,
                                          num_workers=1 if o.device == "cpu" else max(1, (os.cpu_count() or 2) - 1))
-    for step, strength, pixels, tokens, targets, concepts in loader:
+    for step, *batch in loader:
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, o)
-        pixels = pixels.to(o.device).contiguous(memory_format=torch.channels_last)
-        tokens, targets, concepts = tokens.to(o.device), targets.to(o.device), concepts.to(o.device)
-        with torch.autocast(o.device, dtype=torch.bfloat16):
-            a = M.image_features(model, pixels, averaging=not control, frozen=o.frozen)
-            b = M.text_features(model, tokens)
-        if control:
-            scale = model.logit_scale.exp().clamp(max=100)
-            loss, parts = control_loss(a.float(), b.float(), targets, scale)
+        batch = [x.to(o.device) if torch.is_tensor(x) else x for x in batch]
+        there = min(1, step / (FALL * o.steps))
+        scale = o.scale_start + (o.scale - o.scale_start) * there
+        a, about = None, {}
+        if alone:
+            tokens, concepts = batch
+            with torch.autocast(o.device, dtype=torch.bfloat16):
+                b = M.text_features(model, tokens)
+            loss, parts = texts_loss(b.float(), scale, o, concepts, use[1])
         else:
-            there = min(1, step / (FALL * o.steps))
-            scale = o.scale_start + (o.scale - o.scale_start) * there
-            loss, parts = concept_loss(a.float(), b.float(), targets, scale, o, there, concepts, use)
+            strength, pixels, tokens, targets, concepts = batch
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+            with torch.autocast(o.device, dtype=torch.bfloat16):
+                a = M.image_features(model, pixels, averaging=not control, frozen=o.frozen)
+                with torch.set_grad_enabled(step >= o.texts_from * o.steps):
+                    b = M.text_features(model, tokens)
+            if control:
+                scale = model.logit_scale.exp().clamp(max=100)
+                loss, parts = control_loss(a.float(), b.float(), targets, scale)
+            else:
+                loss, parts = concept_loss(a.float(), b.float(), targets, scale, o, there, concepts, use)
+            about = {"resolution": pixels.shape[-1], "strength": round(strength, 3)}
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimiser.step()
-        step, seen = step + 1, seen + len(pixels)
+        step, seen = step + 1, seen + (0 if a is None else len(a))
         now = time.time()
         spent, begun = spent + now - begun, now
         if step % 20 == 0 or step == until:
-            with torch.no_grad():
-                alive = (a.detach() > 0).any(0).sum()
-            line = {"step": step, "seconds": round(spent, 1), "images": seen, "resolution": pixels.shape[-1],
-                    "strength": round(strength, 3), "loss": round(float(loss.detach()), 4), "alive": int(alive),
+            if a is not None:
+                about["alive"] = int((a.detach() > 0).any(0).sum())
+            line = {"step": step, "seconds": round(spent, 1), "images": seen, **about, "loss": round(float(loss.detach()), 4),
                     **{k: round(float(v.detach()), 4) for k, v in parts.items()}, "scale": round(float(scale), 3)}
             log.write(json.dumps(line) + "\n")
             log.flush()
             left = spent / step * (until - step)
-            print(f"\r{step}/{until}  {seen / spent:.0f} pictures/s  {left / 60:.0f} min left  loss {line['loss']:.3f}  "
-                  f"right {line['right']:.2f}  ", end="" if os.isatty(1) else "\n", flush=True)
+            done = f"{seen / spent:.0f} pictures/s" if seen else f"{step / spent:.1f} steps/s"
+            score = f"right {line['right']:.2f}" if "right" in line else ""
+            print(f"\r{step}/{until}  {done}  {left / 60:.0f} min left  loss {line['loss']:.3f}  {score}  ",
+                  end="" if os.isatty(1) else "\n", flush=True)
         if now - last_save > 300:
             save()
             last_save = now

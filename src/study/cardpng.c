@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 
 #define CARD_WIDTH 900.0
-#define ROW_WIDTH 1180.0 /* of a gallery's rows */
+#define ROW_WIDTH 1290.0 /* of a gallery's rows */
 #define PAD 24.0
 #define SIDE 232.0     /* the column of labels, media and words */
 #define GAP 22.0       /* between cards of a sheet */

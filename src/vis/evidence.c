@@ -10,6 +10,8 @@
 
 enum { BATCH = 4, MOST_BLOCKS = 256 }; /* every block of every picture is read: large networks fill memory */
 
+#define LEAST_SPAN 0.02 /* of mean correlations, below which natural pictures do not differ in a block */
+
 /* Spatial means of every channel of every block, one row a picture, blocks after each other. */
 typedef struct rows {
     float *at;
@@ -223,29 +225,26 @@ done:
     return st;
 }
 
-cn_status cn_evidence_measure(cn_evidence *e, const float *pixels, int64_t n, float *similarity, cn_error *err)
+cn_status cn_evidence_measure(cn_evidence *e, const float *pixels, int64_t n, float *similarity, float *overall, cn_error *err)
 {
     cn_status st = CN_OK;
     rows r = {0};
     CN_CHECK(e->driving.n > 0, CN_EINVAL, "no natural pictures to compare with");
     CN_TRY(run(e, pixels, n, &r, err));
     standardise(e, &r);
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
+        double above = 0, below = 0;
         for (size_t b = 0; b < e->n_blocks; b++) {
             const double own = with_driving(e, r.at + i * e->start[e->n_blocks], b, -1), span = e->same[b] - e->other[b];
-            similarity[i * (int64_t)e->n_blocks + (int64_t)b] = span > 1e-3 ? (float)((own - e->other[b]) / span) : NAN;
+            const bool differ = span > LEAST_SPAN && !isnan(own);
+            similarity[i * (int64_t)e->n_blocks + (int64_t)b] = differ ? (float)((own - e->other[b]) / span) : NAN;
+            above += differ ? own - e->other[b] : 0;
+            below += differ ? span : 0;
         }
+        if (overall)
+            overall[i] = below > 0 ? (float)(above / below) : NAN;
+    }
 done:
     cn_free(r.at);
     return st;
-}
-
-float cn_evidence_mean(const float *similarity, size_t blocks)
-{
-    double sum = 0;
-    size_t n = 0;
-    for (size_t b = 0; b < blocks; b++)
-        if (!isnan(similarity[b]))
-            sum += similarity[b], n++;
-    return n ? (float)(sum / (double)n) : NAN;
 }

@@ -61,6 +61,7 @@ typedef struct trainer {
     const char **path;       /* facets one after the other, then the generic ones; borrowed strings */
     size_t *facet;           /* per picture: its facet, n_facets for generic */
     bool *readable, *held;
+    bool *own;               /* (n_facets, n): the picture is one of the facet's, under whatever heading it stands */
     size_t n, n_facets, done;
     bool has_generic;        /* else the pictures of the other facets are */
     float *x;                /* (n, d) of the present site */
@@ -149,7 +150,7 @@ done:
 /* Whether picture i is one that facet k is told apart from. */
 static bool is_generic(const trainer *t, size_t i, size_t k)
 {
-    return t->has_generic ? t->facet[i] == t->n_facets : t->facet[i] != k;
+    return !t->own[k * t->n + i] && (t->has_generic ? t->facet[i] == t->n_facets : true);
 }
 
 /* Rows of one facet and of the generic pictures, held out or not, next to each other. */
@@ -225,6 +226,38 @@ done:
     return st;
 }
 
+typedef struct named {
+    const char *path;
+    size_t number;
+} named;
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(((const named *)a)->path, ((const named *)b)->path);
+}
+
+/* A picture of a facet may be among the generic ones, too, or belong to two facets. */
+static cn_status mark_own(trainer *t, cn_error *err)
+{
+    cn_status st = CN_OK;
+    named *sorted = cn_calloc(t->n + 1, sizeof *sorted);
+    t->own = cn_calloc(t->n_facets * t->n + 1, sizeof *t->own);
+    CN_CHECK(sorted && t->own, CN_ENOMEM, "out of memory for %zu pictures", t->n);
+    for (size_t i = 0; i < t->n; i++)
+        sorted[i] = (named){t->path[i], i};
+    qsort(sorted, t->n, sizeof *sorted, by_path);
+    for (size_t from = 0, to; from < t->n; from = to) {
+        for (to = from + 1; to < t->n && strcmp(sorted[from].path, sorted[to].path) == 0;)
+            to++;
+        for (size_t a = from; a < to; a++)
+            for (size_t b = from; b < to && t->facet[sorted[a].number] < t->n_facets; b++)
+                t->own[t->facet[sorted[a].number] * t->n + sorted[b].number] = true;
+    }
+done:
+    cn_free(sorted);
+    return st;
+}
+
 /* Pictures of facet k that could be read, or those that it is told apart from. */
 static int64_t count_of(const trainer *t, size_t k, bool generic)
 {
@@ -288,6 +321,7 @@ cn_status cn_facets_train(const char *path, const cn_model *model, const cn_face
     }
     CN_CHECK(t.n_sites, CN_EINVAL, "the model has no site for facets: name one");
     CN_TRY(collect(&t, facets, generic, n_generic, err));
+    CN_TRY(mark_own(&t, err));
     accuracy = cn_calloc(t.n_sites * n_facets, sizeof *accuracy);
     CN_CHECK(accuracy, CN_ENOMEM, "out of memory for facets");
     CN_TRY(cn_npz_writer_open(&out, path, err));
@@ -315,7 +349,7 @@ done:
     cn_npz_writer_discard(out);
     cn_pages_free(t.x);
     cn_free(t.rgb);
-    cn_free(t.path), cn_free(t.facet), cn_free(t.readable), cn_free(t.held);
+    cn_free(t.path), cn_free(t.facet), cn_free(t.readable), cn_free(t.held), cn_free(t.own);
     cn_free(accuracy);
     return st;
 }
