@@ -25,6 +25,7 @@ MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
 START, END = 49406, 49407
 FULL_RESOLUTION = 96
+HARD = {"emotion", "colour", "count"}      # families that differ by little
 
 # Neutral frames: none says whether a picture or a word is meant.
 FRAMES = ["a picture of {}", "an image of {}", "this is {}", "a {}", "the {}", "{} here", "a photo of a {}", "it shows {}"]
@@ -183,7 +184,7 @@ class Batches:
     core concepts the first texts are for. Grouped: a core
     class comes with two pictures and a word; else every text comes with one picture or one word, as in CLIP's batches."""
 
-    def __init__(self, pictures, seed, core=56, more=18, emoji=8, words=28, grouped=True):
+    def __init__(self, pictures, seed, core=56, more=18, emoji=8, words=28, hard=0, grouped=True):
         self.p, self.seed = pictures, seed
         self.by_class, self.written, self.loose = pictures.split(False)
         tier = lambda t: [i for i, c in enumerate(pictures.classes) if c["tier"] == t and c["family"] != "style"]
@@ -201,6 +202,8 @@ class Batches:
                        any(pictures.index[p]["array"] == "mono" for p in self.by_class[i])]
         self.styles = [(c["name"], i) for i, c in enumerate(pictures.classes) if c["family"] == "style"]
         self.sizes = {"core": core, "more": more, "emoji": emoji, "words": words}
+        self.hard = [k for k in self.core if pictures.classes[k]["family"] in HARD] if hard else []
+        self.n_hard = hard
         self.grouped = grouped
 
     def text(self, r, k, strength):
@@ -264,6 +267,9 @@ class Batches:
         core, more = pick(self.core, self.sizes["core"]), pick(self.more, self.sizes["more"])
         emoji, words = pick(self.emoji, self.sizes["emoji"]), pick(self.loose_words, self.sizes["words"])
         texts = [self.text(r, k, strength) for k in core + more + emoji] + list(words)
+        if self.hard:
+            core += [k for k in pick(self.hard, self.n_hard) if k not in core]
+            texts = [self.text(r, k, strength) for k in core + more + emoji] + list(words)
         column = {k: i for i, k in enumerate(core + more + emoji)}
         canvas, targets = Canvas(self.p), []                # targets: a picture's {column: weight}
         reads = {k for k in core + more if k in self.written}

@@ -1,4 +1,4 @@
-"""Step 5: trains. usage: train.py features|texts|specimen|control [--steps N] [--until N] [--seed N] [--device D] ...
+"""Step 5: trains. usage: train.py features|texts|specimen|polish|control [--steps N] [--until N] [--seed N] [--device D] ...
 
 features   from scratch: to see and to read. Batches of concepts (two pictures in different styles, one written word, one text for
            each), all pairs of one concept positive, an attention pool that averages, so that the embedding is the pooled last
@@ -9,6 +9,7 @@ texts      the text tower of the features alone, with a fresh projection to the 
 specimen   from both: the image tower learns the codes. The text tower stands still at first, then learns along. The mutual
            information of pictures and units is made large, too. No unit has a label, and pictures and words meet only through
            the texts.
+polish     from the specimen: all stages at full resolution, more words, and more of the families that differ by little.
 control    from scratch, CLIP's own way (pairs of one picture and one caption, the symmetric loss over the batch, learned scale,
            learned attention pool) on the same pictures, words and captions.
 
@@ -31,16 +32,18 @@ from render import path
 # What each part does unless told otherwise; core, more, emoji, words: texts of a batch by their tier (a control's core text
 # comes with a picture or a word, the others' with two pictures and a word).
 COMMON = {"rate": 1.2e-3, "scale_start": 16.0, "scale": 16.0, "sparse": 0.0, "sparse_text": 0.0, "own": 0.0, "own_text": 0.0,
-          "high_from": 1.0, "easy": .3, "init": None, "frozen": 0, "texts_from": 0.0}
+          "high_from": 1.0, "easy": .3, "init": None, "frozen": 0, "texts_from": 0.0, "hard": 0}
 PARTS = {
     "features": {**COMMON, "steps": 6300, "gpu_steps": 30000, "core": 56, "more": 18, "emoji": 8, "words": 60},
     "texts": {**COMMON, "steps": 400, "gpu_steps": 2000, "core": 400, "more": 120, "emoji": 30, "words": 150, "init": "features", "rate": 2e-3,
               "own_text": 1.0},
     "specimen": {**COMMON, "steps": 4300, "gpu_steps": 30000, "core": 90, "more": 28, "emoji": 14, "words": 50, "init": "texts", "rate": 1e-3,
                  "own": .3, "own_text": .5, "high_from": .45, "easy": 0.0, "frozen": 3, "texts_from": .25},
+    "polish": {**COMMON, "steps": 2000, "gpu_steps": 10000, "core": 70, "more": 20, "emoji": 10, "words": 110, "hard": 12, "init": "specimen",
+               "rate": 5e-4, "own": .4, "own_text": .5, "high_from": 0.0, "easy": 0.0},
     "control": {**COMMON, "steps": 3000, "gpu_steps": 60000, "core": 150, "more": 44, "emoji": 20, "words": 60, "high_from": .75},
 }
-FALL = .1            # share of the schedule in which scale and the terms on codes reach their final values
+FALL = .1            # share of the schedule in which scale and the terms on codes reach their final values; polish begins with them
 
 
 def arguments():
@@ -63,7 +66,7 @@ def arguments():
     a.add_argument("--scale-start", type=float, help="logit scale at the start")
     a.add_argument("--texts-from", type=float, help="share of the schedule after which the text tower is trained, too")
     a.add_argument("--frozen", type=int, help="the first so many of stem and four stages are not trained")
-    for tier in ("core", "more", "emoji", "words"):
+    for tier in ("core", "more", "emoji", "words", "hard"):
         a.add_argument("--" + tier, type=int, help="texts of this kind in a batch")
     a.add_argument("--large", action="store_true", help="width 64, blocks (3, 4, 6, 4), 2048 units: for a GPU")
     a.add_argument("--init", help="begin with the weights of cache/NAME.pt, or of a .safetensors in the folder where the recipe runs")
@@ -207,7 +210,7 @@ def main():
         torch.set_num_threads(os.cpu_count() or 2)
     control, alone = o.part == "control", o.part == "texts"
     pictures = batches.Pictures()
-    data = batches.Batches(pictures, o.seed + list(PARTS).index(o.part) * 1000, o.core, o.more, o.emoji, o.words, grouped=not control)
+    data = batches.Batches(pictures, o.seed + list(PARTS).index(o.part) * 1000, o.core, o.more, o.emoji, o.words, o.hard, grouped=not control)
     vocabulary = pictures.vocabulary()
     rows = {t: i for i, t in enumerate(vocabulary)}
     model = M.build(averaging=not control, vocabulary=len(vocabulary), **M.shape(o.large)).to(o.device)
@@ -255,7 +258,7 @@ def main():
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, o)
         batch = [x.to(o.device) if torch.is_tensor(x) else x for x in batch]
-        there = min(1, step / (FALL * o.steps))
+        there = 1.0 if o.part == "polish" else min(1, step / (FALL * o.steps))
         scale = o.scale_start + (o.scale - o.scale_start) * there
         a, about = None, {}
         if alone:
@@ -274,7 +277,8 @@ def main():
                 scale = model.logit_scale.exp().clamp(max=100)
                 loss, parts = control_loss(a.float(), b.float(), targets, scale)
             else:
-                loss, parts = concept_loss(a.float(), b.float(), targets, scale, o, there, concepts, use)
+                filled = use[1].seen.float().mean() > .9        # else the means would be those of a few concepts
+                loss, parts = concept_loss(a.float(), b.float(), targets, scale, o, there if filled else 0.0, concepts, use)
             about = {"resolution": pixels.shape[-1], "strength": round(strength, 3)}
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

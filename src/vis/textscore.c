@@ -181,7 +181,7 @@ static cn_status score_list(const cn_model *model, const float *direction, const
     for (size_t first = 0; first < count; first += TEXT_BATCH) {
         const size_t some = count - first < TEXT_BATCH ? count - first : TEXT_BATCH;
         const int64_t longest = (int64_t)order[first + some - 1].used;
-        if (longest > length) { /* few runners: a third longer than needed */
+        if (!scorer || longest > length) { /* few runners: a third longer than needed */
             text_scorer_close(scorer);
             scorer = NULL;
             length = longest + longest / 3 < (int64_t)context ? longest + longest / 3 : (int64_t)context;
