@@ -65,7 +65,8 @@ def write_curves(logs, out):
     read = []
     for log in logs:
         with open(log, encoding="utf-8") as f:
-            read.append((os.path.basename(log)[:-4], [json.loads(line) for line in f]))
+            steps = {row["step"]: row for row in map(json.loads, f)}      # what was done again after an interruption counts once
+        read.append((os.path.basename(log)[:-4], [steps[k] for k in sorted(steps)]))
     most = max(rows[-1]["images"] for _, rows in read)
     x = lambda v: left + v / most * (width - left - 20)
     y = lambda v: height - bottom - v * (height - bottom - 20)
