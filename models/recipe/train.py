@@ -39,9 +39,9 @@ PARTS = {
               "own_text": 1.0},
     "specimen": {**COMMON, "steps": 4300, "gpu_steps": 30000, "core": 90, "more": 28, "emoji": 14, "words": 50, "init": "texts", "rate": 1e-3,
                  "own": .3, "own_text": .5, "high_from": .45, "easy": 0.0, "frozen": 3, "texts_from": .25},
-    "polish": {**COMMON, "steps": 2000, "gpu_steps": 10000, "core": 70, "more": 20, "emoji": 10, "words": 110, "hard": 12, "init": "specimen",
+    "polish": {**COMMON, "steps": 1500, "gpu_steps": 10000, "core": 70, "more": 20, "emoji": 10, "words": 110, "hard": 12, "init": "specimen",
                "rate": 5e-4, "own": .4, "own_text": .5, "high_from": 0.0, "easy": 0.0},
-    "control": {**COMMON, "steps": 3000, "gpu_steps": 60000, "core": 150, "more": 44, "emoji": 20, "words": 60, "high_from": .75},
+    "control": {**COMMON, "steps": 2400, "gpu_steps": 60000, "core": 150, "more": 44, "emoji": 20, "words": 60, "high_from": .75},
 }
 FALL = .1            # share of the schedule in which scale and the terms on codes reach their final values; polish begins with them
 
