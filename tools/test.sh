@@ -10,6 +10,8 @@ rm -f "$log"
 # For sanitizer builds; without one, nobody reads these.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1:allocator_may_return_null=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+# Several tests share the cores: a thread that waits for its sibling sleeps instead of taking another test's core.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 tools=$(cd "$(dirname "$0")" && pwd)
 export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$tools/lsan.supp:print_suppressions=0}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-suppressions=$tools/tsan.supp:ignore_noninstrumented_modules=1}"

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "golden.h"
+#include "models.h"
 
 #define GOLDEN CN_TEST_DATA "/golden/"
 #define IMAGES 3
@@ -55,15 +56,11 @@ static int32_t *read_tokens(const cn_weights *w)
     return ids;
 }
 
-static cn_model *open_model(const char *file)
+static cn_model *open_file(const char *file)
 {
-    cn_error err = {0};
-    cn_model *model;
     char path[512];
     snprintf(path, sizeof path, GOLDEN "%s", file);
-    if (cn_model_open(&model, path, NULL, &err) != CN_OK)
-        fail_msg("%s", err.text);
-    return model;
+    return open_model(path);
 }
 
 /* ---- runs ---- */
@@ -185,7 +182,7 @@ static void logits_of(const float *images, const float *texts, int64_t embedding
 static void golden_holds(const char *file, const char *expected_name, const how *h)
 {
     cn_weights *expected = expected_of(expected_name);
-    cn_model *model = open_model(file);
+    cn_model *model = open_file(file);
     const cn_model_info *info = cn_model_get_info(model);
     const bool bf16 = h->precision == CN_PRECISION_BF16;
     float *pixels = read_tensor(expected, "pixels");
@@ -270,7 +267,7 @@ static void batch_and_threads_change_nothing(void **state)
         static values a, b, ta, tb;
         const char *names[MAX_SITES];
         cn_weights *expected = expected_of(name);
-        cn_model *model = open_model(file);
+        cn_model *model = open_file(file);
         float *pixels = read_tensor(expected, "pixels");
         int32_t *tokens = read_tokens(expected);
         golden_sites(model, expected, &a, names);
@@ -303,7 +300,7 @@ static void a_site_has_the_same_values_alone_and_among_all(void **state)
     for (int k = 0; k < 2; k++) {
         const char *name = k ? "vit-small" : "rn-small", *file = k ? vit_files[0] : resnet_files[0];
         cn_weights *expected = expected_of(name);
-        cn_model *model = open_model(file);
+        cn_model *model = open_file(file);
         float *pixels = read_tensor(expected, "pixels");
         int32_t *tokens = read_tokens(expected);
         for (int tower = 0; tower < 2; tower++) {
@@ -344,7 +341,7 @@ static void stages_and_blocks_are_the_same_as_what_they_stand_for(void **state)
                                           {"visual.layer2.0.downsample", "visual.layer2.0.downsample.1"}};
     (void)state;
     cn_weights *expected = expected_of("rn-small");
-    cn_model *model = open_model(resnet_files[0]);
+    cn_model *model = open_file(resnet_files[0]);
     float *pixels = read_tensor(expected, "pixels");
     static values v;
     memset(&v, 0, sizeof v);
@@ -429,7 +426,7 @@ static void a_shorter_text_length_gives_the_same_embedding(void **state)
     (void)state;
     cn_error err = {0};
     cn_weights *expected = expected_of("rn-small");
-    cn_model *model = open_model(resnet_files[0]);
+    cn_model *model = open_file(resnet_files[0]);
     int32_t *tokens = read_tokens(expected);
     float *want = read_tensor(expected, "text_features");
     int64_t used = 0;

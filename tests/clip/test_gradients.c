@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "golden.h"
+#include "models.h"
 
 #define GOLDEN CN_TEST_DATA "/golden/"
 #define IMAGES 3
@@ -191,15 +192,6 @@ static cn_runner *runner_of(const cn_model *model, const cn_runner_options *opti
     if (cn_runner_create(&r, model, options, &err) != CN_OK)
         fail_msg("%s", err.text);
     return r;
-}
-
-static const cn_site *site_of(const cn_model *model, const char *name)
-{
-    cn_error err = {0};
-    const cn_site *site;
-    if (cn_model_find_site(model, name, &site, &err) != CN_OK)
-        fail_msg("%s", err.text);
-    return site;
 }
 
 /* Two objectives for one run, as facets need them: the second is not disturbed by the first, and the gradient at a

@@ -13,17 +13,10 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "models.h"
+
 #define RESNET CN_TEST_DATA "/golden/rn-small.safetensors"
 #define VIT CN_TEST_DATA "/golden/vit-small.safetensors"
-
-static cn_model *open_model(const char *path)
-{
-    cn_error err = {0};
-    cn_model *m = NULL;
-    if (cn_model_open(&m, path, NULL, &err) != CN_OK)
-        fail_msg("%s", err.text);
-    return m;
-}
 
 static float *some_pixels(int64_t n, int resolution)
 {

@@ -15,6 +15,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../clip/models.h"
+
 enum { SIDE = 96, IMAGE = 3 * SIDE * SIDE };
 
 static float noise(uint64_t seed, uint64_t i)
@@ -42,12 +44,11 @@ static void pictures_are_like_their_own_kind(void **state)
     (void)state;
     enum { N = 8 };
     cn_error err = {0};
-    cn_model *m;
+    cn_model *m = open_model(SPECIMEN);
     cn_evidence *e;
-    const cn_site *site;
+    const cn_site *site = site_of(m, "layer4.3.add");
     float *discs = malloc(sizeof(float) * N * IMAGE), *all = malloc(sizeof(float) * 2 * N * IMAGE), *test = malloc(sizeof(float) * 2 * IMAGE);
-    if (cn_model_open(&m, CN_SOURCE_DIR "/models/specimen.safetensors", NULL, &err) != CN_OK ||
-        cn_model_find_site(m, "layer4.3.add", &site, &err) != CN_OK || cn_evidence_open(&e, m, site, 2, &err) != CN_OK)
+    if (cn_evidence_open(&e, m, site, 2, &err) != CN_OK)
         fail_msg("%s", err.text);
     assert_int_equal(cn_evidence_blocks(e), 9); /* 2 + 2 + 2 + 3: not the unit's own */
     assert_string_equal(cn_evidence_block(e, 0)->name, "visual.layer1.0");
@@ -73,8 +74,7 @@ static void pictures_are_like_their_own_kind(void **state)
     assert_true(disc > 0.5f && disc < 1.6f);
     assert_true(stripes < 0.1f);
     cn_evidence_close(e);
-    assert_int_equal(cn_model_find_site(m, "layer1.0", &site, &err), CN_OK);
-    assert_int_equal(cn_evidence_open(&e, m, site, 1, &err), CN_EUNSUPPORTED);
+    assert_int_equal(cn_evidence_open(&e, m, site_of(m, "layer1.0"), 1, &err), CN_EUNSUPPORTED);
     assert_null(e);
     free(discs), free(all), free(test);
     cn_model_close(m);

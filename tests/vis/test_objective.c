@@ -13,23 +13,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../clip/models.h"
+
 #define GOLDEN CN_TEST_DATA "/golden/"
 #define IMAGES 3
 /* Of a slope: between the two points ReLUs switch, and fp32 leaves few digits of their difference. A wrong term is off by
  * a factor of two or a sign; the exactness of gradients is the business of tests/nn and tests/clip. */
 #define SLOPE_BOUND 0.06
 #define STEP 2e-3f
-
-static cn_model *open_model(const char *name)
-{
-    cn_error err = {0};
-    cn_model *m;
-    char path[512];
-    snprintf(path, sizeof path, GOLDEN "%s.safetensors", name);
-    if (cn_model_open(&m, path, NULL, &err) != CN_OK)
-        fail_msg("%s", err.text);
-    return m;
-}
 
 static float *golden(const char *name, const char *tensor)
 {
@@ -84,7 +75,7 @@ static void value_is(const cn_model *model, const char *expression, const float 
 static void terms_mean_what_they_say(void **state)
 {
     (void)state;
-    cn_model *m = open_model("rn-small");
+    cn_model *m = open_named("rn-small");
     float *pixels = golden("rn-small", "pixels"), *a = golden("rn-small", "act:visual.layer4");
     float *images = golden("rn-small", "image_features"), *texts = golden("rn-small", "text_features");
     const int units = 512, cells = 4, side = 2, e = cn_model_get_info(m)->embedding;
@@ -145,7 +136,7 @@ static void terms_mean_what_they_say(void **state)
 static void tokens_have_a_mean_and_positions(void **state)
 {
     (void)state;
-    cn_model *m = open_model("vit-small");
+    cn_model *m = open_named("vit-small");
     const char *site = "visual.transformer.resblocks.1.mlp.gelu";
     float *pixels = golden("vit-small", "pixels"), *a = golden("vit-small", "act:visual.transformer.resblocks.1.mlp.gelu");
     const int length = 17, units = 512; /* (L, N, D) in the file */
@@ -228,14 +219,14 @@ static void gradients_are_slopes(void **state)
     static const char *const vit[] = {"visual.transformer.resblocks.1.mlp.gelu:300", "visual.transformer.resblocks.2:5@0",
                                       "energy:visual.transformer.resblocks.0", "diversity:visual.transformer.resblocks.1",
                                       "text:\"a dog\" + visual.ln_post:3"};
-    cn_model *m = open_model("rn-small");
+    cn_model *m = open_named("rn-small");
     float *pictures = golden("rn-small", "pixels");
     for (size_t i = 0; i < sizeof resnet / sizeof resnet[0]; i++)
         slope_equals_gradient(m, resnet[i], pictures, 0, step_of(resnet[i]));
     slope_equals_gradient(m, "layer4:89", NULL, 96, STEP);
     slope_equals_gradient(m, "text:\"a dog\"", NULL, 80, STEP);
     cn_model_close(m);
-    m = open_model("vit-small");
+    m = open_named("vit-small");
     for (size_t i = 0; i < sizeof vit / sizeof vit[0]; i++)
         slope_equals_gradient(m, vit[i], pictures, 0, step_of(vit[i]));
     slope_equals_gradient(m, "text:\"a dog\"", NULL, 80, STEP);
@@ -256,7 +247,7 @@ static void refused(const cn_model *m, const char *expression, cn_status want, c
 static void what_cannot_be_read_is_said(void **state)
 {
     (void)state;
-    cn_model *m = open_model("rn-small");
+    cn_model *m = open_named("rn-small");
     refused(m, "", CN_EINVAL, "at 1");
     refused(m, "layer4", CN_EINVAL, "SITE:UNIT");
     refused(m, "layer4:", CN_EINVAL, "SITE:UNIT");

@@ -12,23 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-static cn_model *open_model(const char *path)
-{
-    cn_error err = {0};
-    cn_model *m;
-    if (cn_model_open(&m, path, NULL, &err) != CN_OK)
-        fail_msg("%s", err.text);
-    return m;
-}
-
-static const cn_site *site_of(const cn_model *model, const char *name)
-{
-    cn_error err = {0};
-    const cn_site *site;
-    if (cn_model_find_site(model, name, &site, &err) != CN_OK)
-        fail_msg("%s", err.text);
-    return site;
-}
+#include "../clip/models.h"
 
 static float noise(uint64_t i)
 {
@@ -93,7 +77,7 @@ static void exact_directions_are_derivatives(void **state)
 static void an_averaging_pool_has_units_for_directions(void **state)
 {
     (void)state;
-    cn_model *m = open_model(CN_SOURCE_DIR "/models/specimen.safetensors");
+    cn_model *m = open_model(SPECIMEN);
     const cn_site *site = site_of(m, "layer4");
     const int64_t width = cn_model_get_info(m)->embedding;
     float *d = malloc((size_t)(site->units * width) * sizeof *d);
@@ -160,7 +144,7 @@ static void a_text_is_the_best_text_for_itself(void **state)
 {
     (void)state;
     static const char *const list[] = {"a red heart with a long tail of words behind it", "cat", "two cats", "dog", "a photo of a cat", "moon"};
-    cn_model *m = open_model(CN_SOURCE_DIR "/models/specimen.safetensors");
+    cn_model *m = open_model(SPECIMEN);
     float *d = direction_of(m, "text:\"two cats\"");
     cn_scored_text *texts;
     cn_error err = {0};
@@ -179,7 +163,7 @@ static void a_text_is_the_best_text_for_itself(void **state)
 static void a_search_climbs_and_repeats_itself(void **state)
 {
     (void)state;
-    cn_model *m = open_model(CN_SOURCE_DIR "/models/specimen.safetensors");
+    cn_model *m = open_model(SPECIMEN);
     float *d = direction_of(m, "text:\"three red hearts\"");
     cn_scored_text *first, *second, *one;
     size_t n, n_second, n_one;
@@ -220,7 +204,7 @@ static void a_search_climbs_and_repeats_itself(void **state)
 static void what_cannot_be_searched_is_said(void **state)
 {
     (void)state;
-    cn_model *m = open_model(CN_SOURCE_DIR "/models/specimen.safetensors");
+    cn_model *m = open_model(SPECIMEN);
     float *d = direction_of(m, "layer4:" CN_UNIT);
     cn_scored_text *texts = (cn_scored_text *)&d;
     size_t n = 9;
