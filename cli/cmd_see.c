@@ -9,7 +9,7 @@
 enum { MOST_FRAMES = 1000 };
 
 static const char *const preset_choices[] = {"none", "paper", NULL};
-static const char *const canvas_choices[] = {"fourier", "pixels", "phase", NULL};
+const char *const see_canvases[] = {"fourier", "pixels", "phase", NULL};
 
 /* clang-format off */
 static const struct option options[] = {
@@ -36,7 +36,7 @@ static const struct option options[] = {
     {'s', "seed", OPTION_COUNT, offsetof(struct see_arguments, seed), "N", "Of all that is random. Default: 0.", 0, INT64_MAX},
     {0, "canvas", OPTION_CHOICE, offsetof(struct see_arguments, canvas), "KIND",
      "What is optimised. fourier: frequencies, scaled alike; pixels; phase: phases with the magnitudes of natural pictures, for "
-     "models whose pictures are noise otherwise (ViTs). Default: fourier.", 0, 0, canvas_choices},
+     "models whose pictures are noise otherwise (ViTs). Default: fourier.", 0, 0, see_canvases},
     {0, "natural", OPTION_WORDS, offsetof(struct see_arguments, natural), "FILE",
      "phase: take the magnitudes of these natural pictures (files, folders, @LISTs); may be repeated. Default: 1/f."},
     {0, "importance", OPTION_FLAG, offsetof(struct see_arguments, importance), NULL,

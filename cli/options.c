@@ -250,3 +250,15 @@ int options_begin(const struct command *c, int argc, char **argv, void *argument
     options_free(c, arguments);
     return EXIT_USAGE;
 }
+
+int options_number(const char *command, const char *name, const char *text, double least, double most, float *out)
+{
+    char *end = NULL;
+    if (!text)
+        return EXIT_DONE;
+    const double x = strtod(text, &end);
+    if (end == text || *end || !(x >= least && x <= most))
+        return fail_usage(command, "--%s is a number from %g to %g, not '%s'", name, least, most, text);
+    *out = (float)x;
+    return EXIT_DONE;
+}

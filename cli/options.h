@@ -60,6 +60,9 @@ parse_result options_parse(const struct command *command, int argc, char **argv,
 /* Frees the word lists of the arguments. */
 void options_free(const struct command *command, void *arguments);
 
+/* Reads what --name was given as a number from least to most; *out stays where nothing was given. Reports; EXIT_DONE or EXIT_USAGE. */
+int options_number(const char *command, const char *name, const char *text, double least, double most, float *out);
+
 /* Writes the manual page of a command (help.c). */
 void help_command(const struct command *command, FILE *out);
 

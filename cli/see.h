@@ -22,6 +22,8 @@ struct see_arguments {
     bool text, all, negative, alpha, correlated, importance, animate, json, quiet;
 };
 
+extern const char *const see_canvases[]; /* names, by cn_canvas; NULL at the end */
+
 /* Reports everything; EXIT_DONE or an exit code. */
 int see_pictures(const cn_model *model, const struct see_arguments *a, const char *const *operands, size_t n);
 

@@ -53,18 +53,6 @@ struct work {
 
 /* ---- settings ---- */
 
-static int read_number(const char *name, const char *text, double least, double most, float *out)
-{
-    char *end = NULL;
-    if (!text)
-        return EXIT_DONE;
-    const double x = strtod(text, &end);
-    if (end == text || *end || !(x >= least && x <= most))
-        return fail_usage("see", "--%s is a number from %g to %g, not '%s'", name, least, most, text);
-    *out = (float)x;
-    return EXIT_DONE;
-}
-
 /* What was optimised: the job's objective and what a preset takes from it. Owned by the caller. */
 static char *optimised(const struct work *w, const struct job *job)
 {
@@ -75,14 +63,16 @@ static char *optimised(const struct work *w, const struct job *job)
 static char *settings_of(const struct work *w, const struct job *job, int64_t steps)
 {
     const cn_see_options *o = &w->o;
-    static const char *const canvases[] = {"fourier", "pixels", "phase"};
-    return need_format("1 model %s objective %s%s picture %zu of %d steps %lld rate %.9g size %d resolution %d seed %llu canvas %s decay %.9g "
+    char *objective = optimised(w, job);
+    char *text = need_format("1 model %s objective %s picture %zu of %d steps %lld rate %.9g size %d resolution %d seed %llu canvas %s decay %.9g "
                        "colours %s alpha %d importance %d natural %08x transforms %s facet %s %08x strength %.9g to %.9g precision %s",
-                       w->fingerprint, job->objective, w->a->preset == PRESET_PAPER ? PAPER_PENALTY : "", job->number, o->images_each, (long long)steps, (double)o->rate, o->size,
-                       o->resolution, (unsigned long long)o->seed, canvases[o->canvas], (double)o->decay,
+                       w->fingerprint, objective, job->number, o->images_each, (long long)steps, (double)o->rate, o->size,
+                       o->resolution, (unsigned long long)o->seed, see_canvases[o->canvas], (double)o->decay,
                        o->correlated ? "correlated" : "decorrelated", o->alpha, o->importance, w->natural_sum, o->transforms ? o->transforms : "default",
                        job->facet ? job->facet : "none", job->facet ? w->facets_sum : 0, (double)o->weakest, (double)o->strongest,
                        o->precision == CN_PRECISION_BF16 ? "bf16" : "fp32");
+    free(objective);
+    return text;
 }
 
 /* The picture of an objective and facet that a study keeps: of several with rising strength, one in the middle. */
@@ -103,15 +93,25 @@ static bool is_made(const struct work *w, const struct job *job)
 
 /* ---- jobs ---- */
 
+#define NO_BYTES 2166136261u /* the sum to begin with */
+
+/* FNV-1a: tells names and files from others. */
+static uint32_t sum_bytes(uint32_t sum, const void *bytes, size_t size)
+{
+    const uint8_t *b = bytes;
+    for (size_t i = 0; i < size; i++)
+        sum = (sum ^ b[i]) * 16777619u;
+    return sum;
+}
+
+
 /* "layer4:89 - 2*l2" -> "layer4_89_-_2_l2", at most as long as file systems like; owned by the caller. */
 static char *file_name(const char *objective)
 {
     char name[128];
     size_t n = 0;
-    uint32_t sum = 2166136261u;
     for (const char *c = objective; *c; c++) {
         const bool plain = isalnum((unsigned char)*c) || *c == '.' || *c == '-';
-        sum = (sum ^ (unsigned char)*c) * 16777619u;
         if (n < 90 && (plain || n == 0 || name[n - 1] != '_'))
             name[n++] = plain ? *c : '_';
     }
@@ -119,7 +119,7 @@ static char *file_name(const char *objective)
         n--;
     name[n] = 0;
     /* Texts differ in more than a file name shows. */
-    return strlen(objective) > 90 || strchr(objective, '"') ? need_format("%s-%08x", name, sum) : need_format("%s", name);
+    return strlen(objective) > 90 || strchr(objective, '"') ? need_format("%s-%08x", name, sum_bytes(NO_BYTES, objective, strlen(objective))) : need_format("%s", name);
 }
 
 static void add_job(struct work *w, const char *objective, const char *facet, bool one_file)
@@ -291,16 +291,23 @@ static int keep_line(const struct work *w, const struct job *job, int64_t steps,
     return code;
 }
 
+/* Measures a whole picture in its file and keeps it in the study. */
+static int put_into_study(const struct work *w, const struct job *job, struct seen *seen)
+{
+    char *settings = settings_of(w, job, w->a->steps);
+    const int code = seestudy_take(w->study, job->objective, job->facet, settings, job->path, w->o.importance, seen);
+    free(settings);
+    return code;
+}
+
 /* All that is left to do once a picture is in its file. */
 static int finish(const struct work *w, const struct job *job, int64_t steps, float value)
 {
     struct seen seen, *measured = NULL;
     int code = EXIT_DONE;
     if (goes_into_study(w, job) && steps == w->a->steps) {
-        char *settings = settings_of(w, job, steps);
-        code = seestudy_take(w->study, job->objective, job->facet, settings, job->path, w->o.importance, &seen);
+        code = put_into_study(w, job, &seen);
         measured = &seen;
-        free(settings);
     }
     if (code == EXIT_DONE && !w->one_file)
         code = keep_line(w, job, steps, value, measured);
@@ -359,12 +366,12 @@ static int take_frames(const struct work *w, cn_see *see, const struct job *cons
 static int finish_old(const struct work *w, const struct job *job)
 {
     struct seen seen;
+    if (!goes_into_study(w, job))
+        return EXIT_DONE;
     char *settings = settings_of(w, job, w->a->steps);
-    int code = EXIT_DONE;
-    if (goes_into_study(w, job) && !seestudy_keeps(w->study, job->objective, job->facet, settings))
-        code = seestudy_take(w->study, job->objective, job->facet, settings, job->path, w->o.importance, &seen);
+    const bool kept = seestudy_keeps(w->study, job->objective, job->facet, settings);
     free(settings);
-    return code;
+    return kept ? EXIT_DONE : put_into_study(w, job, &seen);
 }
 
 /* The pictures of n jobs, which are all those of some objectives. Ctrl-C ends the ascent; what is there is saved. */
@@ -479,14 +486,6 @@ static int make_all(struct work *w)
 
 /* ---- options ---- */
 
-static uint32_t sum_bytes(uint32_t sum, const void *bytes, size_t size)
-{
-    const uint8_t *b = bytes;
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ b[i]) * 16777619u;
-    return sum;
-}
-
 static int sum_file(const char *path, uint32_t *sum)
 {
     uint8_t bytes[65536];
@@ -494,7 +493,7 @@ static int sum_file(const char *path, uint32_t *sum)
     FILE *f = fopen(path, "rbe");
     if (!f)
         return fail("%s: %s", path, strerror(errno));
-    *sum = 2166136261u;
+    *sum = NO_BYTES;
     while ((n = fread(bytes, 1, sizeof bytes, f)) > 0)
         *sum = sum_bytes(*sum, bytes, n);
     fclose(f);
@@ -534,7 +533,7 @@ static int read_natural(struct work *w)
     }
     w->o.size = side;
     w->o.magnitude = w->magnitude;
-    w->natural_sum = sum_bytes(2166136261u, w->magnitude, count * sizeof *w->magnitude);
+    w->natural_sum = sum_bytes(NO_BYTES, w->magnitude, count * sizeof *w->magnitude);
     pictures_free(&pictures);
     free(rgb);
     free(picture);
@@ -623,8 +622,8 @@ static int set_options(struct work *w)
                             .canvas = (cn_canvas)a->canvas, .correlated = a->correlated, .alpha = a->alpha, .importance = a->importance, .transforms = a->transforms,
                             .activation_limit = (size_t)a->memory << 20,
                             .threads = (int)a->run.threads, .precision = precision_of(&a->run), .backend = (cn_backend)a->run.backend};
-    int code = read_number("rate", a->rate, 1e-6, 10, &w->o.rate);
-    return code == EXIT_DONE ? read_number("decay", a->decay, 0.01, 4, &w->o.decay) : code;
+    int code = options_number("see", "rate", a->rate, 1e-6, 10, &w->o.rate);
+    return code == EXIT_DONE ? options_number("see", "decay", a->decay, 0.01, 4, &w->o.decay) : code;
 }
 
 int see_pictures(const cn_model *model, const struct see_arguments *a, const char *const *operands, size_t n)

@@ -1,10 +1,10 @@
 /* cli/seesheets.c -- lays finished pictures out in rows. */
 #include "seesheets.h"
 #include "json.h"
+#include "outfile.h"
 #include "report.h"
 
 #include <clipneuron/image.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,15 +94,16 @@ static size_t sheet_length(const struct sheet_picture *pictures, size_t n, size_
 
 int seesheets_write(const char *folder, const struct sheet_picture *pictures, size_t n, int side)
 {
-    char *path = need_format("%s/sheets.json", folder), *temporary = need_format("%s/sheets.json.new", folder);
-    FILE *f = fopen(temporary, "we");
-    int code = f ? EXIT_DONE : fail("%s: cannot be written: %s", path, strerror(errno));
+    char *path = need_format("%s/sheets.json", folder);
+    struct outfile out;
     struct json j;
-    if (f) {
-        json_begin(&j, f);
-        json_open(&j, NULL, '[');
-    }
     size_t number = 1;
+    int code = outfile_open(&out, path);
+    free(path);
+    if (code != EXIT_DONE)
+        return code;
+    json_begin(&j, out.stream);
+    json_open(&j, NULL, '[');
     for (size_t i = 0; i < n && code == EXIT_DONE;) {
         const size_t length = sheet_length(pictures, n, i, side);
         char *dot = pictures[i].facet ? need_format(".%s", pictures[i].facet) : need_format("%s", "");
@@ -115,17 +116,10 @@ int seesheets_write(const char *folder, const struct sheet_picture *pictures, si
         free(dot);
         i += length;
     }
-    if (f) {
-        json_close(&j, ']');
-        json_end(&j);
-        const bool bad = ferror(f) != 0;
-        const bool closed = fclose(f) == 0 && !bad;
-        if (code == EXIT_DONE && (!closed || rename(temporary, path) != 0))
-            code = fail("%s: cannot be written: %s", path, strerror(errno));
-        if (code != EXIT_DONE)
-            remove(temporary);
-    }
-    free(path);
-    free(temporary);
+    json_close(&j, ']');
+    json_end(&j);
+    if (code == EXIT_DONE)
+        return outfile_commit(&out);
+    outfile_discard(&out);
     return code;
 }

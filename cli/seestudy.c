@@ -19,6 +19,7 @@ struct seestudy {
     int threads;
     cn_study *study;
     size_t site;         /* of the runner and the evidence, a number in the study */
+    const cn_site *found;  /* the same in the model */
     cn_runner *runner;   /* NULL: none yet */
     cn_evidence *evidence; /* NULL: none yet, or the site has no blocks below */
     int64_t natural;     /* the unit whose natural pictures `evidence` has; -1: none */
@@ -127,7 +128,6 @@ static cn_status load_pixels(const struct seestudy *s, const void *bytes, size_t
 /* The runner and the evidence for the site of a unit. */
 static cn_status set_site(struct seestudy *s, size_t index, cn_error *err)
 {
-    const cn_site *site;
     if (s->runner && s->site == index)
         return CN_OK;
     cn_runner_free(s->runner);
@@ -136,13 +136,13 @@ static cn_status set_site(struct seestudy *s, size_t index, cn_error *err)
     s->evidence = NULL;
     s->natural = -1;
     s->site = index;
-    cn_status st = cn_model_find_site(s->model, cn_study_site_at(s->study, index)->name, &site, err);
+    cn_status st = cn_model_find_site(s->model, cn_study_site_at(s->study, index)->name, &s->found, err);
     if (st == CN_OK) {
-        const cn_runner_options o = {.tower = CN_TOWER_IMAGE, .sites = &site, .n_sites = 1, .batch = 1, .threads = s->threads};
+        const cn_runner_options o = {.tower = CN_TOWER_IMAGE, .sites = &s->found, .n_sites = 1, .batch = 1, .threads = s->threads};
         st = cn_runner_create(&s->runner, s->model, &o, err);
     }
     if (st == CN_OK) {
-        st = cn_evidence_open(&s->evidence, s->model, site, s->threads, err);
+        st = cn_evidence_open(&s->evidence, s->model, s->found, s->threads, err);
         if (st == CN_EUNSUPPORTED) { /* the first block has none below it */
             cn_error_clear(err);
             st = CN_OK;
@@ -244,18 +244,13 @@ static cn_status measure(struct seestudy *s, cn_unit_ref ref, const float *pixel
     if (st == CN_OK)
         st = cn_runner_images(s->runner, pixels, 1, err);
     if (st == CN_OK) {
-        const cn_study_site *site = cn_study_site_at(s->study, ref.site);
-        const cn_site *found;
-        st = cn_model_find_site(s->model, site->name, &found, err);
-        if (st == CN_OK) {
-            float value;
-            const struct selection one = {found, &ref.unit, 1};
-            reduce_item(&one, cn_study_get_info(s->study)->reduce == CN_REDUCE_MAX ? REDUCE_MAX : REDUCE_MEAN, cn_runner_site(s->runner, 0),
-                        found->positions, &value, NULL);
-            out->value = (double)value;
-            out->sd = row->rms > 0 ? out->value / row->rms : 0;
-            out->natural_sd = row->peak_sd;
-        }
+        float value;
+        const struct selection one = {s->found, &ref.unit, 1};
+        reduce_item(&one, cn_study_get_info(s->study)->reduce == CN_REDUCE_MAX ? REDUCE_MAX : REDUCE_MEAN, cn_runner_site(s->runner, 0),
+                    s->found->positions, &value, NULL);
+        out->value = (double)value;
+        out->sd = row->rms > 0 ? out->value / row->rms : 0;
+        out->natural_sd = row->peak_sd;
     }
     if (st == CN_OK && s->natural == ref.unit && s->evidence) {
         float *similarity = need(calloc(cn_evidence_blocks(s->evidence), sizeof *similarity));

@@ -6,6 +6,7 @@
 #include "report.h"
 #include "texts.h"
 
+#include <clipneuron/image.h>
 #include <clipneuron/textsee.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,47 +24,36 @@ struct shown {
 
 static int read_fluency(struct shown *s)
 {
-    char *end = NULL;
-    const char *text = s->a->fluency;
-    if (!text)
-        return EXIT_DONE;
-    const double x = strtod(text, &end);
-    if (end == text || *end || !(x >= 0 && x <= 1))
-        return fail_usage("see", "--fluency is a number from 0 to 1, not '%s'", text);
-    s->search.fluency = x > 0 ? (float)x : -1;
-    return EXIT_DONE;
+    float x = -1; /* nothing given */
+    const int code = options_number("see", "fluency", s->a->fluency, 0, 1, &x);
+    s->search.fluency = x > 0 ? x : x == 0 ? -1 : 0;
+    return code;
 }
 
 /* ---- pictures of --at ---- */
 
-struct taken {
-    struct shown *s;
-    size_t image; /* floats of one */
-};
-
-static int take_pixels(cn_runner *runner, const struct picture_batch *batch, void *user)
-{
-    struct taken *t = user;
-    (void)runner;
-    memcpy(t->s->pixels + batch->first * t->image, batch->pixels, batch->n * t->image * sizeof *batch->pixels);
-    return EXIT_DONE;
-}
-
 static int read_pixels(struct shown *s)
 {
+    const cn_model_info *info = cn_model_get_info(s->model);
+    const size_t side = (size_t)info->resolution, image = 3 * side * side;
     struct pictures pictures = {0};
-    const size_t side = (size_t)cn_model_get_info(s->model)->resolution;
-    struct taken t = {s, 3 * side * side};
+    struct picture_reader *reader = NULL;
+    struct picture_batch batch = {0};
     if (!s->a->at.count)
         return EXIT_DONE;
     int code = pictures_find(&pictures, &s->a->at);
+    if (code == EXIT_DONE)
+        code = pictures_read(&reader, &pictures, info->resolution, 8, (int)s->run->threads, (struct reading){.quiet = s->a->quiet});
     if (code == EXIT_DONE) {
-        cn_runner_options o = runner_options(s->run, CN_TOWER_IMAGE, 8, (int64_t)pictures.count);
-        o.embedding = true;
         s->n_pixels = pictures.count;
-        s->pixels = need(malloc(pictures.count * t.image * sizeof *s->pixels));
-        code = images_run(s->model, o, &pictures, (struct reading){.quiet = s->a->quiet}, take_pixels, &t, NULL);
+        s->pixels = need(malloc(pictures.count * image * sizeof *s->pixels));
     }
+    do {
+        code = code == EXIT_DONE ? pictures_next(reader, &batch) : code;
+        if (code == EXIT_DONE)
+            cn_pixels_normalise(batch.rgb, batch.n, info->resolution, info->mean, info->std, s->pixels + batch.first * image);
+    } while (code == EXIT_DONE && batch.n);
+    pictures_close(reader);
     pictures_free(&pictures);
     return code;
 }

@@ -2,7 +2,7 @@
 #ifndef CLI_SEETEXTS_H
 #define CLI_SEETEXTS_H
 
-#include "images.h"
+#include "pictures.h"
 #include "models.h"
 
 struct seetexts {

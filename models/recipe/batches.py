@@ -24,7 +24,6 @@ import referee_tokens  # noqa: E402
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
 START, END = 49406, 49407
-FULL_RESOLUTION = 96
 HARD = {"emotion", "colour", "count"}      # families that differ by little
 
 # Neutral frames: none says whether a picture or a word is meant.
@@ -291,7 +290,7 @@ class Batches:
             self.single(canvas, mine[r.integers(len(mine))], r, strength, word=True)
             targets.append({len(column) + i: 1.0})
         if strength > .3:
-            small = resolution >= FULL_RESOLUTION    # words on a strip can be read
+            small = resolution >= SIZE    # words on a strip can be read
             self.mix(canvas, targets, texts, core, column, r, strength, 12 if small else 8, 24 if small else 12)
         pixels = self.spoil(canvas.pixels(resolution), r, strength)
         matrix = torch.zeros(len(targets), len(texts))

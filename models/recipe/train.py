@@ -127,8 +127,8 @@ class TextSteps(torch.utils.data.Dataset):
 
 
 class Use:
-    """How much each unit is called on, by all core concepts: the mean over them of the squared components of what stood for each
-    last. A batch holds an eighth of the concepts, and its own mean cannot tell whether a unit serves others, too."""
+    """How much each unit is called on, by all core concepts: the mean over them of how what stood for each last was
+    distributed over units. A batch holds an eighth of the concepts, and its own mean cannot tell whether a unit serves others, too."""
 
     def __init__(self, concepts, units, device):
         self.last = torch.zeros(concepts, units, device=device)

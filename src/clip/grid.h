@@ -1,9 +1,17 @@
-/* clip/grid.h -- bilinear interpolation of values on a grid, between the centres of its cells and constant beyond the outermost
+/* clip/grid.h -- where values lie at a site; and bilinear interpolation of values on a grid, between the centres of its cells and constant beyond the outermost
  * ones: for positional embeddings and facets at other resolutions than their own. */
 #ifndef CLIP_GRID_H
 #define CLIP_GRID_H
 
+#include "clipneuron/model.h"
+
 #include <stdint.h>
+
+/* Where a unit's value at a position lies among those of one image at a site, of which there are `positions`. */
+static inline int64_t clip_value_index(const cn_site *site, int64_t unit, int64_t position, int64_t positions)
+{
+    return site->layout == CN_SITE_MAP ? unit * positions + position : position * site->units + unit;
+}
 
 /* Four cells of the source grid (row-major), and the weights of the lower and the right ones. */
 typedef struct clip_between {

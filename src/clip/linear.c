@@ -3,6 +3,7 @@
 #include "clipneuron/linear.h"
 
 #include "base/memory.h"
+#include "clip/grid.h"
 #include "clip/model.h"
 
 #include <math.h>
@@ -163,12 +164,11 @@ static void add_components(const cn_runner *r, const cn_site *site, int64_t firs
 {
     const float *gradient = cn_runner_site_gradient(r, 0);
     const int64_t positions = site->positions, count = site->units * positions;
-    const bool map = site->layout == CN_SITE_MAP;
     for (int64_t i = 0; i < n; i++)
         for (int64_t u = 0; u < site->units; u++) {
             double sum = 0;
             for (int64_t p = 0; p < positions; p++)
-                sum += gradient[i * count + (map ? u * positions + p : p * site->units + u)];
+                sum += gradient[i * count + clip_value_index(site, u, p, positions)];
             directions[u * width + first + i] += (float)(share * sum);
         }
 }

@@ -9,6 +9,7 @@
 #include "image/picture.h"
 
 #include <string.h>
+#include <zlib.h>
 
 enum { SIGNATURE = 8, CHUNK_EXTRA = 12, MAX_FRAMES = 100000 };
 
@@ -27,18 +28,6 @@ static void put_u32(uint8_t *out, uint32_t v)
 static uint32_t get_u32(const uint8_t *in)
 {
     return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 | (uint32_t)in[2] << 8 | in[3];
-}
-
-/* CRC-32 of the PNG specification, annex D. */
-static uint32_t checksum(const uint8_t *bytes, size_t size)
-{
-    uint32_t c = 0xffffffffu;
-    for (size_t i = 0; i < size; i++) {
-        c ^= bytes[i];
-        for (int k = 0; k < 8; k++)
-            c = c & 1 ? 0xedb88320u ^ c >> 1 : c >> 1;
-    }
-    return ~c;
 }
 
 static cn_status append(animation *a, const void *bytes, size_t size, cn_error *err)
@@ -69,7 +58,7 @@ static cn_status append_chunk(animation *a, const char *type, const uint8_t *hea
     CN_TRY(append(a, head, head_size, err));
     if (body_size)
         CN_TRY(append(a, body, body_size, err));
-    put_u32(number, checksum(a->bytes + start, a->size - start));
+    put_u32(number, (uint32_t)crc32_z(0, a->bytes + start, a->size - start));
     CN_TRY(append(a, number, 4, err));
 done:
     return st;

@@ -85,10 +85,12 @@ static cn_status create_in_segments(nn_program **out, const nn_graph *g, const n
     p->cut = cn_calloc(nodes, sizeof *p->cut);
     CN_CHECK(p->cut, CN_ENOMEM, "out of memory while compiling");
     *more = program_choose_cuts(g, &p->steps, depends, keep, segments, p->cut);
-    for (int i = 0; i < g->count; i++)
-        keep[i] = keep[i] || p->cut[i];
-    nn_steps_clear(&p->steps);
-    CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
+    if (segments > 1) { /* cuts are values of their own */
+        for (int i = 0; i < g->count; i++)
+            keep[i] = keep[i] || p->cut[i];
+        nn_steps_clear(&p->steps);
+        CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
+    }
     CN_TRY(program_schedule(p, err));
     for (int i = 0; i < g->count; i++)
         if (keep[i])

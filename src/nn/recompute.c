@@ -82,9 +82,11 @@ cn_status program_schedule(nn_program *p, cn_error *err)
     memcpy(p->forward_last, p->steps.last_use, (size_t)p->graph->count * sizeof *p->forward_last);
     p->n_segments = 1;
     /* Kept values are fused otherwise, so a sum may stand later than when the cuts were chosen. */
-    for (int i = 0; i < count; i++)
-        if (p->graph->node[p->steps.step[i].out].op != NN_PIXELS && !is_clean(p->graph, &p->steps, i, p->cut))
-            p->cut[p->steps.step[i].out] = false;
+    for (int i = 0; i < count; i++) {
+        const int out = p->steps.step[i].out;
+        if (p->cut[out] && p->graph->node[out].op != NN_PIXELS)
+            p->cut[out] = is_clean(p->graph, &p->steps, i, p->cut);
+    }
     for (int i = 0; i < count; i++) {
         p->again[i] = -1;
         p->segment[i] = p->n_segments - 1;

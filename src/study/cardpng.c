@@ -311,6 +311,12 @@ static double grid(painter *d, const card *c, const cn_example *e, size_t n, int
     return y + (double)((n + 5) / 6) * (side + 50);
 }
 
+/* For what draws pictures: one without a responding region. */
+static cn_example as_example(const cn_visualisation *v)
+{
+    return (cn_example){.path = v->objective, .row = -1, .thumbnail = v->png, .thumbnail_size = v->png_size};
+}
+
 /* Optimised pictures and what stands under them. */
 static double visualisations(painter *d, const card *c, double x, double y, double width)
 {
@@ -322,7 +328,7 @@ static double visualisations(painter *d, const card *c, double x, double y, doub
     y = heading(d, x, y + 4, width, "Optimised", text);
     for (size_t i = 0; i < c->n_seen; i++) {
         const cn_visualisation *v = &c->seen[i];
-        const cn_example e = {.path = v->objective, .row = -1, .thumbnail = v->png, .thumbnail_size = v->png_size};
+        const cn_example e = as_example(v);
         const double left = x + (double)(i % 6) * (side + gap), top = y + (double)(i / 6) * (side + 50);
         picture(d, &e, c->site, 0, left, top, side);
         snprintf(text, sizeof text, "%s sd", card_number(v->sd, number));
@@ -583,7 +589,7 @@ static double draw_row(painter *d, const card *c, double x, double y)
     rule(d, made - 10, top, made - 10, top + side, 0.8, d->p->line);
     for (size_t i = 0; i < c->n_seen; i++) {
         const cn_visualisation *v = &c->seen[i];
-        const cn_example e = {.path = v->objective, .row = -1, .thumbnail = v->png, .thumbnail_size = v->png_size};
+        const cn_example e = as_example(v);
         snprintf(text, sizeof text, "%s sd%s", card_number(v->sd, number), card_other_path(v) ? "*" : "");
         captioned(d, c, &e, made + (double)(i % columns) * step, top + (double)(i / columns) * (side + 32), side, text, *v->facet ? v->facet : "plain");
     }

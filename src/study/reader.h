@@ -45,4 +45,20 @@ cn_status results_finish(results *r, const size_t *pointers, size_t n_pointers, 
                          cn_error *err);
 void results_discard(results *r);
 
+/* How the rows of a query become the rows of a list. `read` fills a zeroed row from the query's present one; what it keeps goes into
+ * `list`, and *ok turns false when memory is short. context: whatever the caller wants it to know. */
+typedef struct row_kind {
+    size_t size;
+    const size_t *pointers; /* offsets of the pointer members */
+    size_t n_pointers;
+    cn_status (*read)(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *context, bool *ok, cn_error *err);
+} row_kind;
+/* All rows of a query as one list, *out NULL when there are none. Finalizes q in any case. */
+cn_status reader_rows(cn_study *s, sqlite3_stmt *q, const row_kind *kind, const void *context, void **out, size_t *n, cn_error *err);
+
+/* Opens a study's database to write a little into it, waiting for others that do. *db: sqlite3_close, also after a failure. */
+cn_status reader_open_writable(sqlite3 **db, const char *file, cn_error *err);
+/* PATH/study.sqlite, owned by the caller (cn_free); NULL when out of memory. */
+char *reader_file(const char *path);
+
 #endif

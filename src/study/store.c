@@ -35,10 +35,15 @@ static const char *const table_names[STORE_TABLES] = {
     [STORE_UNIT_WORDS] = "unit_words",
 };
 
+cn_status store_failed(sqlite3 *db, const char *path, cn_error *err)
+{
+    int code = sqlite3_errcode(db) & 0xff;
+    return cn_fail(err, code == SQLITE_NOMEM ? CN_ENOMEM : CN_EIO, "%s: %s", path, sqlite3_errmsg(db));
+}
+
 static cn_status failed(store *s, cn_error *err)
 {
-    int code = sqlite3_errcode(s->db) & 0xff;
-    return cn_fail(err, code == SQLITE_NOMEM ? CN_ENOMEM : CN_EIO, "%s: %s", s->path, sqlite3_errmsg(s->db));
+    return store_failed(s->db, s->path, err);
 }
 
 static cn_status run(store *s, const char *sql, cn_error *err)

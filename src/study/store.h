@@ -28,6 +28,10 @@ typedef enum store_table {
 
 typedef struct store store;
 
+/* Why the last call on a database failed: CN_ENOMEM or CN_EIO with its file and reason. */
+struct sqlite3;
+cn_status store_failed(struct sqlite3 *db, const char *path, cn_error *err);
+
 /* path must not exist. */
 cn_status store_open(store **out, const char *path, cn_error *err);
 /* One row, all columns in the order of schema.h. format, a letter a column: i int64_t, d double (NaN:

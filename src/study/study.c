@@ -45,6 +45,27 @@ cn_status reader_step(cn_study *s, sqlite3_stmt *q, bool *more, cn_error *err)
     return code == SQLITE_ROW || code == SQLITE_DONE ? CN_OK : damaged(s, err);
 }
 
+cn_status reader_rows(cn_study *s, sqlite3_stmt *q, const row_kind *kind, const void *context, void **out, size_t *n, cn_error *err)
+{
+    cn_status st = CN_OK;
+    results list = {0};
+    bool more, ok = true;
+    for (;;) {
+        CN_TRY(reader_step(s, q, &more, err));
+        if (!more)
+            break;
+        void *row = results_add(&list, kind->size);
+        CN_CHECK(row, CN_ENOMEM, "%s: out of memory for rows", s->path);
+        CN_TRY(kind->read(s, q, &list, row, context, &ok, err));
+        CN_CHECK(ok, CN_ENOMEM, "%s: out of memory for rows", s->path);
+    }
+    CN_TRY(results_finish(&list, kind->pointers, kind->n_pointers, out, n, err));
+done:
+    sqlite3_finalize(q);
+    results_discard(&list);
+    return st;
+}
+
 cn_status reader_check_unit(const cn_study *s, cn_unit_ref ref, cn_error *err)
 {
     if (ref.site >= s->n_sites)
@@ -212,6 +233,30 @@ done:
     return st;
 }
 
+char *reader_file(const char *path)
+{
+    const size_t size = strlen(path) + sizeof "/" SCHEMA_FILE;
+    char *file = cn_malloc(size);
+    if (file)
+        snprintf(file, size, "%s/" SCHEMA_FILE, path);
+    return file;
+}
+
+static cn_status open_database(sqlite3 **db, const char *file, int flags, cn_error *err)
+{
+    const int code = sqlite3_open_v2(file, db, flags, NULL);
+    if (code != SQLITE_OK)
+        return cn_fail(err, CN_EIO, "%s: %s", file, *db ? sqlite3_errmsg(*db) : sqlite3_errstr(code));
+    sqlite3_busy_timeout(*db, 10000);                            /* somebody may keep a visualisation at this moment */
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL); /* a study may come from a stranger */
+    return CN_OK;
+}
+
+cn_status reader_open_writable(sqlite3 **db, const char *file, cn_error *err)
+{
+    return open_database(db, file, SQLITE_OPEN_READWRITE, err);
+}
+
 /* A program that died while it kept a visualisation leaves a journal, which only a connection that may write can roll back. */
 static void finish_interrupted_write(const char *file)
 {
@@ -222,11 +267,8 @@ static void finish_interrupted_write(const char *file)
     if (!journal)
         return;
     snprintf(journal, size, "%s-journal", file);
-    if (stat(journal, &info) == 0 && sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
-        sqlite3_busy_timeout(db, 10000);
-        sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    if (stat(journal, &info) == 0 && reader_open_writable(&db, file, NULL) == CN_OK)
         sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL); /* reading rolls it back; what fails is reported by who reads next */
-    }
     sqlite3_close(db);
     cn_free(journal);
 }
@@ -240,23 +282,17 @@ cn_status cn_study_open(cn_study **out, const char *path, cn_error *err)
     *out = NULL;
     CN_CHECK(s, CN_ENOMEM, "out of memory for a study");
     s->path = cn_strdup(path);
-    size_t size = strlen(path) + sizeof SCHEMA_FILE + 1;
-    file = cn_malloc(size);
+    file = reader_file(path);
     CN_CHECK(s->path && file, CN_ENOMEM, "out of memory for a study");
     s->info.path = s->path;
     CN_CHECK(stat(path, &info) == 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path,
              strerror(errno));
     CN_CHECK(S_ISDIR(info.st_mode), CN_EINVAL, "%s: is not a folder: a study is the folder that scan makes",
              path);
-    snprintf(file, size, "%s/" SCHEMA_FILE, path);
     CN_CHECK(stat(file, &info) == 0, CN_ENOTFOUND, "%s: is no study: it has no " SCHEMA_FILE, path);
     finish_interrupted_write(file);
-    int code = sqlite3_open_v2(file, &s->db, SQLITE_OPEN_READONLY, NULL);
-    CN_CHECK(code == SQLITE_OK, CN_EIO, "%s: %s", file, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
-    sqlite3_busy_timeout(s->db, 10000); /* somebody may keep a visualisation at this moment */
-    /* A study may come from a stranger: no functions from its schema, no writing, bounded work. */
-    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    CN_TRY(open_database(&s->db, file, SQLITE_OPEN_READONLY, err));
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL); /* no writing, bounded work */
     CN_TRY(check_kind(s, err));
     CN_TRY(read_meta(s, err));
     CN_TRY(read_sites(s, err));

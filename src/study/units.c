@@ -12,11 +12,6 @@
 #define POINTER(type, member) offsetof(type, member)
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-static cn_status out_of_memory(const cn_study *s, cn_error *err)
-{
-    return cn_fail(err, CN_ENOMEM, "%s: out of memory for rows", s->path);
-}
-
 /* ---- units ---- */
 
 #define UNIT_SELECT                                                                                       \
@@ -49,69 +44,53 @@ static const char *order_sql(cn_unit_order order)
     }
 }
 
-static cn_status read_units(cn_study *s, sqlite3_stmt *q, size_t site, cn_unit_row **out, size_t *n,
-                            cn_error *err)
+static cn_status read_unit(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *site, bool *ok, cn_error *err)
 {
-    static const size_t pointers[] = {POINTER(cn_unit_row, label), POINTER(cn_unit_row, media),
-                                      POINTER(cn_unit_row, word)};
-    cn_status st = CN_OK;
-    results list = {0};
-    bool more, ok = true;
-    void *block;
-    for (;;) {
-        CN_TRY(reader_step(s, q, &more, err));
-        if (!more)
-            break;
-        cn_unit_row *r = results_add(&list, sizeof *r);
-        CN_CHECK(r, CN_ENOMEM, "%s: out of memory for rows", s->path);
-        r->ref = (cn_unit_ref){site, sqlite3_column_int64(q, 0)};
-        r->count = sqlite3_column_int64(q, 1);
-        r->mean = sqlite3_column_double(q, 2);
-        r->sd = sqlite3_column_double(q, 3);
-        r->rms = sqlite3_column_double(q, 4);
-        r->min = sqlite3_column_double(q, 5);
-        r->max = sqlite3_column_double(q, 6);
-        r->share_positive = r->count > 0 ? sqlite3_column_double(q, 7) / (double)r->count : 0;
-        r->kurtosis = sqlite3_column_double(q, 8);
-        r->dead = sqlite3_column_int(q, 9) != 0;
-        r->peak_sd = r->rms > 0 ? r->max / r->rms : 0;
-        r->label = results_text(&list, q, 10, &ok);
-        r->label_hits = sqlite3_column_int64(q, 11);
-        r->label_images = sqlite3_column_int64(q, 12);
-        r->purity = sqlite3_column_double(q, 13);
-        r->surprise = sqlite3_column_double(q, 14);
-        r->label_z = sqlite3_column_double(q, 15);
-        r->media = results_text(&list, q, 16, &ok);
-        r->media_count = sqlite3_column_int(q, 17);
-        r->reads = sqlite3_column_int(q, 18) != 0;
-        r->score = sqlite3_column_double(q, 19);
-        r->word = results_text(&list, q, 20, &ok);
-        r->word_score = sqlite3_column_double(q, 21);
-        if (!ok) {
-            st = out_of_memory(s, err);
-            goto done;
-        }
-    }
-    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
-    *out = block;
-done:
-    results_discard(&list);
-    return st;
+    cn_unit_row *r = row;
+    (void)s, (void)err;
+    r->ref = (cn_unit_ref){*(const size_t *)site, sqlite3_column_int64(q, 0)};
+    r->count = sqlite3_column_int64(q, 1);
+    r->mean = sqlite3_column_double(q, 2);
+    r->sd = sqlite3_column_double(q, 3);
+    r->rms = sqlite3_column_double(q, 4);
+    r->min = sqlite3_column_double(q, 5);
+    r->max = sqlite3_column_double(q, 6);
+    r->share_positive = r->count > 0 ? sqlite3_column_double(q, 7) / (double)r->count : 0;
+    r->kurtosis = sqlite3_column_double(q, 8);
+    r->dead = sqlite3_column_int(q, 9) != 0;
+    r->peak_sd = r->rms > 0 ? r->max / r->rms : 0;
+    r->label = results_text(list, q, 10, ok);
+    r->label_hits = sqlite3_column_int64(q, 11);
+    r->label_images = sqlite3_column_int64(q, 12);
+    r->purity = sqlite3_column_double(q, 13);
+    r->surprise = sqlite3_column_double(q, 14);
+    r->label_z = sqlite3_column_double(q, 15);
+    r->media = results_text(list, q, 16, ok);
+    r->media_count = sqlite3_column_int(q, 17);
+    r->reads = sqlite3_column_int(q, 18) != 0;
+    r->score = sqlite3_column_double(q, 19);
+    r->word = results_text(list, q, 20, ok);
+    r->word_score = sqlite3_column_double(q, 21);
+    return CN_OK;
 }
+
+static const size_t unit_pointers[] = {POINTER(cn_unit_row, label), POINTER(cn_unit_row, media), POINTER(cn_unit_row, word)};
+static const row_kind unit_rows = {sizeof(cn_unit_row), unit_pointers, COUNT(unit_pointers), read_unit};
 
 cn_status cn_study_units(cn_study *s, size_t site, cn_unit_order order, size_t limit, cn_unit_row **out,
                          size_t *n, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
+    void *block;
     *out = NULL;
     *n = 0;
     CN_TRY(reader_check_unit(s, (cn_unit_ref){site, 0}, err));
     int64_t most = limit && limit < INT64_MAX ? (int64_t)limit : -1;
     CN_TRY(reader_query(s, &q, err, order_sql(order), "ii", (int64_t)site, most));
-    CN_TRY(read_units(s, q, site, out, n, err));
+    CN_TRY(reader_rows(s, q, &unit_rows, &site, &block, n, err));
+    *out = block;
 done:
-    sqlite3_finalize(q);
     return st;
 }
 
@@ -120,15 +99,16 @@ cn_status cn_study_unit(cn_study *s, cn_unit_ref ref, cn_unit_row **out, cn_erro
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
     size_t n = 0;
+    void *block;
     *out = NULL;
     CN_TRY(reader_check_unit(s, ref, err));
     CN_TRY(reader_query(s, &q, err, UNIT_SELECT " WHERE u.site = ? AND u.unit = ?", "ii", (int64_t)ref.site,
                         ref.unit));
-    CN_TRY(read_units(s, q, ref.site, out, &n, err));
+    CN_TRY(reader_rows(s, q, &unit_rows, &ref.site, &block, &n, err));
+    *out = block;
     CN_CHECK(n == 1, CN_EFORMAT, "%s: the study is damaged: unit %lld is missing", s->path,
              (long long)ref.unit);
 done:
-    sqlite3_finalize(q);
     if (st != CN_OK) {
         cn_free(*out);
         *out = NULL;
@@ -181,22 +161,58 @@ static const char *type_name(sqlite3_stmt *q, int column)
     return type && strcmp(type, "image/png") == 0 ? "image/png" : "";
 }
 
+/* What an example's row is read with. */
+typedef struct example_context {
+    const cn_study_site *site;
+    int64_t unit;
+    double rms;
+} example_context;
+
+static cn_status read_example(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *context, bool *ok, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const example_context *c = context;
+    cn_example *e = row;
+    e->image = sqlite3_column_int64(q, 0);
+    e->path = results_text(list, q, 1, ok);
+    e->label = results_text(list, q, 2, ok);
+    e->medium = results_text(list, q, 3, ok);
+    e->caption = results_text(list, q, 4, ok);
+    e->bucket = sqlite3_column_type(q, 5) == SQLITE_NULL ? -1 : sqlite3_column_int(q, 5);
+    e->value = sqlite3_column_double(q, 6);
+    e->sd = c->rms > 0 ? e->value / c->rms : 0;
+    e->peak = sqlite3_column_double(q, 7);
+    bool placed = sqlite3_column_type(q, 8) != SQLITE_NULL && sqlite3_column_type(q, 9) != SQLITE_NULL;
+    e->row = placed ? sqlite3_column_int(q, 8) : -1;
+    e->column = placed ? sqlite3_column_int(q, 9) : -1;
+    CN_CHECK(e->row < c->site->height && e->column < c->site->width && e->row >= -1 && e->column >= -1 &&
+                 e->bucket < s->info.buckets && e->bucket >= -1,
+             CN_EFORMAT, "%s: the study is damaged: an example of unit %lld", s->path,
+             (long long)c->unit);
+    e->map = keep_map(list, c->site, q, 10, ok);
+    e->thumbnail_type = type_name(q, 11);
+    const void *data = sqlite3_column_blob(q, 12);
+    e->thumbnail_size = data ? (size_t)sqlite3_column_bytes(q, 12) : 0;
+    e->thumbnail = data ? results_keep(list, data, e->thumbnail_size, ok) : NULL;
+done:
+    return st;
+}
+
 cn_status cn_study_examples(cn_study *s, cn_unit_ref ref, cn_example_kind kind, cn_example **out, size_t *n,
                             cn_error *err)
 {
     static const size_t pointers[] = {POINTER(cn_example, path),   POINTER(cn_example, label),
                                       POINTER(cn_example, medium), POINTER(cn_example, caption),
                                       POINTER(cn_example, map),    POINTER(cn_example, thumbnail)};
+    static const row_kind rows = {sizeof(cn_example), pointers, COUNT(pointers), read_example};
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
-    results list = {0};
-    bool more, ok = true;
     double rms = 0;
     void *block;
     *out = NULL;
     *n = 0;
     CN_TRY(read_rms(s, ref, &rms, err));
-    const cn_study_site *site = &s->sites[ref.site];
+    const example_context context = {&s->sites[ref.site], ref.unit, rms};
     CN_TRY(reader_query(
         s, &q, err,
         "SELECT e.image, i.path, l.name, m.name, i.caption, e.bucket, e.value, e.peak, e.y, e.x, e.map,"
@@ -205,43 +221,9 @@ cn_status cn_study_examples(cn_study *s, cn_unit_ref ref, cn_example_kind kind, 
         " LEFT JOIN thumbnails t ON t.image = e.image"
         " WHERE e.site = ? AND e.unit = ? AND e.kind = ? ORDER BY e.rank LIMIT 1024",
         "iii", (int64_t)ref.site, ref.unit, (int64_t)kind));
-    for (;;) {
-        CN_TRY(reader_step(s, q, &more, err));
-        if (!more)
-            break;
-        cn_example *e = results_add(&list, sizeof *e);
-        CN_CHECK(e, CN_ENOMEM, "%s: out of memory for rows", s->path);
-        e->image = sqlite3_column_int64(q, 0);
-        e->path = results_text(&list, q, 1, &ok);
-        e->label = results_text(&list, q, 2, &ok);
-        e->medium = results_text(&list, q, 3, &ok);
-        e->caption = results_text(&list, q, 4, &ok);
-        e->bucket = sqlite3_column_type(q, 5) == SQLITE_NULL ? -1 : sqlite3_column_int(q, 5);
-        e->value = sqlite3_column_double(q, 6);
-        e->sd = rms > 0 ? e->value / rms : 0;
-        e->peak = sqlite3_column_double(q, 7);
-        bool placed = sqlite3_column_type(q, 8) != SQLITE_NULL && sqlite3_column_type(q, 9) != SQLITE_NULL;
-        e->row = placed ? sqlite3_column_int(q, 8) : -1;
-        e->column = placed ? sqlite3_column_int(q, 9) : -1;
-        CN_CHECK(e->row < site->height && e->column < site->width && e->row >= -1 && e->column >= -1 &&
-                     e->bucket < s->info.buckets && e->bucket >= -1,
-                 CN_EFORMAT, "%s: the study is damaged: an example of unit %lld", s->path,
-                 (long long)ref.unit);
-        e->map = keep_map(&list, site, q, 10, &ok);
-        e->thumbnail_type = type_name(q, 11);
-        const void *data = sqlite3_column_blob(q, 12);
-        e->thumbnail_size = data ? (size_t)sqlite3_column_bytes(q, 12) : 0;
-        e->thumbnail = data ? results_keep(&list, data, e->thumbnail_size, &ok) : NULL;
-        if (!ok) {
-            st = out_of_memory(s, err);
-            goto done;
-        }
-    }
-    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    CN_TRY(reader_rows(s, q, &rows, &context, &block, n, err));
     *out = block;
 done:
-    sqlite3_finalize(q);
-    results_discard(&list);
     return st;
 }
 
@@ -289,10 +271,27 @@ done:
 
 /* ---- groups ---- */
 
+static cn_status read_group(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *context, bool *ok, cn_error *err)
+{
+    const double *rms = context;
+    cn_group *g = row;
+    (void)s, (void)err;
+    g->name = results_text(list, q, 0, ok);
+    g->images = sqlite3_column_int64(q, 1);
+    g->mean = sqlite3_column_double(q, 2);
+    g->mean_sd = *rms > 0 ? g->mean / *rms : 0;
+    g->share_positive = sqlite3_column_type(q, 3) == SQLITE_NULL || g->images <= 0
+                            ? -1
+                            : sqlite3_column_double(q, 3) / (double)g->images;
+    g->z = sqlite3_column_double(q, 4);
+    return CN_OK;
+}
+
 cn_status cn_study_groups(cn_study *s, cn_unit_ref ref, cn_group_kind kind, cn_group **out, size_t *n,
                           cn_error *err)
 {
     static const size_t pointers[] = {POINTER(cn_group, name)};
+    static const row_kind rows = {sizeof(cn_group), pointers, COUNT(pointers), read_group};
     static const char *const sql[] = {
         [CN_GROUP_LABEL] =
             "SELECT l.name, l.images, g.mean, NULL, g.z FROM unit_labels g JOIN labels l ON l.id = g.label"
@@ -305,8 +304,6 @@ cn_status cn_study_groups(cn_study *s, cn_unit_ref ref, cn_group_kind kind, cn_g
     };
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
-    results list = {0};
-    bool more, ok = true;
     double rms = 0;
     void *block;
     *out = NULL;
@@ -314,30 +311,9 @@ cn_status cn_study_groups(cn_study *s, cn_unit_ref ref, cn_group_kind kind, cn_g
     CN_CHECK((size_t)kind < COUNT(sql), CN_EINVAL, "no such kind of group");
     CN_TRY(read_rms(s, ref, &rms, err));
     CN_TRY(reader_query(s, &q, err, sql[kind], "ii", (int64_t)ref.site, ref.unit));
-    for (;;) {
-        CN_TRY(reader_step(s, q, &more, err));
-        if (!more)
-            break;
-        cn_group *g = results_add(&list, sizeof *g);
-        CN_CHECK(g, CN_ENOMEM, "%s: out of memory for rows", s->path);
-        g->name = results_text(&list, q, 0, &ok);
-        g->images = sqlite3_column_int64(q, 1);
-        g->mean = sqlite3_column_double(q, 2);
-        g->mean_sd = rms > 0 ? g->mean / rms : 0;
-        g->share_positive = sqlite3_column_type(q, 3) == SQLITE_NULL || g->images <= 0
-                                ? -1
-                                : sqlite3_column_double(q, 3) / (double)g->images;
-        g->z = sqlite3_column_double(q, 4);
-        if (!ok) {
-            st = out_of_memory(s, err);
-            goto done;
-        }
-    }
-    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    CN_TRY(reader_rows(s, q, &rows, &rms, &block, n, err));
     *out = block;
 done:
-    sqlite3_finalize(q);
-    results_discard(&list);
     return st;
 }
 
@@ -348,13 +324,23 @@ void cn_groups_free(cn_group *g)
 
 /* ---- words, failures ---- */
 
+static cn_status read_word(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *context, bool *ok, cn_error *err)
+{
+    cn_word *w = row;
+    (void)s, (void)context, (void)err;
+    w->word = results_text(list, q, 0, ok);
+    w->score = sqlite3_column_double(q, 1);
+    w->z = sqlite3_column_double(q, 2);
+    w->significant = sqlite3_column_int(q, 3) != 0;
+    return CN_OK;
+}
+
 cn_status cn_study_words(cn_study *s, cn_unit_ref ref, cn_word **out, size_t *n, cn_error *err)
 {
     static const size_t pointers[] = {POINTER(cn_word, word)};
+    static const row_kind rows = {sizeof(cn_word), pointers, COUNT(pointers), read_word};
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
-    results list = {0};
-    bool more, ok = true;
     void *block;
     *out = NULL;
     *n = 0;
@@ -364,23 +350,9 @@ cn_status cn_study_words(cn_study *s, cn_unit_ref ref, cn_word **out, size_t *n,
         "SELECT w.word, u.score, u.z, u.significant FROM unit_words u JOIN words w ON w.id = u.word"
         " WHERE u.site = ? AND u.unit = ? ORDER BY u.rank",
         "ii", (int64_t)ref.site, ref.unit));
-    for (;;) {
-        CN_TRY(reader_step(s, q, &more, err));
-        if (!more)
-            break;
-        cn_word *w = results_add(&list, sizeof *w);
-        CN_CHECK(w, CN_ENOMEM, "%s: out of memory for rows", s->path);
-        w->word = results_text(&list, q, 0, &ok);
-        w->score = sqlite3_column_double(q, 1);
-        w->z = sqlite3_column_double(q, 2);
-        w->significant = sqlite3_column_int(q, 3) != 0;
-        CN_CHECK(ok, CN_ENOMEM, "%s: out of memory for rows", s->path);
-    }
-    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    CN_TRY(reader_rows(s, q, &rows, NULL, &block, n, err));
     *out = block;
 done:
-    sqlite3_finalize(q);
-    results_discard(&list);
     return st;
 }
 
@@ -389,32 +361,28 @@ void cn_words_free(cn_word *w)
     cn_free(w);
 }
 
+static cn_status read_failure(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *context, bool *ok, cn_error *err)
+{
+    cn_failure *f = row;
+    (void)s, (void)context, (void)err;
+    f->path = results_text(list, q, 0, ok);
+    f->reason = results_text(list, q, 1, ok);
+    return CN_OK;
+}
+
 cn_status cn_study_failures(cn_study *s, cn_failure **out, size_t *n, cn_error *err)
 {
     static const size_t pointers[] = {POINTER(cn_failure, path), POINTER(cn_failure, reason)};
+    static const row_kind rows = {sizeof(cn_failure), pointers, COUNT(pointers), read_failure};
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
-    results list = {0};
-    bool more, ok = true;
     void *block;
     *out = NULL;
     *n = 0;
     CN_TRY(reader_query(s, &q, err, "SELECT path, reason FROM failures ORDER BY path", ""));
-    for (;;) {
-        CN_TRY(reader_step(s, q, &more, err));
-        if (!more)
-            break;
-        cn_failure *f = results_add(&list, sizeof *f);
-        CN_CHECK(f, CN_ENOMEM, "%s: out of memory for rows", s->path);
-        f->path = results_text(&list, q, 0, &ok);
-        f->reason = results_text(&list, q, 1, &ok);
-        CN_CHECK(ok, CN_ENOMEM, "%s: out of memory for rows", s->path);
-    }
-    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    CN_TRY(reader_rows(s, q, &rows, NULL, &block, n, err));
     *out = block;
 done:
-    sqlite3_finalize(q);
-    results_discard(&list);
     return st;
 }
 

@@ -1,12 +1,11 @@
 /* study/visualisations.c -- optimised pictures of units, in a table of the study's database that the first of them makes. */
 #include "study/reader.h"
 #include "study/schema.h"
+#include "study/store.h"
 
 #include "base/memory.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -23,15 +22,33 @@ done:
     return st;
 }
 
+static cn_status read_visualisation(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *context, bool *ok, cn_error *err)
+{
+    cn_visualisation *v = row;
+    (void)s, (void)context, (void)err;
+    v->facet = results_text(list, q, 0, ok);
+    v->objective = results_text(list, q, 1, ok);
+    v->settings = results_text(list, q, 2, ok);
+    v->value = sqlite3_column_double(q, 3);
+    v->sd = sqlite3_column_double(q, 4);
+    v->path = sqlite3_column_type(q, 5) == SQLITE_NULL ? (double)NAN : sqlite3_column_double(q, 5);
+    v->blocks = results_text(list, q, 6, ok);
+    const void *png = sqlite3_column_blob(q, 7);
+    v->png_size = (size_t)sqlite3_column_bytes(q, 7);
+    if (png)
+        v->png = results_keep(list, png, v->png_size, ok);
+    return CN_OK;
+}
+
 cn_status cn_study_visualisations(cn_study *s, cn_unit_ref ref, cn_visualisation **out, size_t *n, cn_error *err)
 {
     static const size_t pointers[] = {offsetof(cn_visualisation, facet), offsetof(cn_visualisation, objective),
                                       offsetof(cn_visualisation, settings), offsetof(cn_visualisation, blocks),
                                       offsetof(cn_visualisation, png)};
+    static const row_kind rows = {sizeof(cn_visualisation), pointers, COUNT(pointers), read_visualisation};
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
-    results list = {0};
-    bool more, ok = true, has;
+    bool has;
     void *block;
     *out = NULL;
     *n = 0;
@@ -43,30 +60,9 @@ cn_status cn_study_visualisations(cn_study *s, cn_unit_ref ref, cn_visualisation
                         "SELECT v.facet, v.objective, v.settings, v.value, v.value / u.rms, v.path, v.blocks, v.png FROM visualisations v"
                         " JOIN units u ON u.site = v.site AND u.unit = v.unit WHERE v.site = ? AND v.unit = ? ORDER BY v.facet",
                         "ii", (int64_t)ref.site, ref.unit));
-    for (;;) {
-        CN_TRY(reader_step(s, q, &more, err));
-        if (!more)
-            break;
-        cn_visualisation *v = results_add(&list, sizeof *v);
-        CN_CHECK(v, CN_ENOMEM, "%s: out of memory for rows", s->path);
-        v->facet = results_text(&list, q, 0, &ok);
-        v->objective = results_text(&list, q, 1, &ok);
-        v->settings = results_text(&list, q, 2, &ok);
-        v->value = sqlite3_column_double(q, 3);
-        v->sd = sqlite3_column_double(q, 4);
-        v->path = sqlite3_column_type(q, 5) == SQLITE_NULL ? (double)NAN : sqlite3_column_double(q, 5);
-        v->blocks = results_text(&list, q, 6, &ok);
-        const void *png = sqlite3_column_blob(q, 7);
-        v->png_size = (size_t)sqlite3_column_bytes(q, 7);
-        if (png)
-            v->png = results_keep(&list, png, v->png_size, &ok);
-        CN_CHECK(ok, CN_ENOMEM, "%s: out of memory for rows", s->path);
-    }
-    CN_TRY(results_finish(&list, pointers, COUNT(pointers), &block, n, err));
+    CN_TRY(reader_rows(s, q, &rows, NULL, &block, n, err));
     *out = block;
 done:
-    sqlite3_finalize(q);
-    results_discard(&list);
     return st;
 }
 
@@ -75,19 +71,13 @@ void cn_visualisations_free(cn_visualisation *list)
     cn_free(list);
 }
 
-static cn_status failed(sqlite3 *db, const char *path, cn_error *err)
-{
-    const int code = sqlite3_errcode(db) & 0xff;
-    return cn_fail(err, code == SQLITE_NOMEM ? CN_ENOMEM : CN_EIO, "%s: %s", path, sqlite3_errmsg(db));
-}
-
 static cn_status insert(sqlite3 *db, const char *path, cn_unit_ref ref, const cn_visualisation *v, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
     if (sqlite3_exec(db, SCHEMA_VISUALISATIONS, NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO visualisations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK) {
-        st = failed(db, path, err);
+        st = store_failed(db, path, err);
         goto done;
     }
     sqlite3_bind_int64(q, 1, (int64_t)ref.site);
@@ -103,7 +93,7 @@ static cn_status insert(sqlite3 *db, const char *path, cn_unit_ref ref, const cn
     sqlite3_bind_text(q, 8, v->blocks ? v->blocks : "", -1, SQLITE_STATIC);
     sqlite3_bind_blob64(q, 9, v->png, v->png_size, SQLITE_STATIC);
     if (sqlite3_step(q) != SQLITE_DONE)
-        st = failed(db, path, err);
+        st = store_failed(db, path, err);
 done:
     sqlite3_finalize(q);
     return st;
@@ -113,15 +103,10 @@ cn_status cn_study_keep_visualisation(cn_study *s, cn_unit_ref ref, const cn_vis
 {
     cn_status st = CN_OK;
     sqlite3 *db = NULL;
-    const size_t size = strlen(s->path) + sizeof "/" SCHEMA_FILE;
-    char *file = cn_malloc(size);
+    char *file = reader_file(s->path);
     CN_CHECK(file, CN_ENOMEM, "out of memory for a study");
-    snprintf(file, size, "%s/" SCHEMA_FILE, s->path);
     CN_TRY(reader_check_unit(s, ref, err));
-    const int code = sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE, NULL);
-    CN_CHECK(code == SQLITE_OK, CN_EIO, "%s: %s", file, db ? sqlite3_errmsg(db) : sqlite3_errstr(code));
-    sqlite3_busy_timeout(db, 10000); /* another process may keep one at this moment */
-    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    CN_TRY(reader_open_writable(&db, file, err));
     st = insert(db, file, ref, v, err);
 done:
     sqlite3_close(db);

@@ -193,21 +193,24 @@ done:
     return st;
 }
 
-/* cos(e, t) for t of length 1: derivative (t - e cos / |e|) / |e|. */
+/* The derivative is (t - e cos / |e|) / |e|. */
+double cosine_with(const float *e, const float *t, int64_t width, double weight, float *seed)
+{
+    double dot = 0, square = 0;
+    for (int64_t k = 0; k < width; k++)
+        dot += (double)e[k] * t[k], square += (double)e[k] * e[k];
+    if (!(square > 0))
+        return 0;
+    const double norm = sqrt(square), cosine = dot / norm;
+    for (int64_t k = 0; k < width && seed; k++)
+        seed[k] += (float)(weight * (t[k] - e[k] * cosine / norm) / norm);
+    return cosine;
+}
+
 static void add_text(const term *t, const float *embedding, int64_t width, int64_t n, float *seed, double *sums)
 {
-    for (int64_t i = 0; i < n; i++) {
-        const float *e = embedding + i * width;
-        double dot = 0, square = 0;
-        for (int64_t k = 0; k < width; k++)
-            dot += (double)e[k] * t->vector[k], square += (double)e[k] * e[k];
-        if (!(square > 0))
-            continue;
-        const double norm = sqrt(square), cosine = dot / norm;
-        sums[i] += t->weight * cosine;
-        for (int64_t k = 0; k < width && seed; k++)
-            seed[i * width + k] += (float)(t->weight * (t->vector[k] - e[k] * cosine / norm) / norm);
-    }
+    for (int64_t i = 0; i < n; i++)
+        sums[i] += t->weight * cosine_with(embedding + i * width, t->vector, width, t->weight, seed ? seed + i * width : NULL);
 }
 
 /* Of p = std x + mean in 0..1, for normalised x; the derivative is with respect to x. */

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "clip/grid.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -107,11 +108,10 @@ static void mean_channels(const cn_runner *r, const cn_site *s, size_t index, in
 {
     const int64_t count = s->units * s->positions;
     const float *a = cn_runner_site(r, index) + picture * count;
-    const bool map = s->layout == CN_SITE_MAP;
     for (int64_t u = 0; u < s->units; u++) {
         double sum = 0;
         for (int64_t p = 0; p < s->positions; p++)
-            sum += a[map ? u * s->positions + p : p * s->units + u];
+            sum += a[clip_value_index(s, u, p, s->positions)];
         out[u] = (float)(sum / (double)s->positions);
     }
 }

@@ -3,6 +3,7 @@
 #include "vis/logistic.h"
 
 #include "base/memory.h"
+#include "clip/grid.h"
 #include "clipneuron/array.h"
 #include "clipneuron/image.h"
 
@@ -188,8 +189,7 @@ static cn_status train_site(trainer *t, size_t index, cn_npz_writer *out, const 
         /* for values as they are, and units first, which tokens are not */
         for (int64_t p = 0; p < site->positions; p++)
             for (int64_t u = 0; u < site->units; u++)
-                rows[u * site->positions + p] =
-                    (float)(w[site->layout == CN_SITE_MAP ? u * site->positions + p : p * site->units + u] / rms);
+                rows[u * site->positions + p] = (float)(w[clip_value_index(site, u, p, site->positions)] / rms);
         snprintf(name, sizeof name, "%s/%s", facets[k].name, site->name);
         CN_TRY(cn_npz_writer_add(out, name, CN_DTYPE_F32, 3, shape, rows, err));
     }
@@ -540,7 +540,7 @@ static double regression(const cn_site *site, const float *w, const float *a)
     double sum = 0;
     for (int64_t u = 0; u < site->units; u++)
         for (int64_t p = 0; p < site->positions; p++)
-            sum += (double)w[u * site->positions + p] * a[site->layout == CN_SITE_MAP ? u * site->positions + p : p * site->units + u];
+            sum += (double)w[u * site->positions + p] * a[clip_value_index(site, u, p, site->positions)];
     return sum;
 }
 

@@ -117,8 +117,7 @@ static void resize_weights(const float *from, int64_t h, int64_t w, const cn_sit
         for (int64_t x = 0; x < width; x++) {
             const clip_between b = clip_between_cells(y, x, height, width, h, w);
             for (int64_t u = 0; u < site->units; u++)
-                to[site->layout == CN_SITE_MAP ? u * positions + y * width + x : (y * width + x) * site->units + u] =
-                    clip_interpolate(&b, from + u * h * w, 1);
+                to[clip_value_index(site, u, y * width + x, positions)] = clip_interpolate(&b, from + u * h * w, 1);
         }
 }
 

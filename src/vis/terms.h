@@ -61,4 +61,7 @@ cn_status objective_at(const cn_objective *o, const cn_runner *r, seeds *s, int6
 void objective_penalties(const cn_objective *o, const float *pixels, int64_t first, int64_t n, int64_t side, float *gradient, double *sums);
 cn_status objective_check(const cn_objective *o, const cn_runner *r, cn_error *err);
 
+/* cos(e, t) for t of length 1, 0 for e of length 0; `weight` times its derivative with respect to e is added to seed (NULL: not wanted). */
+double cosine_with(const float *e, const float *t, int64_t width, double weight, float *seed);
+
 #endif

@@ -105,16 +105,9 @@ void text_scorer_close(text_scorer *s)
 static void cosines_of(text_scorer *s, int64_t n, float *cosines, bool differentiate)
 {
     const int64_t width = s->info->embedding;
-    for (int64_t i = 0; i < n; i++) {
-        const float *e = cn_runner_embedding(s->runner) + i * width;
-        double dot = 0, square = 0;
-        for (int64_t k = 0; k < width; k++)
-            dot += (double)e[k] * s->direction[k], square += (double)e[k] * e[k];
-        const double norm = sqrt(square), cosine = norm > 0 ? dot / norm : 0;
-        cosines[i] = (float)cosine;
-        for (int64_t k = 0; k < width && differentiate; k++)
-            s->seeds[i * width + k] = norm > 0 ? (float)((s->direction[k] - e[k] / norm * cosine) / norm) : 0;
-    }
+    for (int64_t i = 0; i < n; i++)
+        cosines[i] = (float)cosine_with(cn_runner_embedding(s->runner) + i * width, s->direction, width, 1,
+                                        differentiate ? s->seeds + i * width : NULL);
 }
 
 cn_status text_scorer_run(text_scorer *s, const int32_t *rows, int64_t n, float *cosines, cn_error *err)
