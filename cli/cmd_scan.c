@@ -1,14 +1,13 @@
 /* cli/cmd_scan.c -- `clipneuron scan`: a collection of pictures to a study. */
 #include "commands.h"
-#include "interrupt.h"
-#include "json.h"
 #include "models.h"
 #include "pictures.h"
 #include "progress.h"
 #include "report.h"
-#include "unittable.h"
+#include "scanning.h"
 
 #include <clipneuron/study.h>
+#include <stdio.h>
 #include <string.h>
 
 struct arguments {
@@ -19,9 +18,11 @@ struct arguments {
     struct words sites, folders;
     const char *output, *labels, *word_list, *word_template;
     int reduce, matrices;
-    int64_t top, bottom, buckets, per_bucket, seed, thumbnail, show;
-    bool no_words, no_label_words, force, json, quiet;
-    bool nothing; /* found out while scanning: there are no pictures */
+    const char *shard;
+    int shard_number, shards; /* what it comes to */
+    int64_t top, bottom, buckets, per_bucket, seed, thumbnail, save_every;
+    bool no_words, no_label_words, force, restart;
+    struct scan_show show;
 };
 
 static const char *const reduce_choices[] = {"mean", "max", NULL};
@@ -62,33 +63,23 @@ static const struct option options[] = {
     {0, "matrices", OPTION_CHOICE, offsetof(struct arguments, matrices), "TYPE",
      "Of the images x units .npy files in the study: fp32, fp16 or none. Default: fp32.", 0, 0, matrix_choices},
     IMAGE_OPTIONS(struct arguments, image),
-    {0, "show", OPTION_COUNT, offsetof(struct arguments, show), "N", "Units in the table at the end. Default: 24.", 0, 100000},
+    {0, "show", OPTION_COUNT, offsetof(struct arguments, show.units), "N", "Units in the table at the end. Default: 24.", 0, 100000},
+    {0, "shard", OPTION_TEXT, offsetof(struct arguments, shard), "I/N",
+     "Do part I of N only (every N-th picture): 'clipneuron merge' puts the parts together. A part that is done is left alone."},
+    {0, "restart", OPTION_FLAG, offsetof(struct arguments, restart), NULL,
+     "Begin anew where an unfinished scan could go on."},
+    {0, "save-every", OPTION_COUNT, offsetof(struct arguments, save_every), "S",
+     "Seconds between two saves, at least. Default: 5.", 1, 86400},
     {'f', "force", OPTION_FLAG, offsetof(struct arguments, force), NULL, "Replace an older study of the same model."},
-    {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON in place of the table."},
+    {0, "json", OPTION_FLAG, offsetof(struct arguments, show.json), NULL, "Print JSON in place of the table."},
     RUN_OPTIONS(struct arguments, run),
-    {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, quiet), NULL, "No progress and no notes."},
+    {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, show.quiet), NULL, "No progress and no notes."},
 };
 /* clang-format on */
 
-static bool on_progress(const cn_scan_progress *p, void *user)
-{
-    static const char *const phases[] = {"listing", "images", "words", "writing"};
-    static int shown = -1;
-    struct arguments *a = user;
-    if (p->phase == CN_SCAN_IMAGES && p->total == 0) {
-        a->nothing = true; /* an empty study is nobody's wish: a wrong folder, more likely */
-        return false;
-    }
-    if ((int)p->phase != shown) {
-        progress_start(phases[p->phase], p->total ? p->total : -1, PROGRESS_ITEMS, a->quiet);
-        shown = (int)p->phase;
-    }
-    progress_set(p->done, p->total ? p->total : -1, 0);
-    return !interrupted();
-}
-
 static int scan(struct arguments *a, const cn_model *model, cn_scan_result *result)
 {
+    struct scan_progress progress = {.quiet = a->show.quiet, .may_be_nothing = a->shards > 1};
     static const cn_reduce reduces[] = {CN_REDUCE_MEAN, CN_REDUCE_MAX};
     cn_scan_options o = {
         .sites = a->sites.count ? a->sites.items : NULL,
@@ -108,6 +99,10 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
         .matrices = a->matrices == 1 ? CN_DTYPE_F16 : CN_DTYPE_F32,
         .no_matrices = a->matrices == 2,
         .force = a->force,
+        .restart = a->restart,
+        .shard = a->shard_number,
+        .shards = a->shards,
+        .save_every = (double)a->save_every,
         .apply_orientation = a->reading.apply_orientation,
         .rgb_first = a->reading.rgb_first,
         .composite_alpha = a->reading.composite_alpha,
@@ -117,70 +112,35 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
         .decode_threads = (int)a->run.threads,
         .precision = precision_of(&a->run),
         .backend = (cn_backend)a->run.backend,
-        .progress = on_progress,
-        .user = a,
+        .progress = scan_progress,
+        .user = &progress,
     };
     cn_error err = {0};
-    cn_status st = cn_study_scan(model, a->folders.items[0], a->output, &o, result, &err);
+    const cn_status st = cn_study_scan(model, a->folders.items[0], a->output, &o, result, &err);
     progress_end();
-    if (a->nothing)
+    if (progress.nothing)
         return fail("%s: no images in this collection", a->folders.items[0]);
+    if (st == CN_ECANCELED && progress.done > 0)
+        note(a->show.quiet, "clipneuron: stopped at %lld of %lld images; the same command goes on", (long long)progress.done,
+             (long long)progress.total);
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
 }
 
-/* The result from the study itself, so that what is shown is what was written. */
-static int show(const struct arguments *a, const cn_scan_result *result)
+/* "3/8" */
+static int read_shard(struct arguments *a)
 {
-    cn_study *study = NULL;
-    cn_error err = {0};
-    cn_status st = cn_study_open(&study, a->output, &err);
-    struct json j;
-    json_begin(&j, stdout);
-    if (st == CN_OK && a->json) {
-        json_open(&j, NULL, '{');
-        json_text(&j, "study", a->output);
-        json_int(&j, "images", result->images);
-        json_int(&j, "failed", result->failed);
-        json_int(&j, "ignored", result->ignored);
-        json_int(&j, "labelled", result->labelled);
-        json_int(&j, "labels", result->labels);
-        json_int(&j, "words", result->words);
-        json_real(&j, "seconds", result->seconds);
-        json_real(&j, "network_seconds", result->network_seconds);
-        json_open(&j, "sites", '[');
-    }
-    for (size_t site = 0; st == CN_OK && site < cn_study_site_count(study); site++) {
-        cn_unit_row *rows = NULL;
-        size_t n = 0;
-        const cn_study_site *s = cn_study_site_at(study, site);
-        if (a->show > 0 && result->images > 0)
-            st = cn_study_units(study, site, CN_ORDER_INTERESTING, (size_t)a->show, &rows, &n, &err);
-        if (st == CN_OK && a->json) {
-            json_open(&j, NULL, '{');
-            json_text(&j, "site", s->name);
-            json_int(&j, "units", s->units);
-            json_int(&j, "dead", s->dead);
-            unit_table_json(&j, "interesting", study, rows, n);
-            json_close(&j, '}');
-        } else if (st == CN_OK && n > 0) {
-            printf("%s%s: %lld units, the most interesting %zu\n\n", site ? "\n" : "", s->name,
-                   (long long)s->units, n);
-            unit_table_print(study, rows, n, stdout);
-        }
-        cn_unit_rows_free(rows);
-    }
-    if (st == CN_OK && a->json) {
-        json_close(&j, ']');
-        json_close(&j, '}');
-        json_end(&j);
-    }
-    cn_study_close(study);
-    return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
+    char more;
+    if (!a->shard)
+        return EXIT_DONE;
+    if (sscanf(a->shard, "%d/%d%c", &a->shard_number, &a->shards, &more) != 2 || a->shards < 1 || a->shards > CN_MAX_STUDY_SHARDS ||
+        a->shard_number < 1 || a->shard_number > a->shards)
+        return fail_usage("scan", "--shard %s: is not like 3/8, with 1 to 8 of 8 (at most %d)", a->shard, CN_MAX_STUDY_SHARDS);
+    return EXIT_DONE;
 }
 
 static int run(int argc, char **argv)
 {
-    struct arguments a = {.show = 24};
+    struct arguments a = {.show.units = 24};
     int code = options_begin(&command_scan, argc, argv, &a);
     if (code >= 0)
         return code;
@@ -194,18 +154,17 @@ static int run(int argc, char **argv)
     else
         code = image_options("scan", &a.image, &a.reading);
     if (code == EXIT_DONE)
+        code = read_shard(&a);
+    if (code == EXIT_DONE)
         code = model_open(&a.model, &model);
     if (code == EXIT_DONE)
         code = scan(&a, model, &result);
-    if (code == EXIT_DONE)
-        code = show(&a, &result);
-    if (code == EXIT_DONE) {
-        note(a.quiet, "clipneuron: %lld images in %.1f s%s", (long long)result.images, result.seconds,
-             result.failed ? "" : "; 'clipneuron card' shows units");
-        if (result.failed)
-            note(a.quiet, "clipneuron: %lld images could not be read; the study names them",
-                 (long long)result.failed);
-    }
+    if (code == EXIT_DONE && a.shards > 1)
+        note(a.show.quiet, "clipneuron: part %d of %d%s: %lld images, %lld could not be read; 'clipneuron merge' puts parts together",
+             a.shard_number, a.shards, result.resumed == result.images + result.failed ? " was done already" : "", (long long)result.images,
+             (long long)result.failed);
+    else if (code == EXIT_DONE)
+        code = scan_show(a.output, &a.show, &result);
     cn_model_close(model);
     options_free(&command_scan, &a);
     return code;
@@ -224,11 +183,18 @@ const struct command command_scan = {
                    "end it prints the most interesting units. 'clipneuron card' makes pages from a study; "
                    "neither the model nor "
                    "the pictures are needed again.\n\n"
-                   "Pictures that cannot be read are counted and named in the study; they do not end a scan.",
+                   "Pictures that cannot be read are counted and named in the study; they do not end a scan.\n\n"
+                   "Work is saved every few seconds, in STUDY.part until it is done: after Ctrl-C, a crash or a power cut "
+                   "the same command goes on, and the study is that of a scan that was left alone. With --shard a collection "
+                   "is divided between processes or machines.",
     .examples = "A folder with the small model:\n\n"
                 "$ clipneuron scan photos -o study\n\n"
                 "Again, with other options:\n\n"
-                "$ clipneuron scan --force --reduce max --show 5 photos -o study",
+                "$ clipneuron scan --force --reduce max --show 5 photos -o study\n\n"
+                "In two parts:\n\n"
+                "$ clipneuron scan --shard 1/2 photos -o part1\n"
+                "$ clipneuron scan --shard 2/2 photos -o part2\n"
+                "$ clipneuron merge part1 part2 -o merged",
     .options = options,
     .n_options = CN_COUNT(options),
     .operand = "DIR",

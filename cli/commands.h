@@ -12,6 +12,7 @@ extern const struct command command_gradient;
 extern const struct command command_see;
 extern const struct command command_facet;
 extern const struct command command_scan;
+extern const struct command command_merge;
 extern const struct command command_card;
 extern const struct command command_tokens;
 extern const struct command command_pixels;

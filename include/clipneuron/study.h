@@ -24,12 +24,13 @@
 extern "C" {
 #endif
 
-#define CN_STUDY_SCHEMA 1 /* of study.sqlite; PRAGMA user_version */
+#define CN_STUDY_SCHEMA 2 /* of study.sqlite; PRAGMA user_version */
 #define CN_MAX_STUDY_IMAGES ((int64_t)16 << 20)
 #define CN_MAX_STUDY_SITES 64
 #define CN_MAX_STUDY_LABELS 65536
 #define CN_MAX_STUDY_EXAMPLES 256 /* of one kind for one unit */
 #define CN_MAX_STUDY_WORDS 65536
+#define CN_MAX_STUDY_SHARDS 65536
 #define CN_MAX_STUDY_LIST ((size_t)1 << 30) /* bytes of a list or labels file */
 #define CN_STUDY_PURITY_TOP 16              /* strongest pictures that purity looks at */
 
@@ -69,6 +70,9 @@ typedef struct cn_scan_options {
     cn_dtype matrices;      /* CN_DTYPE_F32 (default) or CN_DTYPE_F16 */
     bool no_matrices;       /* leave the .npy files out */
     bool force;             /* replace an older study of the same model */
+    int shard, shards;      /* do part `shard` (1..shards) of the collection only: every shards-th picture; 0: all of it */
+    bool restart;           /* begin anew where an unfinished scan could go on */
+    double save_every;      /* s; 0: 5. Less often where saving takes long: it costs at most 1.5% of the time */
     bool apply_orientation; /* obey EXIF orientation; the original code does not */
     bool rgb_first;         /* as in cn_image_options, as are the next two */
     bool composite_alpha;
@@ -88,10 +92,14 @@ typedef struct cn_scan_result {
     int64_t ignored;  /* files in the folder that are no pictures by their names */
     int64_t labelled; /* images with a label */
     int64_t labels, media, words;
-    double seconds, network_seconds;
+    int64_t resumed; /* images and failures that earlier runs had done */
+    double seconds, network_seconds; /* of all runs */
 } cn_scan_result;
 
-/** Scans a collection into a new study.
+/** Scans a collection into a new study. The work so far is in `study`.part until it is done, saved every few seconds: after any
+ * interruption (cancelling, kill -9, a full disk, the power) the same call goes on from there, and the study is that of an
+ * undisturbed run. With options->shards the result is a part of a study, for cn_study_merge; a part that is done already is
+ * left as it is.
  * @param images a folder (searched through; an image's label is the name of its folder), a text file with a
  *        path a line, or a CSV with a column `path` (relative paths: to the file's folder) and any of
  *        label, medium, source, licence, caption
@@ -100,12 +108,20 @@ typedef struct cn_scan_result {
  * @param options NULL for defaults
  * @param[out] result NULL, or filled on success
  * @return CN_OK; CN_ENOTFOUND (no such site, folder, file), CN_EINVAL (an option, or `study` is in the
- *         way), CN_EMISMATCH (a study of another model is there), CN_ECANCELED, CN_EIO, CN_EFORMAT
- *         (a list or CSV), CN_ELIMIT, CN_ENOMEM. A collection without a single readable picture is
+ *         way, or another process works on it), CN_EMISMATCH (a study of another model is there, or an unfinished scan with
+ *         other settings), CN_ECANCELED, CN_EIO, CN_EFORMAT (a list or CSV), CN_ELIMIT, CN_ENOMEM. A collection without a single readable picture is
  *         CN_OK and gives an empty study */
 CN_API CN_MUST_CHECK cn_status cn_study_scan(const cn_model *model, const char *images, const char *study,
                                              const cn_scan_options *options, cn_scan_result *result,
                                              cn_error *err);
+
+/** Puts the parts that scans with options->shards left into the study that one scan would have given. Only options about words,
+ * force, threads, precision, backend and progress count; the parts stay.
+ * @param parts the folders, in any order
+ * @return CN_OK; CN_ENOTFOUND, CN_EINVAL (a part is missing, twice there or not complete; `study` is in the way), CN_EMISMATCH (parts
+ *         of other settings or another model), CN_EFORMAT (damaged), CN_ECANCELED, CN_EIO, CN_ELIMIT, CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_study_merge(const cn_model *model, const char *const *parts, size_t n, const char *study,
+                                              const cn_scan_options *options, cn_scan_result *result, cn_error *err);
 
 /* ---- reading a study ---- */
 

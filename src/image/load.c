@@ -47,7 +47,7 @@ done:
     return st;
 }
 
-cn_status cn_image_load(cn_image **out, const char *path, const cn_image_options *options, cn_error *err)
+cn_status picture_read(uint8_t **out, size_t *out_size, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
     uint8_t *bytes = NULL;
@@ -72,10 +72,24 @@ cn_status cn_image_load(cn_image **out, const char *path, const cn_image_options
             break;
         got += (size_t)n;
     }
-    CN_TRY(cn_image_decode(out, bytes, got, path, options, err));
+    *out = bytes, bytes = NULL;
+    *out_size = got;
 done:
     if (fd >= 0)
         close(fd);
+    cn_free(bytes);
+    return st;
+}
+
+cn_status cn_image_load(cn_image **out, const char *path, const cn_image_options *options, cn_error *err)
+{
+    cn_status st = CN_OK;
+    uint8_t *bytes = NULL;
+    size_t size;
+    *out = NULL;
+    CN_TRY(picture_read(&bytes, &size, path, err));
+    CN_TRY(cn_image_decode(out, bytes, size, path, options, err));
+done:
     cn_free(bytes);
     return st;
 }

@@ -61,4 +61,7 @@ int exif_orientation(const uint8_t *bytes, size_t size, cn_image_format format);
 /* Turns the picture upright; on failure it is unchanged. */
 cn_status picture_orient(cn_image *image, int orientation, cn_error *err);
 
+/* A picture file's bytes, owned by the caller (cn_free): fewer than its size when it was shortened meanwhile. */
+cn_status picture_read(uint8_t **out, size_t *size, const char *path, cn_error *err);
+
 #endif

@@ -4,6 +4,8 @@
 
 #include "base/memory.h"
 #include "clipneuron/image.h"
+#include "file/sha256.h"
+#include "image/picture.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -70,13 +72,31 @@ done:
     return st;
 }
 
+static cn_status digest(const uint8_t *bytes, size_t size, char half[33], cn_error *err)
+{
+    cn_status st = CN_OK;
+    char hex[65];
+    sha256 *sum = NULL;
+    CN_TRY(sha256_open(&sum, err));
+    CN_TRY(sha256_add(sum, bytes, size, err));
+    CN_TRY(sha256_hex(sum, hex, err));
+    snprintf(half, 33, "%.32s", hex);
+done:
+    sha256_close(sum);
+    return st;
+}
+
 static cn_status decode(const feed *f, size_t index, feed_item *item, cn_error *err)
 {
     cn_status st = CN_OK;
     cn_image *image = NULL;
+    uint8_t *bytes = NULL;
+    size_t size;
     char *path = listing_path(f->list, index);
     CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
-    CN_TRY(cn_image_load(&image, path, &f->options.image, err));
+    CN_TRY(picture_read(&bytes, &size, path, err));
+    CN_TRY(digest(bytes, size, item->digest, err));
+    CN_TRY(cn_image_decode(&image, bytes, size, path, &f->options.image, err));
     item->width = image->width;
     item->height = image->height;
     item->format = format_name(image->format);
@@ -92,6 +112,7 @@ done:
         snprintf(item->reason, sizeof item->reason, "%.511s", text);
     }
     cn_image_free(image);
+    cn_free(bytes);
     cn_free(path);
     return st;
 }
@@ -111,7 +132,7 @@ static void *worker(void *self)
 
         cn_error err = {0};
         s->item.index = index;
-        s->item.reason[0] = '\0';
+        s->item.reason[0] = s->item.digest[0] = '\0';
         s->item.status = decode(f, index, &s->item, &err);
         if (s->item.status != CN_OK && !s->item.reason[0])
             snprintf(s->item.reason, sizeof s->item.reason, "%s", cn_status_name(s->item.status));
@@ -132,6 +153,7 @@ cn_status feed_open(feed **out, const listing *l, const feed_options *options, c
     CN_CHECK(f, CN_ENOMEM, "out of memory for the picture feed");
     f->list = l;
     f->options = *options;
+    f->next_work = f->next_read = options->first;
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->work, NULL);
     pthread_cond_init(&f->ready, NULL);

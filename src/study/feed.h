@@ -21,6 +21,7 @@ typedef struct feed_item {
     const char *thumbnail_type;
     int width, height;  /* of the decoded picture, px */
     const char *format; /* "jpeg", ... */
+    char digest[33];    /* of its bytes, hexadecimal: SHA-256's first half; "" when they cannot be read */
 } feed_item;
 
 typedef struct feed_options {
@@ -28,6 +29,7 @@ typedef struct feed_options {
     cn_image_options image;    /* how pictures are read */
     int threads;
     size_t ahead; /* pictures */
+    size_t first; /* of the listing to hand out */
 } feed_options;
 
 typedef struct feed feed;

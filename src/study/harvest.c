@@ -1,35 +1,140 @@
-/* study/harvest.c -- from what a scan gathered to the tables of the study: examples from every bucket,
+/* study/harvest.c -- from what parts gathered to the tables of the study: examples from every bucket,
  * nearest words, labels, ranking, matrices. */
-#include "study/scan.h"
+#include "study/harvest.h"
 
 #include "base/memory.h"
 #include "clipneuron/array.h"
 #include "clipneuron/clipneuron.h"
 #include "study/finebins.h"
 #include "study/float16.h"
+#include "study/gather.h"
+#include "study/matrix.h"
 #include "study/ranking.h"
-#include "study/sample.h"
+#include "study/reader.h"
+#include "study/studyfolder.h"
+#include "study/unitfile.h"
+#include "study/wordlist.h"
+#include "study/wordsample.h"
 #include "study/wordscore.h"
 
 #include <math.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define LABELS_KEPT 24   /* of a unit, by z */
-#define WORD_IMAGES 8192 /* pictures that words are scored on, at most */
-
-/* ---- words ---- */
+#define LABELS_KEPT 24 /* of a unit, by z */
 
 typedef struct words {
     wordlist list;
     char **prompts;
     float *texts; /* (count, embedding) */
     bool *known;
-    int32_t *picked; /* pictures that are looked at */
-    int64_t n_picked;
 } words;
+
+/* The pictures that words are scored on: in the order of the study. */
+typedef struct sample {
+    matrix *rows; /* [part] */
+    int32_t *image;
+    const float **row; /* embedding, then the sites' activations */
+    int64_t n;
+} sample;
+
+typedef struct work {
+    source *source;
+    const cn_scan_options *options;
+    reporter *report;
+    gathered all;
+    folder folder;
+    store *store;
+    site_geometry sites[CN_MAX_STUDY_SITES];
+    unitstats stats; /* of the site in work */
+    bool *used;      /* (images): is it an example? */
+    bool *written;   /* (media) */
+    words words;
+    bool has_words;
+    int64_t unknown_words;
+    sample sample;
+} work;
+
+/* ---- sites ---- */
+
+cn_status site_geometry_of(site_geometry *g, const cn_site *site, cn_error *err)
+{
+    memset(g, 0, sizeof *g);
+    g->site = site;
+    g->short_name = strncmp(site->name, "visual.", 7) == 0 ? site->name + 7 : site->name;
+    if (site->positions > INT16_MAX)
+        return cn_fail(err, CN_ELIMIT, "%s: %lld positions, the limit is %d", site->name, (long long)site->positions, INT16_MAX);
+    if (site->layout == CN_SITE_MAP) {
+        g->height = site->height;
+        g->width = site->width;
+    } else if (site->layout == CN_SITE_TOKENS) {
+        for (g->offset = 1; g->offset >= 0; g->offset--) {
+            const int64_t tokens = site->positions - g->offset, side = (int64_t)floor(sqrt((double)tokens) + 0.5);
+            if (tokens > 0 && side * side == tokens) {
+                g->height = g->width = side;
+                return CN_OK;
+            }
+        }
+        g->offset = 0;
+    }
+    return CN_OK;
+}
+
+unit_shape site_shape(const site_geometry *g, const cn_scan_options *o, int64_t labels, int64_t media)
+{
+    return (unit_shape){.units = g->site->units,
+                        .map = g->height * g->width,
+                        .top = o->top,
+                        .bottom = o->bottom,
+                        .buckets = o->buckets,
+                        .per_bucket = o->per_bucket,
+                        .groups = {[UNIT_LABELS] = labels, [UNIT_MEDIA] = media, [UNIT_PAIRS] = gather_pairs(labels, media, g->site->units)}};
+}
+
+/* How a part's pairs of label and medium are called here: owned by the caller (cn_free). */
+static int64_t *pair_numbers(const gathered *g, size_t p)
+{
+    const int64_t labels = g->part_labels[p], media = g->part_media[p];
+    int64_t *numbers = cn_calloc((size_t)(labels * media) + 1, sizeof *numbers);
+    for (int64_t i = 0; numbers && i < labels * media; i++)
+        numbers[i] = g->label[p][i / media] * (int64_t)g->n_media + g->medium[p][i % media];
+    return numbers;
+}
+
+static cn_status add_part(work *w, size_t site, size_t p, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const gathered *g = &w->all;
+    const part *from = g->parts[p];
+    const unit_shape shape = site_shape(&w->sites[site], w->options, g->part_labels[p], g->part_media[p]);
+    cn_arrays *arrays = NULL;
+    unitstats stats = {0};
+    int64_t *pairs = NULL;
+    char *path = part_arrays(from, false);
+    CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
+    CN_TRY(cn_arrays_open(&arrays, path, err));
+    CN_TRY(unitfile_load(&stats, (int)site, &shape, from->state.images, arrays, path, err));
+    CN_CHECK(stats.count == from->state.images, CN_EFORMAT, "%s: damaged: of %lld pictures, not %lld", path, (long long)stats.count,
+             (long long)from->state.images);
+    unit_numbers numbers = {g->number[p], {g->label[p], g->medium[p], NULL}};
+    if (shape.groups[UNIT_PAIRS] && w->stats.partition[UNIT_PAIRS].groups) {
+        pairs = pair_numbers(g, p);
+        CN_CHECK(pairs, CN_ENOMEM, "out of memory for labels and media");
+        numbers.group[UNIT_PAIRS] = pairs;
+    }
+    CN_TRY(unitstats_merge(&w->stats, &stats, &numbers, err));
+done:
+    unitstats_free(&stats);
+    cn_arrays_close(arrays);
+    cn_free(pairs);
+    cn_free(path);
+    return st;
+}
+
+/* ---- words ---- */
 
 static void words_free(words *w)
 {
@@ -38,17 +143,16 @@ static void words_free(words *w)
     cn_free(w->prompts);
     cn_free(w->texts);
     cn_free(w->known);
-    cn_free(w->picked);
     wordlist_free(&w->list);
 }
 
 static bool words_go_on(void *user, size_t done, size_t total)
 {
-    return scan_report(user, CN_SCAN_WORDS, (int64_t)done, (int64_t)total, done == total);
+    return reporter_tell(user, CN_SCAN_WORDS, (int64_t)done, (int64_t)total, done == total);
 }
 
 /* The words' embeddings, rows by words.id, zero for unknown ones: for asking the study later. */
-static cn_status write_texts(const words *w, const scan *s, cn_error *err)
+static cn_status write_texts(const words *w, const work *s, cn_error *err)
 {
     int64_t shape[2] = {(int64_t)w->list.count, s->source->embedding};
     char *path = folder_path(&s->folder, "words.npy");
@@ -58,70 +162,160 @@ static cn_status write_texts(const words *w, const scan *s, cn_error *err)
     return st;
 }
 
-static cn_status words_prepare(words *w, scan *s, const uint64_t *keys, cn_error *err)
+static cn_status words_prepare(work *w, cn_error *err)
 {
     cn_status st = CN_OK;
-    const cn_scan_options *o = &s->options;
+    const cn_scan_options *o = w->options;
+    words *k = &w->words;
     if (o->words)
-        CN_TRY(wordlist_add_file(&w->list, o->words, err));
+        CN_TRY(wordlist_add_file(&k->list, o->words, err));
     else
-        CN_TRY(wordlist_add_common(&w->list, err));
-    for (size_t i = 0; !o->no_label_words && i < s->list.n_labels; i++)
-        CN_TRY(wordlist_add_label(&w->list, s->list.labels[i], err));
-    wordlist_finish(&w->list);
-    size_t n = w->list.count;
-    w->prompts = cn_calloc(n, sizeof *w->prompts);
-    w->known = cn_calloc(n, sizeof *w->known);
-    w->texts = cn_calloc(n, (size_t)s->source->embedding * sizeof *w->texts);
-    w->picked = cn_calloc(WORD_IMAGES, sizeof *w->picked);
-    CN_CHECK(w->prompts && w->known && w->texts && w->picked, CN_ENOMEM, "out of memory for %zu words", n);
+        CN_TRY(wordlist_add_common(&k->list, err));
+    for (size_t i = 0; !o->no_label_words && i < w->all.n_labels; i++)
+        CN_TRY(wordlist_add_label(&k->list, w->all.labels[i], err));
+    wordlist_finish(&k->list);
+    const size_t n = k->list.count;
+    k->prompts = cn_calloc(n, sizeof *k->prompts);
+    k->known = cn_calloc(n, sizeof *k->known);
+    k->texts = cn_calloc(n, (size_t)w->source->embedding * sizeof *k->texts);
+    CN_CHECK(k->prompts && k->known && k->texts, CN_ENOMEM, "out of memory for %zu words", n);
     for (size_t i = 0; i < n; i++) {
-        w->prompts[i] = wordlist_prompt(o->word_template, w->list.words[i]);
-        CN_CHECK(w->prompts[i], CN_ENOMEM, "out of memory for %zu words", n);
+        k->prompts[i] = wordlist_prompt(o->word_template, k->list.words[i]);
+        CN_CHECK(k->prompts[i], CN_ENOMEM, "out of memory for %zu words", n);
     }
-    CN_TRY(s->source->texts(s->source, (const char *const *)w->prompts, n, w->texts, w->known, words_go_on, s,
-                            err));
+    CN_TRY(w->source->texts(w->source, (const char *const *)k->prompts, n, k->texts, k->known, words_go_on, w->report, err));
     for (size_t i = 0; i < n; i++) {
-        CN_TRY(
-            store_add(s->store, STORE_WORDS, err, "iti", (int64_t)i, w->list.words[i], (int64_t)w->known[i]));
-        s->unknown_words += !w->known[i];
+        CN_TRY(store_add(w->store, STORE_WORDS, err, "iti", (int64_t)i, k->list.words[i], (int64_t)k->known[i]));
+        w->unknown_words += !k->known[i];
     }
-    s->words = (int64_t)n;
-    s->has_words = true;
+    w->has_words = true;
     if (!o->no_matrices)
-        CN_TRY(write_texts(w, s, err));
-    sample_images(keys, s->images, WORD_IMAGES, w->picked, &w->n_picked);
+        CN_TRY(write_texts(k, w, err));
 done:
     return st;
 }
 
-static cn_status write_words(scan *s, size_t site, const words *w, cn_error *err)
+typedef struct candidate {
+    uint64_t key;
+    int32_t image;
+    const float *row;
+} candidate;
+
+static int by_key(const void *a, const void *b)
+{
+    const candidate *x = a, *y = b;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    return x->image < y->image ? -1 : x->image > y->image;
+}
+
+static int by_image(const void *a, const void *b)
+{
+    const candidate *x = a, *y = b;
+    return x->image < y->image ? -1 : x->image > y->image;
+}
+
+/* A part's sample: its rows stay mapped, its pictures go behind those that are there. */
+static cn_status sample_of_part(work *w, size_t p, int64_t columns, candidate **all, int64_t *n, cn_error *err)
 {
     cn_status st = CN_OK;
-    scan_site *k = &s->sites[site];
-    int64_t units = k->site->units;
-    const matrix *values = s->options.reduce == CN_REDUCE_MAX ? &k->peaks : &k->means;
+    const part *from = w->all.parts[p];
+    cn_arrays *arrays = NULL;
+    wordsample held = {0};
+    char *path = part_arrays(from, false);
+    CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
+    CN_TRY(cn_arrays_open(&arrays, path, err));
+    CN_TRY(wordsample_read(&held, from, columns, HARVEST_SAMPLE, arrays, err));
+    candidate *grown = cn_reallocarray(*all, (size_t)(*n + held.count) + 1, sizeof *grown);
+    CN_CHECK(grown, CN_ENOMEM, "out of memory for the sample of pictures that words are scored on");
+    *all = grown;
+    for (int64_t i = 0; i < held.count; i++)
+        grown[(*n)++] = (candidate){held.heap[i].key, w->all.number[p][held.heap[i].image], matrix_at(&held.rows, held.heap[i].row)};
+    w->sample.rows[p] = held.rows;
+    memset(&held.rows, 0, sizeof held.rows);
+done:
+    wordsample_close(&held);
+    cn_arrays_close(arrays);
+    cn_free(path);
+    return st;
+}
+
+static cn_status sample_prepare(work *w, cn_error *err)
+{
+    cn_status st = CN_OK;
+    sample *s = &w->sample;
+    candidate *all = NULL;
+    int64_t n = 0, columns = w->source->embedding;
+    for (size_t i = 0; i < w->source->n_sites; i++)
+        columns += w->source->sites[i]->units;
+    s->rows = cn_calloc(w->all.n_parts, sizeof *s->rows);
+    CN_CHECK(s->rows, CN_ENOMEM, "out of memory for %zu parts", w->all.n_parts);
+    for (size_t p = 0; p < w->all.n_parts; p++) {
+        CN_TRY(sample_of_part(w, p, columns, &all, &n, err));
+        if (n > 8 * HARVEST_SAMPLE) { /* of a thousand parts, most are not needed */
+            qsort(all, (size_t)n, sizeof *all, by_key);
+            n = HARVEST_SAMPLE;
+        }
+    }
+    if (n)
+        qsort(all, (size_t)n, sizeof *all, by_key);
+    n = n < HARVEST_SAMPLE ? n : HARVEST_SAMPLE;
+    if (n)
+        qsort(all, (size_t)n, sizeof *all, by_image);
+    s->image = cn_calloc((size_t)n + 1, sizeof *s->image);
+    s->row = cn_calloc((size_t)n + 1, sizeof *s->row);
+    CN_CHECK(s->image && s->row, CN_ENOMEM, "out of memory for the sample of pictures that words are scored on");
+    for (int64_t i = 0; i < n; i++) {
+        s->image[i] = all[i].image;
+        s->row[i] = all[i].row;
+    }
+    s->n = n;
+done:
+    cn_free(all);
+    return st;
+}
+
+static void sample_free(work *w)
+{
+    for (size_t p = 0; w->sample.rows && p < w->all.n_parts; p++)
+        matrix_close(&w->sample.rows[p]);
+    cn_free(w->sample.rows);
+    cn_free(w->sample.image);
+    cn_free(w->sample.row);
+}
+
+static cn_status write_words(work *w, size_t site, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const int64_t units = w->sites[site].site->units;
+    int64_t offset = w->source->embedding;
     word_match *best = cn_calloc((size_t)units * WORDS_KEPT, sizeof *best);
-    CN_CHECK(best, CN_ENOMEM, "out of memory for the words of %lld units", (long long)units);
-    CN_TRY(wordscore(values->data, units, s->embeddings.data, s->source->embedding, w->picked, w->n_picked,
-                     w->texts, w->known, (int64_t)w->list.count, best, err));
+    const float **values = cn_calloc((size_t)w->sample.n + 1, sizeof *values);
+    CN_CHECK(best && values, CN_ENOMEM, "out of memory for the words of %lld units", (long long)units);
+    for (size_t i = 0; i < site; i++)
+        offset += w->sites[i].site->units;
+    for (int64_t i = 0; i < w->sample.n; i++)
+        values[i] = w->sample.row[i] + offset;
+    CN_TRY(wordscore(values, units, w->sample.row, w->source->embedding, w->sample.n, w->words.texts, w->words.known,
+                     (int64_t)w->words.list.count, best, err));
     for (int64_t u = 0; u < units; u++)
         for (int r = 0; r < WORDS_KEPT; r++) {
             const word_match *m = &best[u * WORDS_KEPT + r];
             if (m->word >= 0)
-                CN_TRY(store_add(s->store, STORE_UNIT_WORDS, err, "iiiiddi", (int64_t)site, u, (int64_t)r,
+                CN_TRY(store_add(w->store, STORE_UNIT_WORDS, err, "iiiiddi", (int64_t)site, u, (int64_t)r,
                                  (int64_t)m->word, (double)m->score, (double)m->z, (int64_t)m->significant));
         }
 done:
     cn_free(best);
+    cn_free(values);
     return st;
 }
 
 /* ---- one unit ---- */
 
-static cn_status write_histogram(scan *s, size_t site, int64_t unit, uint8_t *scratch, cn_error *err)
+static cn_status write_histogram(work *w, size_t site, int64_t unit, uint8_t *scratch, cn_error *err)
 {
-    const uint32_t *bins = s->sites[site].stats.bins + (size_t)unit * FINEBINS;
+    const uint32_t *bins = w->stats.bins + (size_t)unit * FINEBINS;
     size_t size = 0;
     for (uint32_t i = 0; i < FINEBINS; i++) {
         if (!bins[i])
@@ -132,49 +326,40 @@ static cn_status write_histogram(scan *s, size_t site, int64_t unit, uint8_t *sc
         }
         size += 8;
     }
-    return store_add(s->store, STORE_HISTOGRAMS, err, "iib", (int64_t)site, unit, (const void *)scratch,
+    return store_add(w->store, STORE_HISTOGRAMS, err, "iib", (int64_t)site, unit, (const void *)scratch,
                      size);
 }
 
-static cn_status write_example(scan *s, size_t site, int64_t unit, int64_t kind, int64_t rank, int64_t bucket,
+static cn_status write_example(work *w, size_t site, int64_t unit, int64_t kind, int64_t rank, int64_t bucket,
                                const unit_example *e, const uint16_t *map, cn_error *err)
 {
-    const scan_site *w = &s->sites[site];
-    int64_t y = e->position >= 0 ? e->position / w->width : -1,
-            x = e->position >= 0 ? e->position % w->width : -1;
-    size_t bytes = map ? (size_t)(w->height * w->width) * sizeof *map : 0;
-    return store_add(s->store, STORE_EXAMPLES, err, "iiiiriddrrb", (int64_t)site, unit, kind, rank, bucket,
-                     e->image, (double)e->value, (double)e->peak, y, x, (const void *)map, bytes);
+    const site_geometry *g = &w->sites[site];
+    const int64_t y = e->position >= 0 && g->width ? e->position / g->width : -1, x = e->position >= 0 && g->width ? e->position % g->width : -1;
+    const size_t bytes = map ? (size_t)(g->height * g->width) * sizeof *map : 0;
+    w->used[e->image] = true;
+    return store_add(w->store, STORE_EXAMPLES, err, "iiiiriddrrb", (int64_t)site, unit, kind, rank, bucket,
+                     (int64_t)e->image, (double)e->value, (double)e->peak, y, x, (const void *)map, bytes);
 }
 
-static cn_status write_examples(scan *s, size_t site, int64_t unit, const int32_t *chosen, cn_error *err)
+static cn_status write_examples(work *w, size_t site, int64_t unit, const level_picture **chosen, cn_error *err)
 {
     cn_status st = CN_OK;
-    const scan_site *w = &s->sites[site];
-    const cn_scan_options *o = &s->options;
-    const matrix *values = o->reduce == CN_REDUCE_MAX ? &w->peaks : &w->means;
+    const cn_scan_options *o = w->options;
     int n;
     const unit_example *e = unitstats_top(&w->stats, unit, &n);
     for (int r = 0; r < n; r++)
-        CN_TRY(write_example(s, site, unit, CN_EXAMPLE_TOP, r, -1, &e[r],
-                             unitstats_top_map(&w->stats, unit, &e[r]), err));
+        CN_TRY(write_example(w, site, unit, CN_EXAMPLE_TOP, r, -1, &e[r], unitstats_top_map(&w->stats, unit, &e[r]), err));
     e = unitstats_bottom(&w->stats, unit, &n);
     for (int r = 0; r < n; r++)
-        CN_TRY(write_example(s, site, unit, CN_EXAMPLE_BOTTOM, r, -1, &e[r],
-                             unitstats_bottom_map(&w->stats, unit, &e[r]), err));
+        CN_TRY(write_example(w, site, unit, CN_EXAMPLE_BOTTOM, r, -1, &e[r], unitstats_bottom_map(&w->stats, unit, &e[r]), err));
     int64_t rank = 0;
-    for (int b = 0; b < o->buckets; b++)
-        for (int k = 0; k < o->per_bucket; k++) {
-            int32_t image = chosen[((int64_t)unit * o->buckets + b) * o->per_bucket + k];
-            if (image < 0)
-                continue;
-            int64_t at = image * w->site->units + unit;
-            unit_example x = {.image = image,
-                              .value = ((const float *)values->data)[at],
-                              .peak = ((const float *)w->peaks.data)[at],
-                              .position = ((const int16_t *)w->places.data)[at]};
-            CN_TRY(write_example(s, site, unit, CN_EXAMPLE_BUCKET, rank++, b, &x, NULL, err));
-        }
+    levels_choose(&w->stats.levels, unit, chosen);
+    for (int i = 0; i < o->buckets * o->per_bucket; i++) {
+        if (!chosen[i])
+            continue;
+        const unit_example x = {.image = chosen[i]->image, .value = chosen[i]->value, .peak = chosen[i]->peak, .position = chosen[i]->position};
+        CN_TRY(write_example(w, site, unit, CN_EXAMPLE_BUCKET, rank++, i / o->per_bucket, &x, NULL, err));
+    }
 done:
     return st;
 }
@@ -192,11 +377,11 @@ static int by_z(const void *a, const void *b)
     return x->label < y->label ? -1 : x->label > y->label;
 }
 
-static cn_status write_labels(scan *s, size_t site, int64_t unit, const unit_summary *sum,
+static cn_status write_labels(work *w, size_t site, int64_t unit, const unit_summary *sum,
                               ranked_label *scratch, cn_error *err)
 {
     cn_status st = CN_OK;
-    const unitstats *stats = &s->sites[site].stats;
+    const unitstats *stats = &w->stats;
     const unit_groups *labels = &stats->partition[UNIT_LABELS], *media = &stats->partition[UNIT_MEDIA];
     size_t n = 0;
     for (int64_t g = 0; g < labels->groups; g++) {
@@ -209,13 +394,13 @@ static cn_status write_labels(scan *s, size_t site, int64_t unit, const unit_sum
     if (n)
         qsort(scratch, n, sizeof *scratch, by_z);
     for (size_t r = 0; r < n && r < LABELS_KEPT; r++)
-        CN_TRY(store_add(s->store, STORE_UNIT_LABELS, err, "iiiidd", (int64_t)site, unit, (int64_t)r,
+        CN_TRY(store_add(w->store, STORE_UNIT_LABELS, err, "iiiidd", (int64_t)site, unit, (int64_t)r,
                          scratch[r].label, scratch[r].mean, scratch[r].z));
     for (int64_t g = 0; g < media->groups; g++) {
         if (!media->images[g])
             continue;
         double mean = media->sums[g * stats->units + unit] / (double)media->images[g];
-        CN_TRY(store_add(s->store, STORE_UNIT_MEDIA, err, "iiidid", (int64_t)site, unit, g, mean,
+        CN_TRY(store_add(w->store, STORE_UNIT_MEDIA, err, "iiidid", (int64_t)site, unit, g, mean,
                          (int64_t)media->positive[g * stats->units + unit],
                          group_z(mean, media->images[g], sum->mean, sum->sd, sum->count)));
     }
@@ -223,19 +408,19 @@ done:
     return st;
 }
 
-static cn_status write_label_media(scan *s, size_t site, int64_t unit, int64_t label, const unit_summary *sum,
+static cn_status write_label_media(work *w, size_t site, int64_t unit, int64_t label, const unit_summary *sum,
                                    cn_error *err)
 {
     cn_status st = CN_OK;
-    const unitstats *stats = &s->sites[site].stats;
+    const unitstats *stats = &w->stats;
     const unit_groups *pairs = &stats->partition[UNIT_PAIRS];
-    int64_t media = (int64_t)s->list.n_media;
+    int64_t media = (int64_t)w->all.n_media;
     for (int64_t m = 0; pairs->groups && m < media; m++) {
         int64_t g = label * media + m, n = pairs->images[g];
         if (!n)
             continue;
         double mean = pairs->sums[g * stats->units + unit] / (double)n;
-        CN_TRY(store_add(s->store, STORE_UNIT_LABEL_MEDIA, err, "iiiidid", (int64_t)site, unit, m, n, mean,
+        CN_TRY(store_add(w->store, STORE_UNIT_LABEL_MEDIA, err, "iiiidid", (int64_t)site, unit, m, n, mean,
                          (int64_t)pairs->positive[g * stats->units + unit],
                          group_z(mean, n, sum->mean, sum->sd, sum->count)));
     }
@@ -243,55 +428,54 @@ done:
     return st;
 }
 
-static rank_facts rank(const scan *s, size_t site, int64_t unit, const unit_summary *sum)
+static rank_facts rank(const work *w, int64_t unit, const unit_summary *sum)
 {
-    const unitstats *stats = &s->sites[site].stats;
+    const unitstats *stats = &w->stats;
     int64_t labels[CN_STUDY_PURITY_TOP], media[CN_STUDY_PURITY_TOP];
     int n;
     const unit_example *e = unitstats_top(stats, unit, &n);
     if (n > CN_STUDY_PURITY_TOP)
         n = CN_STUDY_PURITY_TOP;
     for (int i = 0; i < n; i++) {
-        const listing_item *item = &s->list.items[s->kept[e[i].image]];
-        labels[i] = item->label_id;
-        media[i] = item->medium_id;
+        labels[i] = w->all.image[e[i].image].label;
+        media[i] = w->all.image[e[i].image].medium;
     }
-    return rank_unit(labels, media, n, stats->partition[UNIT_LABELS].images, sum->count, s->written,
-                     (int64_t)s->list.n_media, sum->rms > 0 ? sum->max / sum->rms : 0);
+    return rank_unit(labels, media, n, stats->partition[UNIT_LABELS].images, sum->count, w->written,
+                     (int64_t)w->all.n_media, sum->rms > 0 ? sum->max / sum->rms : 0);
 }
 
-static void media_names(const scan *s, const rank_facts *r, char *text, size_t room)
+static void media_names(const work *w, const rank_facts *r, char *text, size_t room)
 {
     size_t at = 0;
     text[0] = '\0';
-    for (size_t m = 0; m < s->list.n_media && m < 256; m++)
+    for (size_t m = 0; m < w->all.n_media && m < 256; m++)
         if (r->media[m / 64] >> (m % 64) & 1 && at < room)
-            at += (size_t)snprintf(text + at, room - at, "%s%s", at ? " " : "", s->list.media[m]);
+            at += (size_t)snprintf(text + at, room - at, "%s%s", at ? " " : "", w->all.media[m]);
 }
 
-static cn_status write_unit(scan *s, size_t site, int64_t unit, const rank_facts *facts,
-                            const int32_t *chosen, uint8_t *bins, ranked_label *labels, cn_error *err)
+static cn_status write_unit(work *w, size_t site, int64_t unit, const rank_facts *facts,
+                            const level_picture **chosen, uint8_t *bins, ranked_label *labels, cn_error *err)
 {
     cn_status st = CN_OK;
-    const unitstats *stats = &s->sites[site].stats;
+    const unitstats *stats = &w->stats;
     unit_summary sum = unitstats_summary(stats, unit);
     rank_facts r = *facts;
     double label_z = 0;
     char media[512] = "";
     if (!sum.dead) {
-        media_names(s, &r, media, sizeof media);
-        CN_TRY(write_histogram(s, site, unit, bins, err));
-        CN_TRY(write_examples(s, site, unit, chosen, err));
-        CN_TRY(write_labels(s, site, unit, &sum, labels, err));
+        media_names(w, &r, media, sizeof media);
+        CN_TRY(write_histogram(w, site, unit, bins, err));
+        CN_TRY(write_examples(w, site, unit, chosen, err));
+        CN_TRY(write_labels(w, site, unit, &sum, labels, err));
     }
     if (r.label >= 0) {
         const unit_groups *g = &stats->partition[UNIT_LABELS];
         label_z = group_z(g->sums[r.label * stats->units + unit] / (double)g->images[r.label],
                           g->images[r.label], sum.mean, sum.sd, sum.count);
-        CN_TRY(write_label_media(s, site, unit, r.label, &sum, err));
+        CN_TRY(write_label_media(w, site, unit, r.label, &sum, err));
     }
     double none = sum.count ? 0 : NAN;
-    CN_TRY(store_add(s->store, STORE_UNITS, err,
+    CN_TRY(store_add(w->store, STORE_UNITS, err,
                      "iiidddddidiriddd"
                      "tiid",
                      (int64_t)site, unit, sum.count, sum.mean + none, sum.sd + none, sum.rms + none,
@@ -302,35 +486,28 @@ done:
     return st;
 }
 
-/* ---- sites ---- */
+/* ---- sites and matrices ---- */
 
-static cn_status write_site_units(scan *s, size_t site, const uint64_t *keys, cn_error *err)
+static cn_status write_site_units(work *w, size_t site, cn_error *err)
 {
     cn_status st = CN_OK;
-    scan_site *w = &s->sites[site];
-    int64_t units = w->site->units;
-    const cn_scan_options *o = &s->options;
-    const matrix *values = o->reduce == CN_REDUCE_MAX ? &w->peaks : &w->means;
-    size_t per_unit = (size_t)o->buckets * (size_t)o->per_bucket;
-    int32_t *chosen = cn_calloc((size_t)units, per_unit * sizeof *chosen);
+    const int64_t units = w->sites[site].site->units;
+    const cn_scan_options *o = w->options;
+    const level_picture **chosen = cn_calloc((size_t)o->buckets * (size_t)o->per_bucket, sizeof *chosen);
     uint8_t *bins = cn_calloc(FINEBINS, 8);
-    ranked_label *labels = cn_calloc(s->list.n_labels, sizeof *labels);
+    ranked_label *labels = cn_calloc(w->all.n_labels, sizeof *labels);
     rank_facts *facts = cn_calloc((size_t)units, sizeof *facts);
-    CN_CHECK(chosen && bins && labels && facts, CN_ENOMEM, "out of memory for the examples of %lld units",
-             (long long)units);
-    sample_buckets(values->data, s->images, units, keys, w->stats.min, w->stats.max, o->buckets,
-                   o->per_bucket, chosen);
+    CN_CHECK(chosen && bins && labels && facts, CN_ENOMEM, "out of memory for the examples of %lld units", (long long)units);
     for (int64_t u = 0; u < units; u++) {
         unit_summary sum = unitstats_summary(&w->stats, u);
         facts[u] = (rank_facts){.label = -1};
         if (!sum.dead)
-            facts[u] = rank(s, site, u, &sum);
+            facts[u] = rank(w, u, &sum);
     }
     rank_spread(facts, units);
     for (int64_t u = 0; u < units; u++) {
-        CN_TRY(write_unit(s, site, u, &facts[u], chosen, bins, labels, err));
-        CN_CHECK(scan_report(s, CN_SCAN_WRITING, u + 1, units, u + 1 == units), CN_ECANCELED,
-                 "the scan was cancelled");
+        CN_TRY(write_unit(w, site, u, &facts[u], chosen, bins, labels, err));
+        CN_CHECK(reporter_tell(w->report, CN_SCAN_WRITING, u + 1, units, u + 1 == units), CN_ECANCELED, "the scan was cancelled");
     }
 done:
     cn_free(chosen);
@@ -341,20 +518,20 @@ done:
 }
 
 /* (labels, units) means, rows by labels.id; a label without pictures is NaN. */
-static cn_status write_label_means(const scan *s, size_t site, const char *name, cn_error *err)
+static cn_status write_label_means(const work *k, size_t site, const char *name, cn_error *err)
 {
     cn_status st = CN_OK;
-    const scan_site *w = &s->sites[site];
-    const unit_groups *g = &w->stats.partition[UNIT_LABELS];
+    const cn_site *w = k->sites[site].site;
+    const unit_groups *g = &k->stats.partition[UNIT_LABELS];
     cn_npy_writer *writer = NULL;
-    char *path = folder_path(&s->folder, name);
-    float *row = cn_calloc((size_t)w->site->units, sizeof *row);
-    int64_t shape[2] = {g->groups, w->site->units};
+    char *path = folder_path(&k->folder, name);
+    float *row = cn_calloc((size_t)w->units, sizeof *row);
+    int64_t shape[2] = {g->groups, w->units};
     CN_CHECK(path && row, CN_ENOMEM, "out of memory for the means by label");
     CN_TRY(cn_npy_writer_open(&writer, path, CN_DTYPE_F32, 2, shape, err));
     for (int64_t l = 0; l < g->groups; l++) {
-        for (int64_t u = 0; u < w->site->units; u++)
-            row[u] = g->images[l] ? (float)(g->sums[l * w->site->units + u] / (double)g->images[l]) : NAN;
+        for (int64_t u = 0; u < w->units; u++)
+            row[u] = g->images[l] ? (float)(g->sums[l * w->units + u] / (double)g->images[l]) : NAN;
         CN_TRY(cn_npy_writer_rows(writer, row, 1, err));
     }
     cn_npy_writer *finished = writer;
@@ -367,55 +544,239 @@ done:
     return st;
 }
 
-static cn_status write_matrices(scan *s, size_t site, cn_error *err)
+/* The rows of all parts' files NAME.raw, in the order of the study, as NAME.npy; float32 as `dtype`. */
+static cn_status write_matrix(work *w, const char *name, cn_dtype from, cn_dtype dtype, int64_t columns, cn_error *err)
 {
     cn_status st = CN_OK;
-    const scan_site *w = &s->sites[site];
+    char file[320];
+    cn_npy_writer *writer = NULL;
+    uint16_t *half = NULL;
+    char *path = NULL;
+    const gathered *g = &w->all;
+    const int64_t shape[2] = {g->images, columns};
+    matrix *rows = cn_calloc(g->n_parts, sizeof *rows);
+    CN_CHECK(rows, CN_ENOMEM, "out of memory for %zu parts", g->n_parts);
+    snprintf(file, sizeof file, "%s.raw", name);
+    for (size_t p = 0; p < g->n_parts; p++)
+        CN_TRY(matrix_read(&rows[p], g->parts[p], file, from, columns, g->parts[p]->state.images, err));
+    snprintf(file, sizeof file, "%s.npy", name);
+    path = folder_path(&w->folder, file);
+    half = cn_calloc((size_t)columns, sizeof *half);
+    CN_CHECK(path && half, CN_ENOMEM, "out of memory for a row of %lld values", (long long)columns);
+    CN_TRY(cn_npy_writer_open(&writer, path, from == CN_DTYPE_F32 ? dtype : from, 2, shape, err));
+    for (int64_t i = 0; i < g->images; i++) {
+        const void *row = matrix_at(&rows[g->image[i].part], g->image[i].image);
+        const bool convert = from == CN_DTYPE_F32 && dtype == CN_DTYPE_F16;
+        for (int64_t c = 0; convert && c < columns; c++)
+            half[c] = float16_from(((const float *)row)[c]);
+        CN_TRY(cn_npy_writer_rows(writer, convert ? (const void *)half : row, 1, err));
+    }
+    cn_npy_writer *finished = writer;
+    writer = NULL;
+    CN_TRY(cn_npy_writer_finish(finished, err));
+done:
+    cn_npy_writer_discard(writer);
+    for (size_t p = 0; rows && p < g->n_parts; p++)
+        matrix_close(&rows[p]);
+    cn_free(rows);
+    cn_free(half);
+    cn_free(path);
+    return st;
+}
+
+static cn_status write_matrices(work *w, size_t site, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const site_geometry *g = &w->sites[site];
     char name[300];
-    snprintf(name, sizeof name, "%.256s.mean.npy", w->short_name);
-    CN_TRY(matrix_save(&w->means, &s->folder, name, s->options.matrices, err));
-    snprintf(name, sizeof name, "%.256s.max.npy", w->short_name);
-    CN_TRY(matrix_save(&w->peaks, &s->folder, name, s->options.matrices, err));
-    snprintf(name, sizeof name, "%.256s.argmax.npy", w->short_name);
-    CN_TRY(matrix_save(&w->places, &s->folder, name, CN_DTYPE_I16, err));
-    if (s->list.n_labels) {
-        snprintf(name, sizeof name, "%.256s.labels.npy", w->short_name);
-        CN_TRY(write_label_means(s, site, name, err));
+    snprintf(name, sizeof name, "%.256s.mean", g->short_name);
+    CN_TRY(write_matrix(w, name, CN_DTYPE_F32, w->options->matrices, g->site->units, err));
+    snprintf(name, sizeof name, "%.256s.max", g->short_name);
+    CN_TRY(write_matrix(w, name, CN_DTYPE_F32, w->options->matrices, g->site->units, err));
+    snprintf(name, sizeof name, "%.256s.argmax", g->short_name);
+    CN_TRY(write_matrix(w, name, CN_DTYPE_I16, CN_DTYPE_I16, g->site->units, err));
+    if (w->all.n_labels) {
+        snprintf(name, sizeof name, "%.256s.labels.npy", g->short_name);
+        CN_TRY(write_label_means(w, site, name, err));
     }
 done:
     return st;
 }
 
-static cn_status write_site(scan *s, size_t site, const uint64_t *keys, const words *w, cn_error *err)
+static cn_status write_site(work *w, size_t site, cn_error *err)
 {
-    static const char *const layouts[] = {
-        [CN_SITE_MAP] = "map", [CN_SITE_TOKENS] = "tokens", [CN_SITE_VECTOR] = "vector"};
+    static const char *const layouts[] = {[CN_SITE_MAP] = "map", [CN_SITE_TOKENS] = "tokens", [CN_SITE_VECTOR] = "vector"};
     cn_status st = CN_OK;
-    scan_site *k = &s->sites[site];
-    CN_TRY(store_add(s->store, STORE_SITES, err, "ittiii", (int64_t)site, k->site->name,
-                     layouts[k->site->layout], k->site->units, k->height, k->width));
-    CN_TRY(matrix_map(&k->means, err));
-    CN_TRY(matrix_map(&k->peaks, err));
-    CN_TRY(matrix_map(&k->places, err));
-    CN_TRY(write_site_units(s, site, keys, err));
-    if (s->has_words)
-        CN_TRY(write_words(s, site, w, err));
-    if (!s->options.no_matrices)
-        CN_TRY(write_matrices(s, site, err));
+    const site_geometry *g = &w->sites[site];
+    const unit_shape shape = site_shape(g, w->options, (int64_t)w->all.n_labels, (int64_t)w->all.n_media);
+    CN_TRY(store_add(w->store, STORE_SITES, err, "ittiii", (int64_t)site, g->site->name, layouts[g->site->layout], g->site->units, g->height,
+                     g->width));
+    CN_TRY(unitstats_init(&w->stats, &shape, err));
+    for (size_t p = 0; p < w->all.n_parts; p++) {
+        CN_TRY(add_part(w, site, p, err));
+        CN_CHECK(reporter_tell(w->report, CN_SCAN_WRITING, 0, g->site->units, false), CN_ECANCELED, "the scan was cancelled");
+    }
+    CN_TRY(write_site_units(w, site, err));
+    if (w->has_words)
+        CN_TRY(write_words(w, site, err));
+    if (!w->options->no_matrices)
+        CN_TRY(write_matrices(w, site, err));
 done:
+    unitstats_free(&w->stats);
+    return st;
+}
+
+/* ---- pictures ---- */
+
+/* Rows of a part's table into the study's, `columns` wide, the first column renumbered. thumbnails: only those of examples. */
+static cn_status copy_rows(work *w, size_t p, const char *sql, const char *into, bool thumbnails, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const gathered *g = &w->all;
+    const part *from = g->parts[p];
+    sqlite3 *db = store_db(w->store);
+    sqlite3_stmt *read = NULL, *write = NULL;
+    CN_CHECK(sqlite3_prepare_v2(from->db, sql, -1, &read, NULL) == SQLITE_OK, CN_EFORMAT, "%s: the part is damaged: %s", from->path,
+             sqlite3_errmsg(from->db));
+    if (sqlite3_prepare_v2(db, into, -1, &write, NULL) != SQLITE_OK)
+        CN_TRY(store_failed(db, w->folder.temporary, err));
+    for (;;) {
+        const int code = sqlite3_step(read);
+        if (code == SQLITE_DONE)
+            break;
+        const int64_t image = sqlite3_column_int64(read, 0);
+        CN_CHECK(code == SQLITE_ROW && image >= 0 && image < from->state.images, CN_EFORMAT, "%s: the part is damaged: %s", from->path,
+                 code == SQLITE_ROW ? "a picture's number" : sqlite3_errmsg(from->db));
+        const int32_t number = g->number[p][image];
+        if (thumbnails && !w->used[number])
+            continue;
+        sqlite3_bind_int64(write, 1, number);
+        for (int c = 1; c < sqlite3_column_count(read); c++)
+            sqlite3_bind_value(write, c + 1, sqlite3_column_value(read, c));
+        if (!thumbnails) { /* 2, 3: label and medium have other numbers here */
+            const gathered_image *x = &g->image[number];
+            if (x->label >= 0)
+                sqlite3_bind_int64(write, 3, x->label);
+            if (x->medium >= 0)
+                sqlite3_bind_int64(write, 4, x->medium);
+        }
+        const int wrote = sqlite3_step(write);
+        sqlite3_reset(write);
+        if (wrote != SQLITE_DONE)
+            CN_TRY(store_failed(db, w->folder.temporary, err));
+    }
+done:
+    sqlite3_finalize(read);
+    sqlite3_finalize(write);
+    return st;
+}
+
+static cn_status copy_failures(work *w, size_t p, results *list, cn_error *err)
+{
+    cn_status st = CN_OK;
+    bool ok = true;
+    const part *from = w->all.parts[p];
+    sqlite3_stmt *q = NULL;
+    CN_CHECK(sqlite3_prepare_v2(from->db, "SELECT path, reason FROM failures", -1, &q, NULL) == SQLITE_OK, CN_EFORMAT,
+             "%s: the part is damaged: %s", from->path, sqlite3_errmsg(from->db));
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        const char **row = results_add(list, 2 * sizeof *row);
+        CN_CHECK(row, CN_ENOMEM, "out of memory for failures");
+        row[0] = results_text(list, q, 0, &ok);
+        row[1] = results_text(list, q, 1, &ok);
+        CN_CHECK(ok, CN_ENOMEM, "out of memory for failures");
+    }
+done:
+    sqlite3_finalize(q);
+    return st;
+}
+
+static int by_first_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static cn_status write_images(work *w, cn_error *err)
+{
+    static const size_t pointers[] = {0, sizeof(char *)};
+    cn_status st = CN_OK;
+    results failures = {0};
+    void *rows = NULL;
+    size_t n = 0;
+    const gathered *g = &w->all;
+    for (size_t p = 0; p < g->n_parts; p++) {
+        CN_TRY(part_resume(g->parts[p], err));
+        CN_TRY(copy_rows(w, p,
+                         "SELECT id, path, label, medium, caption, source, licence, width, height, format, digest FROM images ORDER BY id",
+                         "INSERT INTO images VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL)", false, err));
+        CN_TRY(copy_rows(w, p, "SELECT image, type, data FROM thumbnails ORDER BY image", "INSERT INTO thumbnails VALUES (?,?,?)", true, err));
+        CN_TRY(copy_failures(w, p, &failures, err));
+        part_suspend(g->parts[p]);
+    }
+    CN_TRY(results_finish(&failures, pointers, 2, &rows, &n, err));
+    if (n)
+        qsort(rows, n, 2 * sizeof(char *), by_first_text);
+    for (size_t i = 0; i < n; i++)
+        CN_TRY(store_add(w->store, STORE_FAILURES, err, "tt", ((char **)rows)[2 * i], ((char **)rows)[2 * i + 1]));
+done:
+    results_discard(&failures);
+    cn_free(rows);
+    return st;
+}
+
+/* Every run that did something, part by part. */
+static cn_status write_runs(work *w, cn_error *err)
+{
+    cn_status st = CN_OK;
+    sqlite3 *db = store_db(w->store);
+    sqlite3_stmt *read = NULL, *write = NULL;
+    for (size_t p = 0; p < w->all.n_parts; p++) {
+        part *from = w->all.parts[p];
+        CN_TRY(part_resume(from, err));
+        CN_CHECK(sqlite3_prepare_v2(from->db, "SELECT NULL, started, seconds, images, failed, shard, program, backend FROM runs ORDER BY id", -1,
+                                    &read, NULL) == SQLITE_OK,
+                 CN_EFORMAT, "%s: the part is damaged: %s", from->path, sqlite3_errmsg(from->db));
+        if (sqlite3_prepare_v2(db, "INSERT INTO runs VALUES (?,?,?,?,?,?,?,?)", -1, &write, NULL) != SQLITE_OK)
+            CN_TRY(store_failed(db, w->folder.temporary, err));
+        while (sqlite3_step(read) == SQLITE_ROW) {
+            for (int c = 0; c < 8; c++)
+                sqlite3_bind_value(write, c + 1, sqlite3_column_value(read, c));
+            const int wrote = sqlite3_step(write);
+            sqlite3_reset(write);
+            if (wrote != SQLITE_DONE)
+                CN_TRY(store_failed(db, w->folder.temporary, err));
+        }
+        sqlite3_finalize(read), read = NULL;
+        sqlite3_finalize(write), write = NULL;
+        part_suspend(from);
+    }
+done:
+    sqlite3_finalize(read);
+    sqlite3_finalize(write);
     return st;
 }
 
 /* ---- the rest ---- */
 
-static cn_status put_text(scan *s, const char *key, const char *value, cn_error *err)
+static cn_status put_text(work *w, const char *key, const char *value, cn_error *err)
 {
-    return store_add(s->store, STORE_META, err, "tt", key, value);
+    return store_add(w->store, STORE_META, err, "tt", key, value);
 }
 
-static cn_status put_number(scan *s, const char *key, int64_t value, cn_error *err)
+static cn_status put_number(work *w, const char *key, int64_t value, cn_error *err)
 {
-    return store_add(s->store, STORE_META, err, "ti", key, value);
+    return store_add(w->store, STORE_META, err, "ti", key, value);
+}
+
+/* What the first part says, the others say as well. */
+static cn_status put_setting(work *w, const char *key, cn_error *err)
+{
+    char *value = NULL;
+    cn_status st = part_setting(w->all.parts[0], key, &value, err);
+    if (st == CN_OK)
+        st = put_text(w, key, value, err);
+    cn_free(value);
+    return st;
 }
 
 static void date(char text[32])
@@ -427,95 +788,129 @@ static void date(char text[32])
     strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &t);
 }
 
-static cn_status write_meta(scan *s, cn_error *err)
+static cn_status write_meta(work *w, cn_error *err)
 {
     cn_status st = CN_OK;
-    const source *src = s->source;
-    const cn_scan_options *o = &s->options;
-    char created[32], preprocessing[128];
+    const source *src = w->source;
+    const cn_scan_options *o = w->options;
+    char created[32];
+    double seconds = 0;
+    for (size_t p = 0; p < w->all.n_parts; p++)
+        seconds += w->all.parts[p]->state.seconds;
     date(created);
-    CN_TRY(put_text(s, "program", "clipneuron " CN_VERSION, err));
-    CN_TRY(put_text(s, "created", created, err));
-    CN_TRY(put_text(s, "fingerprint", src->fingerprint, err));
-    CN_TRY(put_text(s, "model_name", src->model_name, err));
-    CN_TRY(put_text(s, "model_file", src->model_file, err));
-    CN_TRY(put_text(s, "backend", src->backend, err));
-    CN_TRY(put_text(s, "precision", src->precision, err));
-    CN_TRY(put_number(s, "resolution", src->resolution, err));
-    char backdrop[40] = "";
-    if (o->composite_alpha)
-        snprintf(backdrop, sizeof backdrop, "over #%02x%02x%02x, ", o->background[0], o->background[1],
-                 o->background[2]);
-    snprintf(preprocessing, sizeof preprocessing, "%s%s%sbicubic, centre crop, CLIP mean and sd",
-             o->apply_orientation ? "orientation, " : "", backdrop, o->rgb_first ? "RGB first, " : "");
-    CN_TRY(put_text(s, "preprocessing", preprocessing, err));
-    CN_TRY(put_number(s, "embedding", src->embedding, err));
-    CN_TRY(put_text(s, "collection", s->list.origin, err));
-    CN_TRY(put_text(s, "collection_name", s->list.name, err));
-    CN_TRY(put_text(s, "reduce", o->reduce == CN_REDUCE_MAX ? "max" : "mean", err));
-    CN_TRY(put_number(s, "thumbnail", o->thumbnail, err));
-    CN_TRY(put_number(s, "images", s->images, err));
-    CN_TRY(put_number(s, "failed", s->failed, err));
-    CN_TRY(put_number(s, "labelled", s->labelled, err));
-    CN_TRY(put_number(s, "top", o->top, err));
-    CN_TRY(put_number(s, "bottom", o->bottom, err));
-    CN_TRY(put_number(s, "buckets", o->buckets, err));
-    CN_TRY(put_number(s, "per_bucket", o->per_bucket, err));
-    CN_TRY(put_number(s, "seed", (int64_t)o->seed, err));
-    CN_TRY(put_text(s, "matrices", o->no_matrices ? "none" : cn_dtype_name(o->matrices), err));
-    if (s->has_words)
-        CN_TRY(put_text(s, "word_template", o->word_template, err));
-    CN_TRY(put_number(s, "words", s->words, err));
-    CN_TRY(put_number(s, "unknown_words", s->unknown_words, err));
-    CN_TRY(store_add(s->store, STORE_META, err, "td", "seconds", scan_clock() - s->started));
+    CN_TRY(part_resume(w->all.parts[0], err));
+    CN_TRY(put_text(w, "program", "clipneuron " CN_VERSION, err));
+    CN_TRY(put_text(w, "created", created, err));
+    CN_TRY(put_text(w, "fingerprint", src->fingerprint, err));
+    CN_TRY(put_text(w, "model_name", src->model_name, err));
+    CN_TRY(put_text(w, "model_file", src->model_file, err));
+    CN_TRY(put_text(w, "backend", src->backend, err));
+    CN_TRY(put_setting(w, "precision", err));
+    CN_TRY(put_number(w, "resolution", src->resolution, err));
+    CN_TRY(put_setting(w, "preprocessing", err));
+    CN_TRY(put_number(w, "embedding", src->embedding, err));
+    CN_TRY(put_setting(w, "collection", err));
+    CN_TRY(put_setting(w, "collection_name", err));
+    CN_TRY(put_text(w, "reduce", o->reduce == CN_REDUCE_MAX ? "max" : "mean", err));
+    CN_TRY(put_number(w, "thumbnail", o->thumbnail, err));
+    CN_TRY(put_number(w, "images", w->all.images, err));
+    CN_TRY(put_number(w, "failed", w->all.failed, err));
+    CN_TRY(put_number(w, "labelled", w->all.labelled, err));
+    CN_TRY(put_number(w, "top", o->top, err));
+    CN_TRY(put_number(w, "bottom", o->bottom, err));
+    CN_TRY(put_number(w, "buckets", o->buckets, err));
+    CN_TRY(put_number(w, "per_bucket", o->per_bucket, err));
+    CN_TRY(put_number(w, "seed", (int64_t)o->seed, err));
+    CN_TRY(put_text(w, "matrices", o->no_matrices ? "none" : cn_dtype_name(o->matrices), err));
+    if (w->has_words)
+        CN_TRY(put_text(w, "word_template", o->word_template, err));
+    CN_TRY(put_number(w, "words", (int64_t)w->words.list.count, err));
+    CN_TRY(put_number(w, "unknown_words", w->unknown_words, err));
+    CN_TRY(store_add(w->store, STORE_META, err, "td", "seconds", seconds));
 done:
+    part_suspend(w->all.parts[0]);
     return st;
 }
 
 /* Labels and media with the number of their pictures that went through. */
-static cn_status write_names(scan *s, cn_error *err)
+static cn_status write_names(work *w, cn_error *err)
 {
     cn_status st = CN_OK;
-    size_t n_labels = s->list.n_labels, n_media = s->list.n_media;
-    int64_t *labels = cn_calloc(n_labels, sizeof *labels), *media = cn_calloc(n_media, sizeof *media);
-    CN_CHECK(labels && media, CN_ENOMEM, "out of memory for %zu labels", n_labels);
-    for (int64_t i = 0; i < s->images; i++) {
-        const listing_item *item = &s->list.items[s->kept[i]];
-        if (item->label_id >= 0)
-            labels[item->label_id]++;
-        if (item->medium_id >= 0)
-            media[item->medium_id]++;
+    const gathered *g = &w->all;
+    int64_t *labels = cn_calloc(g->n_labels, sizeof *labels), *media = cn_calloc(g->n_media, sizeof *media);
+    CN_CHECK(labels && media, CN_ENOMEM, "out of memory for %zu labels", g->n_labels);
+    for (int64_t i = 0; i < g->images; i++) {
+        if (g->image[i].label >= 0)
+            labels[g->image[i].label]++;
+        if (g->image[i].medium >= 0)
+            media[g->image[i].medium]++;
     }
-    for (size_t i = 0; i < n_labels; i++)
-        CN_TRY(store_add(s->store, STORE_LABELS, err, "iti", (int64_t)i, s->list.labels[i], labels[i]));
-    for (size_t i = 0; i < n_media; i++)
-        CN_TRY(store_add(s->store, STORE_MEDIA, err, "itii", (int64_t)i, s->list.media[i], media[i],
-                         (int64_t)s->written[i]));
+    for (size_t i = 0; i < g->n_labels; i++)
+        CN_TRY(store_add(w->store, STORE_LABELS, err, "iti", (int64_t)i, g->labels[i], labels[i]));
+    for (size_t i = 0; i < g->n_media; i++) {
+        w->written[i] = medium_is_written(g->media[i]);
+        CN_TRY(store_add(w->store, STORE_MEDIA, err, "itii", (int64_t)i, g->media[i], media[i], (int64_t)w->written[i]));
+    }
 done:
     cn_free(labels);
     cn_free(media);
     return st;
 }
 
-cn_status scan_harvest(scan *s, cn_error *err)
+cn_status harvest(source *s, const cn_scan_options *options, part *const *parts, size_t n, const char *study, reporter *report,
+                  cn_scan_result *result, cn_error *err)
 {
     cn_status st = CN_OK;
-    words w = {0};
-    uint64_t *keys = cn_calloc((size_t)s->images, sizeof *keys);
-    CN_CHECK(keys, CN_ENOMEM, "out of memory for %lld pictures", (long long)s->images);
-    for (int64_t i = 0; i < s->images; i++)
-        keys[i] = sample_key(s->options.seed, s->list.items[s->kept[i]].path);
-    CN_TRY(write_names(s, err));
-    CN_TRY(matrix_map(&s->embeddings, err));
-    if (!s->options.no_words && s->source->texts && s->source->embedding && s->images)
-        CN_TRY(words_prepare(&w, s, keys, err));
-    for (size_t i = 0; i < s->n_sites; i++)
-        CN_TRY(write_site(s, i, keys, &w, err));
-    if (!s->options.no_matrices && s->source->embedding)
-        CN_TRY(matrix_save(&s->embeddings, &s->folder, "embeddings.npy", s->options.matrices, err));
-    CN_TRY(write_meta(s, err));
+    char *path = NULL;
+    work *w = cn_calloc(1, sizeof *w);
+    CN_CHECK(w, CN_ENOMEM, "out of memory for a study");
+    w->source = s;
+    w->options = options;
+    w->report = report;
+    CN_TRY(gather(&w->all, parts, n, err));
+    CN_TRY(folder_begin(&w->folder, study, s->fingerprint, options->force, err));
+    path = folder_path(&w->folder, "study.sqlite");
+    w->used = cn_calloc((size_t)w->all.images + 1, sizeof *w->used);
+    w->written = cn_calloc(w->all.n_media + 1, sizeof *w->written);
+    CN_CHECK(path && w->used && w->written, CN_ENOMEM, "out of memory for %lld pictures", (long long)w->all.images);
+    CN_TRY(store_open(&w->store, path, STORE_STUDY, err));
+    CN_TRY(write_names(w, err));
+    if (!options->no_words && s->texts && s->embedding && w->all.images) {
+        CN_TRY(words_prepare(w, err));
+        CN_TRY(sample_prepare(w, err));
+    }
+    for (size_t i = 0; i < s->n_sites; i++) {
+        CN_TRY(site_geometry_of(&w->sites[i], s->sites[i], err));
+        CN_TRY(write_site(w, i, err));
+    }
+    if (!options->no_matrices && s->embedding)
+        CN_TRY(write_matrix(w, "embeddings", CN_DTYPE_F32, options->matrices, s->embedding, err));
+    CN_TRY(write_images(w, err));
+    CN_TRY(write_runs(w, err));
+    CN_TRY(write_meta(w, err));
+    store *complete = w->store;
+    w->store = NULL;
+    CN_TRY(store_finish(complete, err));
+    CN_TRY(folder_commit(&w->folder, err));
+    if (result) {
+        result->images = w->all.images;
+        result->failed = w->all.failed;
+        result->labelled = w->all.labelled;
+        result->labels = (int64_t)w->all.n_labels;
+        result->media = (int64_t)w->all.n_media;
+        result->words = (int64_t)w->words.list.count;
+    }
 done:
-    words_free(&w);
-    cn_free(keys);
+    if (w) {
+        sample_free(w);
+        words_free(&w->words);
+        store_close(w->store);
+        folder_discard(&w->folder);
+        cn_free(w->used);
+        cn_free(w->written);
+        gather_free(&w->all);
+        cn_free(w);
+    }
+    cn_free(path);
     return st;
 }

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "clipneuron/study.h"
 #include "file/filemap.h"
+#include "file/sha256.h"
 #include "study/csv.h"
 
 #include <dirent.h>
@@ -329,6 +330,17 @@ static void sort_unique(listing *l)
     l->count = kept;
 }
 
+static void keep_shard(listing *l, int shard, int shards)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < l->count; i++)
+        if (i % (size_t)shards == (size_t)shard)
+            l->items[kept++] = l->items[i];
+        else
+            free_item(&l->items[i]);
+    l->count = kept;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -360,7 +372,7 @@ static cn_status number_names(listing *l, bool media, char ***out, size_t *n, cn
     return CN_OK;
 }
 
-cn_status listing_read(listing *l, const char *path, const char *labels, cn_error *err)
+cn_status listing_read(listing *l, const char *path, const char *labels, int shard, int shards, cn_error *err)
 {
     cn_status st = CN_OK;
     struct stat info;
@@ -387,12 +399,32 @@ cn_status listing_read(listing *l, const char *path, const char *labels, cn_erro
         if (labels)
             CN_TRY(read_labels(l, labels, err));
     }
+    keep_shard(l, shard, shards);
     CN_TRY(number_names(l, false, &l->labels, &l->n_labels, err));
     CN_TRY(number_names(l, true, &l->media, &l->n_media, err));
     CN_CHECK(l->n_labels <= CN_MAX_STUDY_LABELS, CN_ELIMIT, "%s: %zu labels, the limit is %d", path,
              l->n_labels, CN_MAX_STUDY_LABELS);
     CN_CHECK(l->n_media <= 256, CN_ELIMIT, "%s: %zu media, the limit is 256", path, l->n_media);
 done:
+    return st;
+}
+
+cn_status listing_digest(const listing *l, char hex[65], cn_error *err)
+{
+    cn_status st = CN_OK;
+    sha256 *sum = NULL;
+    CN_TRY(sha256_open(&sum, err));
+    for (size_t i = 0; i < l->count; i++) {
+        const listing_item *item = &l->items[i];
+        const char *const texts[] = {item->path, item->label, item->medium, item->caption, item->source, item->licence};
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+            const char *text = texts[k] ? texts[k] : "";
+            CN_TRY(sha256_add(sum, text, strlen(text) + 1, err));
+        }
+    }
+    CN_TRY(sha256_hex(sum, hex, err));
+done:
+    sha256_close(sum);
     return st;
 }
 

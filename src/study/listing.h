@@ -26,9 +26,12 @@ typedef struct listing {
     size_t ignored; /* files that are no pictures by their names */
 } listing;
 
-/* labels: a CSV, or NULL for labels.csv in or beside a folder if there is one.
+/* labels: a CSV, or NULL for labels.csv in or beside a folder if there is one. Of `shards` parts (at least 1) only
+ * number `shard`, from 0, is kept: every shards-th picture.
  * On failure l holds what listing_free accepts. */
-cn_status listing_read(listing *l, const char *path, const char *labels, cn_error *err);
+cn_status listing_read(listing *l, const char *path, const char *labels, int shard, int shards, cn_error *err);
+/* A sum over all that the listing says, for whether it still says the same. */
+cn_status listing_digest(const listing *l, char hex[65], cn_error *err);
 void listing_free(listing *l);
 
 /* root/path, owned by the caller (cn_free); an absolute path stays. NULL when out of memory. */

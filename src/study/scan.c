@@ -1,20 +1,28 @@
-/* study/scan.c -- pictures through the network: list, decode ahead, run in batches, add up. */
-#include "study/scan.h"
-
+/* study/scan.c -- pictures through the network: list, decode ahead, run in batches, add up, save now and then. */
 #include "base/cores.h"
 #include "base/memory.h"
+#include "clipneuron/clipneuron.h"
 #include "clipneuron/image.h"
 #include "study/feed.h"
-#include "study/ranking.h"
+#include "study/harvest.h"
+#include "study/matrix.h"
+#include "study/sample.h"
+#include "study/studyfolder.h"
+#include "study/unitfile.h"
+#include "study/wordsample.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-#define REPORT_EVERY 0.1             /* s */
-#define RATE_OVER 5.0                /* s */
-#define PAIR_BYTES ((size_t)1 << 29) /* sums by label and medium are left out beyond this */
+#define SAVE_EVERY 5.0   /* s, at least... */
+#define SAVE_SHARE 0.015 /* ...and not more of the time than this */
 
 typedef struct pending { /* a picture in the batch that is being filled */
     size_t index;
@@ -23,37 +31,37 @@ typedef struct pending { /* a picture in the batch that is being filled */
     const char *thumbnail_type;
     int width, height;
     const char *format;
+    char digest[33];
 } pending;
 
-double scan_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+typedef struct scan_site {
+    site_geometry geometry;
+    float *mean, *peak; /* (units) of one picture */
+    int32_t *position;
+    int16_t *place; /* the same as the matrix has it */
+    unitstats stats;
+    matrix means, peaks, places; /* unless there are no matrices */
+} scan_site;
 
-bool scan_report(scan *s, cn_scan_phase phase, int64_t done, int64_t total, bool always)
-{
-    double now = scan_clock();
-    if (!s->options.progress || (!always && now - s->last_report < REPORT_EVERY))
-        return true;
-    s->last_report = now;
-    size_t ring = sizeof s->past / sizeof *s->past;
-    cn_scan_progress p = {
-        .phase = phase, .done = done, .total = total, .failed = s->failed, .seconds = now - s->started};
-    if (phase == CN_SCAN_IMAGES) {
-        s->past[s->n_past % ring].time = now;
-        s->past[s->n_past++ % ring].done = done;
-        for (size_t back = 1; back <= s->n_past && back <= ring; back++) {
-            double span = now - s->past[(s->n_past - back) % ring].time;
-            if (span > 0)
-                p.images_per_second = (double)(done - s->past[(s->n_past - back) % ring].done) / span;
-            if (span > RATE_OVER)
-                break;
-        }
-    }
-    return s->options.progress(&p, s->options.user);
-}
+typedef struct scan {
+    source *source;
+    cn_scan_options options; /* defaults filled in */
+    reporter report;
+    listing list;
+    part_settings settings;
+    part *part;
+    scan_site sites[CN_MAX_STUDY_SITES];
+    size_t n_sites;
+    matrix embeddings;
+    wordsample sample;
+    float *sample_row;
+    bool sampling;
+    int64_t batches; /* that must be run before a save is worth it */
+    double saved, save_seconds; /* when the last save ended, how long it took */
+    double resumed_seconds, resumed_network;
+    int64_t resumed_images, resumed_failed;
+    char started[32]; /* date */
+} scan;
 
 /* ---- options ---- */
 
@@ -63,11 +71,10 @@ static int cores(void)
     return n > 16 ? 16 : n;
 }
 
-static cn_status fill_options(scan *s, const cn_scan_options *options, cn_error *err)
+static cn_status fill_options(cn_scan_options *o, const source *src, const cn_scan_options *options, cn_error *err)
 {
     static const cn_scan_options defaults;
     cn_status st = CN_OK;
-    cn_scan_options *o = &s->options;
     *o = options ? *options : defaults;
     if (!o->top)
         o->top = 24;
@@ -78,7 +85,7 @@ static cn_status fill_options(scan *s, const cn_scan_options *options, cn_error 
     if (!o->per_bucket)
         o->per_bucket = 6;
     if (!o->thumbnail)
-        o->thumbnail = s->source->resolution < 128 ? s->source->resolution : 128;
+        o->thumbnail = src->resolution < 128 ? src->resolution : 128;
     if (!o->decode_threads)
         o->decode_threads = cores();
     if (!o->word_template)
@@ -96,6 +103,12 @@ static cn_status fill_options(scan *s, const cn_scan_options *options, cn_error 
              "matrices must be f32 or f16");
     CN_CHECK(o->reduce == CN_REDUCE_MEAN || o->reduce == CN_REDUCE_MAX, CN_EINVAL,
              "reduce must be mean or max");
+    if (!o->shards)
+        o->shards = 1, o->shard = 1;
+    if (!(o->save_every > 0))
+        o->save_every = SAVE_EVERY;
+    CN_CHECK(o->shards >= 1 && o->shards <= CN_MAX_STUDY_SHARDS && o->shard >= 1 && o->shard <= o->shards, CN_EINVAL,
+             "shard %d of %d: shards are numbered from 1, at most %d", o->shard, o->shards, CN_MAX_STUDY_SHARDS);
     const char *hole = strstr(o->word_template, "{}");
     CN_CHECK(hole && !strstr(hole + 2, "{}"), CN_EINVAL, "the template \"%s\" must contain {} once",
              o->word_template);
@@ -103,56 +116,82 @@ done:
     return st;
 }
 
-/* ---- sites ---- */
-
-static void find_map(scan_site *s)
+/* What work that goes on, and parts that are merged, must agree in. */
+static cn_status describe(scan *s, cn_error *err)
 {
-    const cn_site *site = s->site;
-    if (site->layout == CN_SITE_MAP) {
-        s->height = site->height;
-        s->width = site->width;
-    } else if (site->layout == CN_SITE_TOKENS) {
-        for (s->offset = 1; s->offset >= 0; s->offset--) {
-            int64_t tokens = site->positions - s->offset, side = (int64_t)floor(sqrt((double)tokens) + 0.5);
-            if (tokens > 0 && side * side == tokens) {
-                s->height = s->width = side;
-                return;
-            }
-        }
-        s->offset = 0;
+    cn_status st = CN_OK;
+    const cn_scan_options *o = &s->options;
+    part_settings *p = &s->settings;
+    char backdrop[40] = "", digest[65], *sites = NULL;
+    size_t size = 1;
+    CN_TRY(listing_digest(&s->list, digest, err));
+    for (size_t i = 0; i < s->source->n_sites; i++)
+        size += strlen(s->source->sites[i]->name) + 1;
+    sites = cn_calloc(size, 1);
+    CN_CHECK(sites, CN_ENOMEM, "out of memory for the names of sites");
+    for (size_t i = 0; i < s->source->n_sites; i++) {
+        strcat(sites, i ? " " : "");
+        strcat(sites, s->source->sites[i]->name);
     }
+    if (o->composite_alpha)
+        snprintf(backdrop, sizeof backdrop, "over #%02x%02x%02x, ", o->background[0], o->background[1], o->background[2]);
+    CN_TRY(part_set(p, err, "fingerprint", "%s", s->source->fingerprint));
+    CN_TRY(part_set(p, err, "precision", "%s", s->source->precision));
+    CN_TRY(part_set(p, err, "sites", "%s", sites));
+    CN_TRY(part_set(p, err, "reduce", "%s", o->reduce == CN_REDUCE_MAX ? "max" : "mean"));
+    CN_TRY(part_set(p, err, "top", "%d", o->top));
+    CN_TRY(part_set(p, err, "bottom", "%d", o->bottom));
+    CN_TRY(part_set(p, err, "buckets", "%d", o->buckets));
+    CN_TRY(part_set(p, err, "per_bucket", "%d", o->per_bucket));
+    CN_TRY(part_set(p, err, "seed", "%llu", (unsigned long long)o->seed));
+    CN_TRY(part_set(p, err, "thumbnail", "%d", o->thumbnail));
+    CN_TRY(part_set(p, err, "matrices", "%s", o->no_matrices ? "none" : cn_dtype_name(o->matrices)));
+    CN_TRY(part_set(p, err, "sample", "%d", s->sampling ? HARVEST_SAMPLE : 0));
+    CN_TRY(part_set(p, err, "preprocessing", "%s%s%sbicubic, centre crop, CLIP mean and sd", o->apply_orientation ? "orientation, " : "",
+                    backdrop, o->rgb_first ? "RGB first, " : ""));
+    CN_TRY(part_set(p, err, "shard", "%d/%d", o->shard, o->shards));
+    CN_TRY(part_set(p, err, "collection", "%s", s->list.origin));
+    CN_TRY(part_set(p, err, "collection_name", "%s", s->list.name));
+    CN_TRY(part_set(p, err, "listing", "%s", digest));
+done:
+    cn_free(sites);
+    return st;
 }
 
-static cn_status open_site(scan *s, scan_site *w, const cn_site *site, cn_error *err)
+/* ---- sites ---- */
+
+static cn_status open_matrix(scan *s, matrix *m, const char *name, cn_dtype dtype, int64_t columns, cn_error *err)
+{
+    char file[320];
+    if (s->options.no_matrices)
+        return CN_OK;
+    snprintf(file, sizeof file, "%s.raw", name);
+    return matrix_open(m, s->part, file, dtype, columns, s->part->state.images, err);
+}
+
+/* saved: what an earlier run added up, or NULL. */
+static cn_status open_site(scan *s, size_t i, const cn_arrays *saved, const char *saved_path, cn_error *err)
 {
     cn_status st = CN_OK;
     char name[300];
-    w->site = site;
-    w->short_name = strncmp(site->name, "visual.", 7) == 0 ? site->name + 7 : site->name;
-    find_map(w);
-    CN_CHECK(site->positions <= INT16_MAX, CN_ELIMIT, "%s: %lld positions, the limit is %d", site->name,
-             (long long)site->positions, INT16_MAX);
-    size_t units = (size_t)site->units;
+    scan_site *w = &s->sites[i];
+    CN_TRY(site_geometry_of(&w->geometry, s->source->sites[i], err));
+    const site_geometry *g = &w->geometry;
+    const size_t units = (size_t)g->site->units;
     w->mean = cn_calloc(units, sizeof *w->mean);
     w->peak = cn_calloc(units, sizeof *w->peak);
     w->position = cn_calloc(units, sizeof *w->position);
     w->place = cn_calloc(units, sizeof *w->place);
     CN_CHECK(w->mean && w->peak && w->position && w->place, CN_ENOMEM, "out of memory for %zu units", units);
-    int64_t groups[UNIT_PARTITIONS] = {
-        [UNIT_LABELS] = (int64_t)s->list.n_labels,
-        [UNIT_MEDIA] = (int64_t)s->list.n_media,
-        [UNIT_PAIRS] = (int64_t)(s->list.n_labels * s->list.n_media),
-    };
-    if ((size_t)groups[UNIT_PAIRS] > PAIR_BYTES / (units * 12))
-        groups[UNIT_PAIRS] = 0;
-    CN_TRY(unitstats_init(&w->stats, site->units, w->height * w->width, s->options.top, s->options.bottom,
-                          groups, err));
-    snprintf(name, sizeof name, "%.256s.mean.raw", w->short_name);
-    CN_TRY(matrix_open(&w->means, &s->folder, name, CN_DTYPE_F32, site->units, err));
-    snprintf(name, sizeof name, "%.256s.max.raw", w->short_name);
-    CN_TRY(matrix_open(&w->peaks, &s->folder, name, CN_DTYPE_F32, site->units, err));
-    snprintf(name, sizeof name, "%.256s.argmax.raw", w->short_name);
-    CN_TRY(matrix_open(&w->places, &s->folder, name, CN_DTYPE_I16, site->units, err));
+    const unit_shape shape = site_shape(g, &s->options, (int64_t)s->list.n_labels, (int64_t)s->list.n_media);
+    CN_TRY(saved ? unitfile_load(&w->stats, (int)i, &shape, s->part->state.images, saved, saved_path, err)
+                 : unitstats_init(&w->stats, &shape, err));
+    snprintf(name, sizeof name, "%.256s.mean", g->short_name);
+    CN_TRY(open_matrix(s, &w->means, name, CN_DTYPE_F32, g->site->units, err));
+    snprintf(name, sizeof name, "%.256s.max", g->short_name);
+    CN_TRY(open_matrix(s, &w->peaks, name, CN_DTYPE_F32, g->site->units, err));
+    snprintf(name, sizeof name, "%.256s.argmax", g->short_name);
+    CN_TRY(open_matrix(s, &w->places, name, CN_DTYPE_I16, g->site->units, err));
 done:
     return st;
 }
@@ -172,7 +211,7 @@ static void close_site(scan_site *w)
 /* The values of picture b of the last run: element (unit u, position p) at base[u * unit + p * position]. */
 static const float *values_of(const scan *s, size_t site, int64_t b, int64_t *unit, int64_t *position)
 {
-    const cn_site *k = s->sites[site].site;
+    const cn_site *k = s->sites[site].geometry.site;
     const float *all = s->source->site(s->source, site);
     *unit = k->layout == CN_SITE_MAP ? k->positions : 1;
     *position = k->layout == CN_SITE_MAP ? 1 : k->units;
@@ -183,10 +222,10 @@ static const float *values_of(const scan *s, size_t site, int64_t b, int64_t *un
 static bool reduce(const scan *s, size_t site, int64_t b)
 {
     const scan_site *w = &s->sites[site];
-    int64_t stride_u, stride_p, positions = w->site->positions;
+    int64_t stride_u, stride_p, positions = w->geometry.site->positions;
     const float *values = values_of(s, site, b, &stride_u, &stride_p);
     bool finite = true;
-    for (int64_t u = 0; u < w->site->units; u++) {
+    for (int64_t u = 0; u < w->geometry.site->units; u++) {
         const float *v = values + u * stride_u;
         double sum = 0;
         float max = v[0];
@@ -199,37 +238,107 @@ static bool reduce(const scan *s, size_t site, int64_t b)
         }
         w->mean[u] = (float)(sum / (double)positions);
         w->peak[u] = max;
-        at -= w->offset;
-        w->position[u] = w->height && at >= 0 ? (int32_t)at : -1;
+        at -= w->geometry.offset;
+        w->position[u] = w->geometry.height && at >= 0 ? (int32_t)at : -1;
         w->place[u] = (int16_t)w->position[u];
         finite = finite && isfinite(w->mean[u]) && isfinite(max);
     }
     return finite;
 }
 
+/* ---- saving ---- */
+
+static cn_status save(scan *s, bool complete, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const double start = reporter_clock();
+    part *p = s->part;
+    cn_npz_writer *out = NULL;
+    char shard[32], *path = part_arrays(p, true);
+    CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
+    for (size_t i = 0; i < s->n_sites && !s->options.no_matrices; i++) {
+        CN_TRY(matrix_flush(&s->sites[i].means, err));
+        CN_TRY(matrix_flush(&s->sites[i].peaks, err));
+        CN_TRY(matrix_flush(&s->sites[i].places, err));
+    }
+    if (!s->options.no_matrices && s->source->embedding)
+        CN_TRY(matrix_flush(&s->embeddings, err));
+    CN_TRY(cn_npz_writer_open(&out, path, err));
+    for (size_t i = 0; i < s->n_sites; i++)
+        CN_TRY(unitfile_save(&s->sites[i].stats, (int)i, out, err));
+    if (s->sampling)
+        CN_TRY(wordsample_save(&s->sample, p, out, err));
+    cn_npz_writer *finished = out;
+    out = NULL;
+    CN_TRY(cn_npz_writer_finish(finished, err));
+    p->state.complete = complete;
+    p->state.seconds = s->resumed_seconds + start - s->report.started;
+    snprintf(shard, sizeof shard, "%d/%d", s->options.shard, s->options.shards);
+    CN_TRY(store_add(p->store, STORE_RUNS, err, "itdiittt", p->state.runs, s->started, start - s->report.started,
+                     p->state.images - s->resumed_images, p->state.failed - s->resumed_failed, shard, "clipneuron " CN_VERSION,
+                     s->source->backend));
+    CN_TRY(part_commit(p, err));
+    if (s->sampling)
+        wordsample_saved(&s->sample, p);
+    s->saved = reporter_clock();
+    s->save_seconds = s->saved - start;
+done:
+    cn_npz_writer_discard(out);
+    cn_free(path);
+    return st;
+}
+
+static cn_status save_now_and_then(scan *s, cn_error *err)
+{
+    const double since = reporter_clock() - s->saved;
+    const bool due = since >= s->options.save_every && since * SAVE_SHARE >= s->save_seconds;
+    return due ? save(s, false, err) : CN_OK;
+}
+
 /* ---- one batch ---- */
 
 static cn_status add_failure(scan *s, size_t index, const char *reason, cn_error *err)
 {
-    s->failed++;
-    return store_add(s->store, STORE_FAILURES, err, "tt", s->list.items[index].path, reason);
+    s->part->state.failed++;
+    s->part->state.next++;
+    s->report.failed++;
+    return store_add(s->part->store, STORE_FAILURES, err, "tt", s->list.items[index].path, reason);
+}
+
+static cn_status add_to_sample(scan *s, uint64_t key, int32_t id, const float *embedding, cn_error *err)
+{
+    float *row = s->sample_row;
+    if (!wordsample_wants(&s->sample, key))
+        return CN_OK;
+    memcpy(row, embedding, (size_t)s->source->embedding * sizeof *row);
+    row += s->source->embedding;
+    for (size_t i = 0; i < s->n_sites; i++) {
+        const scan_site *w = &s->sites[i];
+        memcpy(row, s->options.reduce == CN_REDUCE_MAX ? w->peak : w->mean, (size_t)w->geometry.site->units * sizeof *row);
+        row += w->geometry.site->units;
+    }
+    return wordsample_add(&s->sample, key, id, s->sample_row, err);
 }
 
 static cn_status add_image(scan *s, const pending *p, int64_t b, cn_error *err)
 {
     cn_status st = CN_OK;
+    part_state *state = &s->part->state;
     const listing_item *item = &s->list.items[p->index];
-    int64_t id = s->images, media = (int64_t)s->list.n_media;
-    for (size_t i = 0; i < s->n_sites; i++)
-        if (!reduce(s, i, b)) {
-            char reason[320];
-            snprintf(reason, sizeof reason, "the model's values at %.256s are not finite",
-                     s->sites[i].site->name);
-            return add_failure(s, p->index, reason, err);
-        }
+    const int64_t media = (int64_t)s->list.n_media;
+    const int32_t id = (int32_t)state->images;
+    const uint64_t key = sample_key(s->options.seed, item->path);
+    for (size_t i = 0; i < s->n_sites; i++) {
+        if (reduce(s, i, b))
+            continue;
+        char reason[320];
+        snprintf(reason, sizeof reason, "the model's values at %.256s are not finite", s->sites[i].geometry.site->name);
+        return add_failure(s, p->index, reason, err);
+    }
     for (size_t i = 0; i < s->n_sites; i++) {
         scan_site *w = &s->sites[i];
         unit_values v = {.image = id,
+                         .key = key,
                          .value = s->options.reduce == CN_REDUCE_MAX ? w->peak : w->mean,
                          .peak = w->peak,
                          .position = w->position,
@@ -237,23 +346,28 @@ static cn_status add_image(scan *s, const pending *p, int64_t b, cn_error *err)
         if (item->label_id >= 0 && item->medium_id >= 0)
             v.group[UNIT_PAIRS] = item->label_id * media + item->medium_id;
         const float *values = values_of(s, i, b, &v.unit_stride, &v.position_stride);
-        v.map = w->height ? values + w->offset * v.position_stride : NULL;
-        unitstats_add(&w->stats, &v);
+        v.map = w->geometry.height ? values + w->geometry.offset * v.position_stride : NULL;
+        CN_TRY(unitstats_add(&w->stats, &v, err));
+        if (s->options.no_matrices)
+            continue;
         CN_TRY(matrix_row(&w->means, w->mean, err));
         CN_TRY(matrix_row(&w->peaks, w->peak, err));
         CN_TRY(matrix_row(&w->places, w->place, err));
     }
-    if (s->source->embedding)
-        CN_TRY(matrix_row(&s->embeddings, s->source->image_embedding(s->source) + b * s->source->embedding,
-                          err));
-    CN_TRY(store_add(s->store, STORE_IMAGES, err, "itrrtttiit", id, item->path, item->label_id,
-                     item->medium_id, item->caption, item->source, item->licence, (int64_t)p->width,
-                     (int64_t)p->height, p->format));
+    if (s->source->embedding) {
+        const float *embedding = s->source->image_embedding(s->source) + b * s->source->embedding;
+        if (!s->options.no_matrices)
+            CN_TRY(matrix_row(&s->embeddings, embedding, err));
+        if (s->sampling)
+            CN_TRY(add_to_sample(s, key, id, embedding, err));
+    }
+    CN_TRY(store_add(s->part->store, STORE_IMAGES, err, "itrrtttiittr", (int64_t)id, item->path, item->label_id, item->medium_id, item->caption,
+                     item->source, item->licence, (int64_t)p->width, (int64_t)p->height, p->format, p->digest, (int64_t)-1));
     if (p->thumbnail)
-        CN_TRY(store_add(s->store, STORE_THUMBNAILS, err, "itb", id, p->thumbnail_type, p->thumbnail,
-                         p->thumbnail_size));
-    s->kept[s->images++] = (int64_t)p->index;
-    s->labelled += item->label_id >= 0;
+        CN_TRY(store_add(s->part->store, STORE_THUMBNAILS, err, "itb", (int64_t)id, p->thumbnail_type, p->thumbnail, p->thumbnail_size));
+    state->images++;
+    state->next++;
+    state->labelled += item->label_id >= 0;
 done:
     return st;
 }
@@ -263,9 +377,9 @@ static cn_status run_batch(scan *s, const float *pixels, pending *batch, int64_t
     cn_status st = CN_OK;
     if (n == 0)
         return CN_OK;
-    double start = scan_clock();
+    const double start = reporter_clock();
     CN_TRY(s->source->images(s->source, pixels, n, err));
-    s->network_seconds += scan_clock() - start;
+    s->part->state.network_seconds += reporter_clock() - start;
     for (int64_t b = 0; b < n; b++)
         CN_TRY(add_image(s, &batch[b], b, err));
 done:
@@ -276,140 +390,477 @@ done:
     return st;
 }
 
+/* How a picture that failed waits its turn: behind those of its batch that came before it, so that the count of pictures done
+ * is a place in the listing at every save. */
+typedef struct failure {
+    size_t index;
+    char *reason;
+} failure;
+
+typedef struct batch {
+    float *pixels;
+    pending *items;
+    failure *failures;
+    int64_t n, n_failures, size, room;
+} batch;
+
+static void batch_free(batch *b)
+{
+    for (int64_t i = 0; b->items && i < b->n; i++)
+        cn_bytes_free(b->items[i].thumbnail);
+    for (int64_t i = 0; i < b->n_failures; i++)
+        cn_free(b->failures[i].reason);
+    cn_free(b->items);
+    cn_free(b->failures);
+    cn_free(b->pixels);
+}
+
+static cn_status finish_batch(scan *s, batch *b, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const int64_t n = b->n;
+    b->n = 0; /* run_batch lets go of the thumbnails */
+    CN_TRY(run_batch(s, b->pixels, b->items, n, err));
+    for (int64_t i = 0; i < b->n_failures; i++)
+        CN_TRY(add_failure(s, b->failures[i].index, b->failures[i].reason, err));
+done:
+    for (int64_t i = 0; i < b->n_failures; i++)
+        cn_free(b->failures[i].reason);
+    b->n_failures = 0;
+    return st;
+}
+
+static cn_status keep_failure(batch *b, const feed_item *item, cn_error *err)
+{
+    cn_status st = CN_OK;
+    if (b->n_failures == b->room) {
+        const int64_t room = b->room ? 2 * b->room : 16;
+        failure *more = cn_reallocarray(b->failures, (size_t)room, sizeof *more);
+        CN_CHECK(more, CN_ENOMEM, "out of memory for failures");
+        b->failures = more;
+        b->room = room;
+    }
+    char *reason = cn_strdup(item->reason);
+    CN_CHECK(reason, CN_ENOMEM, "out of memory for failures");
+    b->failures[b->n_failures++] = (failure){item->index, reason};
+done:
+    return st;
+}
+
 static cn_status run_images(scan *s, cn_error *err)
 {
     cn_status st = CN_OK;
     feed *f = NULL;
     feed_item *item;
-    int64_t n = 0, size = s->source->batch, total = (int64_t)s->list.count;
-    size_t side = (size_t)s->source->resolution, image = 3 * side * side;
-    float *pixels = cn_aligned_calloc((size_t)size * image * sizeof *pixels);
-    pending *batch = cn_calloc((size_t)size, sizeof *batch);
-    CN_CHECK(pixels && batch, CN_ENOMEM, "out of memory for a batch of %lld pictures", (long long)size);
-    feed_options options = {.resolution = s->source->resolution,
-                            .thumbnail = s->options.thumbnail,
-                            .image = {.apply_orientation = s->options.apply_orientation,
-                                      .rgb_first = s->options.rgb_first,
-                                      .composite_alpha = s->options.composite_alpha,
-                                      .background = {s->options.background[0], s->options.background[1],
-                                                     s->options.background[2]}},
-                            .threads = s->options.decode_threads,
-                            .ahead = 2 * (size_t)size + (size_t)s->options.decode_threads};
+    batch b = {.size = s->source->batch};
+    part_state *state = &s->part->state;
+    const int64_t total = (int64_t)s->list.count;
+    const size_t side = (size_t)s->source->resolution, image = 3 * side * side;
+    b.pixels = cn_aligned_calloc((size_t)b.size * image * sizeof *b.pixels);
+    b.items = cn_calloc((size_t)b.size, sizeof *b.items);
+    CN_CHECK(b.pixels && b.items, CN_ENOMEM, "out of memory for a batch of %lld pictures", (long long)b.size);
+    CN_CHECK(reporter_tell(&s->report, CN_SCAN_IMAGES, state->next, total, true), CN_ECANCELED, "the scan was cancelled");
+    const feed_options options = {.resolution = s->source->resolution,
+                                  .thumbnail = s->options.thumbnail,
+                                  .image = {.apply_orientation = s->options.apply_orientation,
+                                            .rgb_first = s->options.rgb_first,
+                                            .composite_alpha = s->options.composite_alpha,
+                                            .background = {s->options.background[0], s->options.background[1], s->options.background[2]}},
+                                  .threads = s->options.decode_threads,
+                                  .ahead = 2 * (size_t)b.size + (size_t)s->options.decode_threads,
+                                  .first = (size_t)state->next};
     CN_TRY(feed_open(&f, &s->list, &options, err));
     while ((item = feed_next(f))) {
         if (item->status == CN_OK) {
-            cn_pixels_normalise(item->rgb, 1, s->source->resolution, s->source->mean, s->source->std,
-                                pixels + (size_t)n * image);
-            batch[n++] = (pending){.index = item->index,
-                                   .thumbnail = item->thumbnail,
-                                   .thumbnail_size = item->thumbnail_size,
-                                   .thumbnail_type = item->thumbnail_type,
-                                   .width = item->width,
-                                   .height = item->height,
-                                   .format = item->format};
+            cn_pixels_normalise(item->rgb, 1, s->source->resolution, s->source->mean, s->source->std, b.pixels + (size_t)b.n * image);
+            b.items[b.n] = (pending){.index = item->index,
+                                     .thumbnail = item->thumbnail,
+                                     .thumbnail_size = item->thumbnail_size,
+                                     .thumbnail_type = item->thumbnail_type,
+                                     .width = item->width,
+                                     .height = item->height,
+                                     .format = item->format};
+            memcpy(b.items[b.n++].digest, item->digest, sizeof item->digest);
             item->thumbnail = NULL; /* it is the batch's now */
         } else {
-            CN_CHECK(item->status != CN_ENOMEM, CN_ENOMEM, "%s: %s", s->list.items[item->index].path,
-                     item->reason);
-            CN_TRY(add_failure(s, item->index, item->reason, err));
+            CN_CHECK(item->status != CN_ENOMEM, CN_ENOMEM, "%s: %s", s->list.items[item->index].path, item->reason);
+            CN_TRY(keep_failure(&b, item, err));
         }
-        if (n == size) {
-            CN_TRY(run_batch(s, pixels, batch, n, err));
-            n = 0;
+        if (b.n == b.size || b.n_failures >= b.size) {
+            CN_TRY(finish_batch(s, &b, err));
+            CN_TRY(save_now_and_then(s, err));
         }
-        CN_CHECK(scan_report(s, CN_SCAN_IMAGES, s->images + s->failed, total, false), CN_ECANCELED,
-                 "the scan was cancelled");
+        CN_CHECK(reporter_tell(&s->report, CN_SCAN_IMAGES, state->next, total, false), CN_ECANCELED, "the scan was cancelled");
     }
-    CN_TRY(run_batch(s, pixels, batch, n, err));
-    n = 0;
-    CN_CHECK(scan_report(s, CN_SCAN_IMAGES, total, total, true), CN_ECANCELED, "the scan was cancelled");
+    CN_TRY(finish_batch(s, &b, err));
+    CN_CHECK(reporter_tell(&s->report, CN_SCAN_IMAGES, total, total, true), CN_ECANCELED, "the scan was cancelled");
 done:
     feed_close(f);
-    for (int64_t b = 0; batch && b < n; b++)
-        cn_bytes_free(batch[b].thumbnail);
-    cn_free(batch);
-    cn_free(pixels);
+    batch_free(&b);
     return st;
 }
 
 /* ---- all of it ---- */
 
-static cn_status prepare(scan *s, const char *images, const char *study, cn_error *err)
+static void date(char text[32])
+{
+    const char *fixed = getenv("SOURCE_DATE_EPOCH"); /* reproducible builds of studies, too */
+    const time_t now = fixed && *fixed ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
+    struct tm t;
+    gmtime_r(&now, &t);
+    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &t);
+}
+
+static cn_status write_names(scan *s, cn_error *err)
 {
     cn_status st = CN_OK;
-    char *path = NULL;
-    CN_CHECK(scan_report(s, CN_SCAN_LISTING, 0, 0, true), CN_ECANCELED, "the scan was cancelled");
-    CN_TRY(listing_read(&s->list, images, s->options.labels, err));
-    CN_CHECK(scan_report(s, CN_SCAN_LISTING, (int64_t)s->list.count, (int64_t)s->list.count, true),
-             CN_ECANCELED, "the scan was cancelled");
-    CN_TRY(folder_begin(&s->folder, study, s->source->fingerprint, s->options.force, err));
-    path = folder_path(&s->folder, "study.sqlite");
-    s->kept = cn_calloc(s->list.count, sizeof *s->kept);
-    s->written = cn_calloc(s->list.n_media, sizeof *s->written);
-    CN_CHECK(path && s->kept && s->written, CN_ENOMEM, "out of memory for a list of %zu pictures",
-             s->list.count);
-    for (size_t m = 0; m < s->list.n_media; m++)
-        s->written[m] = medium_is_written(s->list.media[m]);
-    CN_TRY(store_open(&s->store, path, err));
-    for (; s->n_sites < s->source->n_sites;) {
-        scan_site *w = &s->sites[s->n_sites];
-        s->n_sites++;
-        CN_TRY(open_site(s, w, s->source->sites[s->n_sites - 1], err));
-    }
-    CN_TRY(
-        matrix_open(&s->embeddings, &s->folder, "embeddings.raw", CN_DTYPE_F32, s->source->embedding, err));
+    for (size_t i = 0; i < s->list.n_labels; i++)
+        CN_TRY(store_add(s->part->store, STORE_LABELS, err, "iti", (int64_t)i, s->list.labels[i], (int64_t)0));
+    for (size_t i = 0; i < s->list.n_media; i++)
+        CN_TRY(store_add(s->part->store, STORE_MEDIA, err, "itii", (int64_t)i, s->list.media[i], (int64_t)0, (int64_t)0));
 done:
-    cn_free(path);
     return st;
 }
 
-static void finish(scan *s)
+/* Is a file of one folder older than that of another? */
+static bool is_older(const char *folder_a, const char *a, const char *folder_b, const char *b)
+{
+    struct stat x, y;
+    char path[2][PATH_MAX];
+    snprintf(path[0], sizeof path[0], "%s/%s", folder_a, a);
+    snprintf(path[1], sizeof path[1], "%s/%s", folder_b, b);
+    if (stat(path[0], &x) != 0 || stat(path[1], &y) != 0)
+        return false;
+    return x.st_mtim.tv_sec != y.st_mtim.tv_sec ? x.st_mtim.tv_sec < y.st_mtim.tv_sec : x.st_mtim.tv_nsec < y.st_mtim.tv_nsec;
+}
+
+/* The part, as far as it is, and everything that grows in it. */
+static cn_status open_work(scan *s, const char *path, const char *study, cn_error *err)
+{
+    cn_status st = CN_OK;
+    cn_arrays *saved = NULL;
+    char *arrays = NULL;
+    int64_t columns = s->source->embedding;
+    CN_TRY(part_begin(&s->part, path, &s->settings, s->options.restart, err));
+    if (s->part->state.complete && is_older(s->part->path, PART_FILE, study, "study.sqlite")) {
+        part_remove(s->part); /* its study was made, and then there was no time to remove it */
+        s->part = NULL;
+        CN_TRY(part_begin(&s->part, path, &s->settings, true, err));
+    }
+    part_state *state = &s->part->state;
+    CN_CHECK(state->next <= (int64_t)s->list.count, CN_EFORMAT, "%s: damaged: it is at %lld of %zu pictures", path, (long long)state->next,
+             s->list.count);
+    s->resumed_seconds = state->seconds;
+    s->resumed_images = state->images;
+    s->resumed_failed = state->failed;
+    s->report.failed = state->failed;
+    if (state->complete)
+        goto done;
+    if (s->part->generation) {
+        arrays = part_arrays(s->part, false);
+        CN_CHECK(arrays, CN_ENOMEM, "out of memory for a path");
+        CN_TRY(cn_arrays_open(&saved, arrays, err));
+    } else {
+        CN_TRY(write_names(s, err));
+    }
+    for (; s->n_sites < s->source->n_sites;) {
+        const size_t i = s->n_sites++;
+        CN_TRY(open_site(s, i, saved, arrays, err));
+        columns += s->sites[i].geometry.site->units;
+    }
+    if (s->source->embedding)
+        CN_TRY(open_matrix(s, &s->embeddings, "embeddings", CN_DTYPE_F32, s->source->embedding, err));
+    if (s->sampling) {
+        s->sample_row = cn_calloc((size_t)columns, sizeof *s->sample_row);
+        CN_CHECK(s->sample_row, CN_ENOMEM, "out of memory for a row of %lld values", (long long)columns);
+        CN_TRY(wordsample_open(&s->sample, s->part, columns, HARVEST_SAMPLE, saved, err));
+    }
+    s->saved = reporter_clock();
+done:
+    cn_arrays_close(saved);
+    cn_free(arrays);
+    return st;
+}
+
+/* What only the pass over the pictures needs. */
+static void close_work(scan *s)
 {
     for (size_t i = 0; i < s->n_sites; i++)
         close_site(&s->sites[i]);
+    s->n_sites = 0;
     matrix_close(&s->embeddings);
-    store_close(s->store);
-    folder_discard(&s->folder);
-    listing_free(&s->list);
-    cn_free(s->kept);
-    cn_free(s->written);
-    cn_free(s);
+    wordsample_close(&s->sample);
+    cn_free(s->sample_row);
+    s->sample_row = NULL;
+}
+
+static cn_status pass(scan *s, cn_error *err)
+{
+    cn_status st = CN_OK;
+    if (s->part->state.complete)
+        return CN_OK;
+    s->part->state.runs++;
+    date(s->started);
+    st = run_images(s, err);
+    if (st == CN_OK)
+        st = save(s, true, err);
+    else if (st == CN_ECANCELED && s->part->state.images) {
+        cn_error second = {0};
+        if (save(s, false, &second) != CN_OK) /* what was saved before holds */
+            *err = second;
+    }
+    return st;
+}
+
+/* TARGET.part; owned by the caller. */
+static char *part_path(const char *target)
+{
+    size_t length = strlen(target);
+    while (length > 1 && target[length - 1] == '/')
+        length--;
+    char *path = cn_malloc(length + sizeof ".part");
+    if (path)
+        snprintf(path, length + sizeof ".part", "%.*s.part", (int)length, target);
+    return path;
+}
+
+/* A shard that is done already: a job that is started again has nothing to do. */
+static cn_status find_done(scan *s, const char *study, bool *done, cn_error *err)
+{
+    cn_status st = CN_OK;
+    part *p = NULL;
+    *done = false;
+    if (!part_is_there(study) || s->options.restart)
+        return CN_OK;
+    CN_TRY(part_read(&p, study, err));
+    CN_TRY(part_compare(p, &s->settings, err));
+    s->part = p, p = NULL;
+    *done = true;
+done:
+    part_close(p);
+    return st;
+}
+
+static cn_status prepare(scan *s, const char *images, cn_error *err)
+{
+    cn_status st = CN_OK;
+    CN_CHECK(reporter_tell(&s->report, CN_SCAN_LISTING, 0, 0, true), CN_ECANCELED, "the scan was cancelled");
+    CN_TRY(listing_read(&s->list, images, s->options.labels, s->options.shard - 1, s->options.shards, err));
+    CN_CHECK(reporter_tell(&s->report, CN_SCAN_LISTING, (int64_t)s->list.count, (int64_t)s->list.count, true), CN_ECANCELED,
+             "the scan was cancelled");
+    s->sampling = !s->options.no_words && s->source->texts && s->source->embedding;
+    CN_TRY(describe(s, err));
+done:
+    return st;
+}
+
+static void fill_result(const scan *s, cn_scan_result *result)
+{
+    const part_state *state = &s->part->state;
+    *result = (cn_scan_result){.images = state->images,
+                               .failed = state->failed,
+                               .ignored = (int64_t)s->list.ignored,
+                               .labelled = state->labelled,
+                               .labels = (int64_t)s->list.n_labels,
+                               .media = (int64_t)s->list.n_media,
+                               .resumed = s->resumed_images + s->resumed_failed,
+                               .seconds = state->seconds,
+                               .network_seconds = state->network_seconds};
+}
+
+/* Moves a complete shard to its place. */
+static cn_status keep_part(scan *s, const char *study, cn_error *err)
+{
+    cn_status st = CN_OK;
+    part *p = s->part;
+    s->part = NULL;
+    char *path = cn_strdup(p->path);
+    part_close(p);
+    CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
+    if (s->options.restart && part_is_there(study))
+        folder_empty(study, NULL);
+    rmdir(study); /* an empty folder is taken */
+    CN_CHECK(rename(path, study) == 0, CN_EIO, "%s: cannot be made: %s", study, strerror(errno));
+done:
+    cn_free(path);
+    return st;
 }
 
 cn_status scan_source(source *src, const char *images, const char *study, const cn_scan_options *options,
                       cn_scan_result *result, cn_error *err)
 {
     cn_status st = CN_OK;
+    char *path = NULL;
+    bool done_already = false;
     scan *s = cn_calloc(1, sizeof *s);
     CN_CHECK(s, CN_ENOMEM, "out of memory for a scan");
     s->source = src;
-    s->started = scan_clock();
-    CN_TRY(fill_options(s, options, err));
-    CN_TRY(prepare(s, images, study, err));
-    CN_TRY(run_images(s, err));
-    CN_TRY(scan_harvest(s, err));
-    store *complete = s->store;
-    s->store = NULL;
-    CN_TRY(store_finish(complete, err));
-    for (size_t i = 0; i < s->n_sites; i++) { /* the growing files must be gone before the folder moves */
-        matrix_close(&s->sites[i].means);
-        matrix_close(&s->sites[i].peaks);
-        matrix_close(&s->sites[i].places);
+    CN_TRY(fill_options(&s->options, src, options, err));
+    reporter_begin(&s->report, s->options.progress, s->options.user);
+    const bool whole = s->options.shards == 1;
+    CN_TRY(prepare(s, images, err));
+    if (!whole)
+        CN_TRY(find_done(s, study, &done_already, err));
+    if (done_already) {
+        if (result) {
+            fill_result(s, result);
+            result->resumed = result->images + result->failed;
+        }
+        goto done;
     }
-    matrix_close(&s->embeddings);
-    CN_TRY(folder_commit(&s->folder, err));
+    CN_TRY(folder_check(study, src->fingerprint, s->options.force, err));
+    path = part_path(study);
+    CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
+    CN_TRY(open_work(s, path, study, err));
+    CN_TRY(pass(s, err));
+    close_work(s);
     if (result)
-        *result = (cn_scan_result){.images = s->images,
-                                   .failed = s->failed,
-                                   .ignored = (int64_t)s->list.ignored,
-                                   .labelled = s->labelled,
-                                   .labels = (int64_t)s->list.n_labels,
-                                   .media = (int64_t)s->list.n_media,
-                                   .words = s->words,
-                                   .seconds = scan_clock() - s->started,
-                                   .network_seconds = s->network_seconds};
+        fill_result(s, result);
+    if (whole)
+        CN_TRY(harvest(src, &s->options, &s->part, 1, study, &s->report, result, err));
+    else
+        CN_TRY(keep_part(s, study, err));
 done:
-    if (s)
-        finish(s);
+    if (s) {
+        close_work(s);
+        /* An unfinished scan stays, to go on from; one that has nothing to go on from does not. */
+        if (s->part && !done_already && (st == CN_OK || s->part->generation == 0))
+            part_remove(s->part);
+        else
+            part_close(s->part);
+        listing_free(&s->list);
+        part_settings_free(&s->settings);
+        cn_free(s);
+    }
+    cn_free(path);
+    return st;
+}
+
+/* ---- merging ---- */
+
+static cn_status read_number(const part *p, const char *key, int *out, cn_error *err)
+{
+    cn_status st = CN_OK;
+    char *text = NULL, *end;
+    CN_TRY(part_setting(p, key, &text, err));
+    const long value = strtol(text, &end, 10);
+    CN_CHECK(*text && !*end && value >= 0 && value <= INT32_MAX, CN_EFORMAT, "%s: the part is damaged: its setting %s", p->path, key);
+    *out = (int)value;
+done:
+    cn_free(text);
+    return st;
+}
+
+/* The options that the parts were made with, into those of the merge. */
+static cn_status read_options(const part *p, cn_scan_options *o, cn_error *err)
+{
+    cn_status st = CN_OK;
+    int sample;
+    char *reduce = NULL, *matrices = NULL, *seed = NULL;
+    CN_TRY(part_setting(p, "reduce", &reduce, err));
+    CN_TRY(part_setting(p, "matrices", &matrices, err));
+    CN_TRY(part_setting(p, "seed", &seed, err));
+    o->reduce = strcmp(reduce, "max") == 0 ? CN_REDUCE_MAX : CN_REDUCE_MEAN;
+    o->no_matrices = strcmp(matrices, "none") == 0;
+    o->matrices = strcmp(matrices, cn_dtype_name(CN_DTYPE_F16)) == 0 ? CN_DTYPE_F16 : CN_DTYPE_F32;
+    o->seed = strtoull(seed, NULL, 10);
+    CN_TRY(read_number(p, "top", &o->top, err));
+    CN_TRY(read_number(p, "bottom", &o->bottom, err));
+    CN_TRY(read_number(p, "buckets", &o->buckets, err));
+    CN_TRY(read_number(p, "per_bucket", &o->per_bucket, err));
+    CN_TRY(read_number(p, "thumbnail", &o->thumbnail, err));
+    CN_TRY(read_number(p, "sample", &sample, err));
+    CN_CHECK(o->top > 0 && o->top <= CN_MAX_STUDY_EXAMPLES && o->bottom > 0 && o->bottom <= CN_MAX_STUDY_EXAMPLES && o->buckets > 0 &&
+                 o->per_bucket > 0 && o->buckets <= CN_MAX_STUDY_EXAMPLES && o->per_bucket <= CN_MAX_STUDY_EXAMPLES / o->buckets,
+             CN_EFORMAT, "%s: the part is damaged: its numbers of examples", p->path);
+    o->no_words = o->no_words || !sample;
+done:
+    cn_free(reduce);
+    cn_free(matrices);
+    cn_free(seed);
+    return st;
+}
+
+/* All parts agree, each is there once, and none is missing. */
+static cn_status check_parts(part *const *parts, size_t n, cn_error *err)
+{
+    static const char *const keys[] = {"fingerprint", "precision", "sites", "reduce", "top", "bottom", "buckets", "per_bucket", "seed",
+                                       "thumbnail", "matrices", "sample", "preprocessing"};
+    cn_status st = CN_OK;
+    char *mine = NULL, *theirs = NULL;
+    int shards = 0;
+    size_t *of = NULL; /* the part that has the shard, from 1 */
+    for (size_t i = 0; i < n; i++) {
+        int shard = 0, all = 0;
+        CN_TRY(part_resume(parts[i], err));
+        for (size_t k = 0; i && k < sizeof keys / sizeof *keys; k++) {
+            CN_TRY(part_setting(parts[0], keys[k], &mine, err));
+            CN_TRY(part_setting(parts[i], keys[k], &theirs, err));
+            CN_CHECK(strcmp(mine, theirs) == 0, CN_EMISMATCH, "%s and %s are of scans with another %s: %.60s and %.60s", parts[0]->path,
+                     parts[i]->path, keys[k], mine, theirs);
+            cn_free(mine), mine = NULL;
+            cn_free(theirs), theirs = NULL;
+        }
+        CN_TRY(part_setting(parts[i], "shard", &theirs, err));
+        CN_CHECK(sscanf(theirs, "%d/%d", &shard, &all) == 2 && shard >= 1 && shard <= all && all <= CN_MAX_STUDY_SHARDS, CN_EFORMAT,
+                 "%s: the part is damaged: its shard", parts[i]->path);
+        cn_free(theirs), theirs = NULL;
+        if (i == 0) {
+            shards = all;
+            of = cn_calloc((size_t)shards, sizeof *of);
+            CN_CHECK(of, CN_ENOMEM, "out of memory for %d shards", shards);
+        } else {
+            part_suspend(parts[i]);
+        }
+        CN_CHECK(all == shards, CN_EMISMATCH, "%s is one of %d parts, %s one of %d", parts[0]->path, shards, parts[i]->path, all);
+        CN_CHECK(!of[shard - 1], CN_EINVAL, "%s and %s are both part %d of %d", parts[of[shard - 1] - 1]->path, parts[i]->path, shard, shards);
+        of[shard - 1] = i + 1;
+    }
+    for (int k = 0; k < shards; k++)
+        CN_CHECK(of[k], CN_EINVAL, "part %d of %d is missing: %zu are there", k + 1, shards, n);
+done:
+    if (n)
+        part_suspend(parts[0]);
+    cn_free(mine);
+    cn_free(theirs);
+    cn_free(of);
+    return st;
+}
+
+cn_status merge_source(source *src, const char *const *paths, size_t n, const char *study, const cn_scan_options *options,
+                       cn_scan_result *result, cn_error *err)
+{
+    cn_status st = CN_OK;
+    cn_scan_options o;
+    reporter report;
+    char *fingerprint = NULL;
+    part **parts = cn_calloc(n, sizeof *parts);
+    CN_CHECK(parts, CN_ENOMEM, "out of memory for %zu parts", n);
+    CN_TRY(fill_options(&o, src, options, err));
+    reporter_begin(&report, o.progress, o.user);
+    for (size_t i = 0; i < n; i++) {
+        CN_TRY(part_read(&parts[i], paths[i], err));
+        part_suspend(parts[i]);
+    }
+    CN_TRY(check_parts(parts, n, err));
+    CN_TRY(part_resume(parts[0], err));
+    CN_TRY(part_setting(parts[0], "fingerprint", &fingerprint, err));
+    CN_CHECK(strcmp(fingerprint, src->fingerprint) == 0, CN_EMISMATCH, "%s: is of another model (%.12s, this one is %.12s)", paths[0],
+             fingerprint, src->fingerprint);
+    CN_TRY(read_options(parts[0], &o, err));
+    part_suspend(parts[0]);
+    if (result)
+        *result = (cn_scan_result){0};
+    CN_TRY(harvest(src, &o, parts, n, study, &report, result, err));
+    if (result) {
+        for (size_t i = 0; i < n; i++)
+            result->network_seconds += parts[i]->state.network_seconds;
+        result->seconds = reporter_clock() - report.started;
+    }
+done:
+    for (size_t i = 0; parts && i < n; i++)
+        part_close(parts[i]);
+    cn_free(parts);
+    cn_free(fingerprint);
     return st;
 }

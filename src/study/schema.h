@@ -1,10 +1,11 @@
-/* study/schema.h -- the tables of study.sqlite, version 1. docs/study.md explains every column; change
+/* study/schema.h -- the tables of study.sqlite, version 2. docs/study.md explains every column; change
  * both together and raise CN_STUDY_SCHEMA. */
 #ifndef STUDY_SCHEMA_H
 #define STUDY_SCHEMA_H
 
 #define SCHEMA_FILE "study.sqlite"
 #define SCHEMA_APPLICATION 0x636e7374 /* "cnst" */
+#define SCHEMA_PART 0x636e7370        /* "cnsp": of a scan in work */
 
 #define SCHEMA_TABLES                                                                                        \
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"                                         \
@@ -13,8 +14,12 @@
     " written INTEGER NOT NULL);"                                                                            \
     "CREATE TABLE images (id INTEGER PRIMARY KEY, path TEXT NOT NULL, label INTEGER REFERENCES labels,"      \
     " medium INTEGER REFERENCES media, caption TEXT, source TEXT, licence TEXT, width INTEGER,"              \
-    " height INTEGER, format TEXT);"                                                                         \
+    " height INTEGER, format TEXT, digest TEXT, same_as INTEGER REFERENCES images);"                         \
     "CREATE TABLE thumbnails (image INTEGER PRIMARY KEY REFERENCES images, type TEXT NOT NULL, data BLOB);"  \
+    "CREATE TABLE runs (id INTEGER PRIMARY KEY, started TEXT NOT NULL, seconds REAL, images INTEGER,"        \
+    " failed INTEGER, shard TEXT, program TEXT, backend TEXT);"                                              \
+    "CREATE TABLE notes (id INTEGER PRIMARY KEY, site INTEGER, unit INTEGER, created TEXT NOT NULL,"         \
+    " author TEXT, note TEXT NOT NULL);"                                                                     \
     "CREATE TABLE failures (path TEXT NOT NULL, reason TEXT NOT NULL);"                                      \
     "CREATE TABLE sites (id INTEGER PRIMARY KEY, name TEXT NOT NULL, layout TEXT NOT NULL,"                  \
     " units INTEGER NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL);"                             \
@@ -46,6 +51,12 @@
     "CREATE TABLE IF NOT EXISTS visualisations (site INTEGER NOT NULL, unit INTEGER NOT NULL,"                \
     " facet TEXT NOT NULL, objective TEXT NOT NULL, settings TEXT NOT NULL, value REAL NOT NULL, path REAL,"  \
     " blocks TEXT, png BLOB NOT NULL, PRIMARY KEY (site, unit, facet));"
+
+/* Of pictures with the same bytes, all but the first. */
+#define SCHEMA_DUPLICATES                                                                                    \
+    "CREATE INDEX images_by_digest ON images (digest);"                                                      \
+    "UPDATE images SET same_as = (SELECT min(id) FROM images AS i WHERE i.digest = images.digest)"           \
+    " WHERE (SELECT min(id) FROM images AS i WHERE i.digest = images.digest) < id;"
 
 #define SCHEMA_INDEXES                                    \
     "CREATE INDEX images_by_label ON images (label);"     \

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "clipneuron/tokenizer.h"
+#include "study/part.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -152,7 +153,7 @@ done:
 
 /* ---- opening ---- */
 
-cn_status source_open_model(source *s, const cn_model *model, const cn_scan_options *options, cn_error *err)
+cn_status source_open_model(source *s, const cn_model *model, const cn_scan_options *options, bool pictures, cn_error *err)
 {
     cn_status st = CN_OK;
     memset(s, 0, sizeof *s);
@@ -212,7 +213,8 @@ cn_status source_open_model(source *s, const cn_model *model, const cn_scan_opti
                              .threads = options->threads,
                              .precision = options->precision,
                              .backend = options->backend};
-    CN_TRY(cn_runner_create(&m->runner, model, &run, err));
+    if (pictures)
+        CN_TRY(cn_runner_create(&m->runner, model, &run, err));
 done:
     if (st != CN_OK)
         close_model(s);
@@ -227,9 +229,53 @@ cn_status cn_study_scan(const cn_model *model, const char *images, const char *s
     source s = {0};
     if (!options)
         options = &defaults;
-    CN_TRY(source_open_model(&s, model, options, err));
+    CN_TRY(source_open_model(&s, model, options, true, err));
     st = scan_source(&s, images, study, options, result, err);
     s.close(&s);
 done:
+    return st;
+}
+
+/* The parts' sites, from the first of them. */
+static cn_status site_names(const char *path, char **names, const char ***out, size_t *n, cn_error *err)
+{
+    cn_status st = CN_OK;
+    part *p = NULL;
+    const char **items = NULL;
+    *n = 0;
+    CN_TRY(part_read(&p, path, err));
+    CN_TRY(part_setting(p, "sites", names, err));
+    items = cn_calloc(CN_MAX_STUDY_SITES, sizeof *items);
+    CN_CHECK(items, CN_ENOMEM, "out of memory for the names of sites");
+    for (char *rest = *names, *name; (name = strtok_r(rest, " ", &rest)) && *n < CN_MAX_STUDY_SITES;)
+        items[(*n)++] = name;
+    *out = items, items = NULL;
+done:
+    cn_free(items);
+    part_close(p);
+    return st;
+}
+
+cn_status cn_study_merge(const cn_model *model, const char *const *parts, size_t n, const char *study, const cn_scan_options *options,
+                         cn_scan_result *result, cn_error *err)
+{
+    cn_status st = CN_OK;
+    source s = {0};
+    cn_scan_options o = {0};
+    char *names = NULL;
+    const char **sites = NULL;
+    size_t n_sites;
+    if (options)
+        o = *options;
+    CN_CHECK(n > 0, CN_EINVAL, "no parts to merge");
+    CN_TRY(site_names(parts[0], &names, &sites, &n_sites, err));
+    o.sites = sites;
+    o.n_sites = n_sites;
+    CN_TRY(source_open_model(&s, model, &o, false, err));
+    st = merge_source(&s, parts, n, study, &o, result, err);
+    s.close(&s);
+done:
+    cn_free(sites);
+    cn_free(names);
     return st;
 }

@@ -30,11 +30,14 @@ typedef struct source {
     void *self;
 } source;
 
-/* Opens the runners that the options ask for. The model must outlive the source. */
-cn_status source_open_model(source *s, const cn_model *model, const cn_scan_options *options, cn_error *err);
+/* Opens the runners that the options ask for; pictures: for pictures, too. The model must outlive the source. */
+cn_status source_open_model(source *s, const cn_model *model, const cn_scan_options *options, bool pictures, cn_error *err);
 
 /* cn_study_scan with any source. */
 cn_status scan_source(source *s, const char *images, const char *study, const cn_scan_options *options,
                       cn_scan_result *result, cn_error *err);
+/* cn_study_merge with any source, which has the parts' sites. */
+cn_status merge_source(source *s, const char *const *parts, size_t n, const char *study, const cn_scan_options *options,
+                       cn_scan_result *result, cn_error *err);
 
 #endif

@@ -19,11 +19,13 @@ struct store {
 
 static const char *const table_names[STORE_TABLES] = {
     [STORE_META] = "meta",
+    [STORE_META_AGAIN] = "meta",
     [STORE_LABELS] = "labels",
     [STORE_MEDIA] = "media",
     [STORE_IMAGES] = "images",
     [STORE_THUMBNAILS] = "thumbnails",
     [STORE_FAILURES] = "failures",
+    [STORE_RUNS] = "runs",
     [STORE_SITES] = "sites",
     [STORE_UNITS] = "units",
     [STORE_HISTOGRAMS] = "histograms",
@@ -51,34 +53,44 @@ static cn_status run(store *s, const char *sql, cn_error *err)
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? CN_OK : failed(s, err);
 }
 
-cn_status store_open(store **out, const char *path, cn_error *err)
+cn_status store_open(store **out, const char *path, store_kind kind, cn_error *err)
 {
     cn_status st = CN_OK;
     char pragmas[256];
+    const int flags = SQLITE_OPEN_READWRITE | (kind == STORE_PART_AGAIN ? 0 : SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE);
     store *s = cn_calloc(1, sizeof *s);
     *out = NULL;
     CN_CHECK(s, CN_ENOMEM, "out of memory for a database");
     s->path = cn_strdup(path);
     CN_CHECK(s->path, CN_ENOMEM, "out of memory for a database");
-    int code = sqlite3_open_v2(path, &s->db,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE, NULL);
+    const int code = sqlite3_open_v2(path, &s->db, flags, NULL);
     CN_CHECK(code == SQLITE_OK, CN_EIO, "%s: %s", path, s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(code));
-    snprintf(pragmas, sizeof pragmas,
-             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
-             "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN;",
-             SCHEMA_APPLICATION, CN_STUDY_SCHEMA);
-    CN_TRY(run(s, pragmas, err));
-    CN_TRY(run(s, SCHEMA_TABLES, err));
+    CN_TRY(run(s, kind == STORE_STUDY ? "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;"
+                                      : "PRAGMA journal_mode = PERSIST; PRAGMA synchronous = FULL;", err));
+    if (kind != STORE_PART_AGAIN) {
+        snprintf(pragmas, sizeof pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d; BEGIN;",
+                 kind == STORE_STUDY ? SCHEMA_APPLICATION : SCHEMA_PART, CN_STUDY_SCHEMA);
+        CN_TRY(run(s, pragmas, err));
+        CN_TRY(run(s, SCHEMA_TABLES, err));
+    } else {
+        CN_TRY(run(s, "BEGIN;", err));
+    }
     *out = s, s = NULL;
 done:
     store_close(s);
     return st;
 }
 
+sqlite3 *store_db(store *s)
+{
+    return s->db;
+}
+
 static cn_status prepare(store *s, store_table table, size_t columns, cn_error *err)
 {
     char sql[256];
-    size_t at = (size_t)snprintf(sql, sizeof sql, "INSERT INTO %s VALUES (", table_names[table]);
+    size_t at = (size_t)snprintf(sql, sizeof sql, "INSERT%s INTO %s VALUES (",
+                                table == STORE_META_AGAIN || table == STORE_RUNS ? " OR REPLACE" : "", table_names[table]);
     for (size_t i = 0; i < columns; i++)
         at += (size_t)snprintf(sql + at, sizeof sql - at, "%s?", i ? "," : "");
     snprintf(sql + at, sizeof sql - at, ")");
@@ -119,9 +131,15 @@ done:
     return st;
 }
 
+cn_status store_commit(store *s, cn_error *err)
+{
+    return run(s, "COMMIT; BEGIN;", err);
+}
+
 cn_status store_finish(store *s, cn_error *err)
 {
     cn_status st = CN_OK;
+    CN_TRY(run(s, SCHEMA_DUPLICATES, err));
     CN_TRY(run(s, SCHEMA_INDEXES, err));
     CN_TRY(run(s, "COMMIT; ANALYZE;", err));
     for (int i = 0; i < STORE_TABLES; i++) {

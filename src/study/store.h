@@ -1,5 +1,6 @@
-/* study/store.h -- writes study.sqlite, row by row, inside one transaction of a database that nobody
- * else can see yet: no journal, no flushing (studyfolder.c flushes the file before it appears). */
+/* study/store.h -- writes the database of a study or of a scan in work, row by row. A study's is one transaction of a
+ * database that nobody else can see yet: no journal, no flushing (studyfolder.c flushes the file before it appears).
+ * A scan's is committed now and then, and survives what may come between. */
 #ifndef STUDY_STORE_H
 #define STUDY_STORE_H
 
@@ -9,11 +10,13 @@
 
 typedef enum store_table {
     STORE_META,
+    STORE_META_AGAIN, /* the same, replacing what is there */
     STORE_LABELS,
     STORE_MEDIA,
     STORE_IMAGES,
     STORE_THUMBNAILS,
     STORE_FAILURES,
+    STORE_RUNS, /* replacing, too */
     STORE_SITES,
     STORE_UNITS,
     STORE_HISTOGRAMS,
@@ -32,12 +35,21 @@ typedef struct store store;
 struct sqlite3;
 cn_status store_failed(struct sqlite3 *db, const char *path, cn_error *err);
 
-/* path must not exist. */
-cn_status store_open(store **out, const char *path, cn_error *err);
+typedef enum store_kind {
+    STORE_STUDY,     /* a new study */
+    STORE_PART,      /* a new scan in work */
+    STORE_PART_AGAIN /* one that is there */
+} store_kind;
+
+/* path must not exist, or must. */
+cn_status store_open(store **out, const char *path, store_kind kind, cn_error *err);
+struct sqlite3 *store_db(store *s);
 /* One row, all columns in the order of schema.h. format, a letter a column: i int64_t, d double (NaN:
  * NULL), t text (NULL: NULL), r int64_t that is NULL when negative, b const void * and size_t. */
 cn_status store_add(store *s, store_table table, cn_error *err, const char *format, ...);
-/* Indexes, statistics for the query planner, commit. Frees s in any case. */
+/* What was added holds from now on, whatever happens. */
+cn_status store_commit(store *s, cn_error *err);
+/* Duplicates, indexes, statistics for the query planner, commit. Frees s in any case. */
 cn_status store_finish(store *s, cn_error *err);
 /* Closes without finishing. Accepts NULL. */
 void store_close(store *s);

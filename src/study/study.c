@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "clip/sitenames.h"
+#include "study/part.h"
 #include "study/schema.h"
 
 #include <ctype.h>
@@ -273,6 +274,15 @@ static void finish_interrupted_write(const char *file)
     cn_free(journal);
 }
 
+cn_status reader_open(sqlite3 **db, const char *file, cn_error *err)
+{
+    finish_interrupted_write(file);
+    const cn_status st = open_database(db, file, SQLITE_OPEN_READONLY, err);
+    if (st == CN_OK)
+        sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL); /* no writing, bounded work */
+    return st;
+}
+
 cn_status cn_study_open(cn_study **out, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -289,10 +299,9 @@ cn_status cn_study_open(cn_study **out, const char *path, cn_error *err)
              strerror(errno));
     CN_CHECK(S_ISDIR(info.st_mode), CN_EINVAL, "%s: is not a folder: a study is the folder that scan makes",
              path);
+    CN_CHECK(!part_is_there(path), CN_EINVAL, "%s: is a part of a study: 'clipneuron merge' puts parts together", path);
     CN_CHECK(stat(file, &info) == 0, CN_ENOTFOUND, "%s: is no study: it has no " SCHEMA_FILE, path);
-    finish_interrupted_write(file);
-    CN_TRY(open_database(&s->db, file, SQLITE_OPEN_READONLY, err));
-    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL); /* no writing, bounded work */
+    CN_TRY(reader_open(&s->db, file, err));
     CN_TRY(check_kind(s, err));
     CN_TRY(read_meta(s, err));
     CN_TRY(read_sites(s, err));

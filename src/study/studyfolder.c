@@ -54,15 +54,20 @@ static cn_status count_entry(const char *path, const char *name, void *user, cn_
 }
 
 /* Allocates nothing: it must work when memory is what ran out. */
-static void remove_flat(const char *path)
+void folder_empty(const char *path, const char *except)
 {
     struct dirent *entry;
     DIR *dir = opendir(path);
     while (dir && (entry = readdir(dir)))
-        if (!skip(entry->d_name))
+        if (!skip(entry->d_name) && (!except || strcmp(entry->d_name, except) != 0))
             unlinkat(dirfd(dir), entry->d_name, 0);
     if (dir)
         closedir(dir);
+}
+
+static void remove_flat(const char *path)
+{
+    folder_empty(path, NULL);
     rmdir(path);
 }
 
@@ -120,10 +125,9 @@ done:
     return st;
 }
 
-cn_status folder_begin(folder *f, const char *target, const char *fingerprint, bool force, cn_error *err)
+static cn_status set_target(folder *f, const char *target, const char *fingerprint, bool force, cn_error *err)
 {
     cn_status st = CN_OK;
-    char *made = NULL;
     memset(f, 0, sizeof *f);
     size_t length = strlen(target);
     while (length > 1 && target[length - 1] == '/')
@@ -132,9 +136,27 @@ cn_status folder_begin(folder *f, const char *target, const char *fingerprint, b
     f->target = cn_strndup(target, length);
     CN_CHECK(f->target, CN_ENOMEM, "out of memory for a path");
     CN_TRY(check_place(f, fingerprint, force, err));
-    made = cn_malloc(length + 16);
+done:
+    return st;
+}
+
+cn_status folder_check(const char *target, const char *fingerprint, bool force, cn_error *err)
+{
+    folder f;
+    const cn_status st = set_target(&f, target, fingerprint, force, err);
+    folder_discard(&f);
+    return st;
+}
+
+cn_status folder_begin(folder *f, const char *target, const char *fingerprint, bool force, cn_error *err)
+{
+    cn_status st = CN_OK;
+    char *made = NULL;
+    CN_TRY(set_target(f, target, fingerprint, force, err));
+    const size_t size = strlen(f->target) + 16;
+    made = cn_malloc(size);
     CN_CHECK(made, CN_ENOMEM, "out of memory for a path");
-    snprintf(made, length + 16, "%s.tmp-XXXXXX", f->target);
+    snprintf(made, size, "%s.tmp-XXXXXX", f->target);
     CN_CHECK(mkdtemp(made), CN_EIO, "%s: cannot make a folder here: %s", f->target, strerror(errno));
     mode_t mask = umask(0);
     umask(mask);

@@ -13,6 +13,10 @@ typedef struct folder {
     bool replaces;   /* target holds an older study */
 } folder;
 
+/* Removes the files in a folder, all but `except` (NULL: none); what cannot be removed stays. */
+void folder_empty(const char *path, const char *except);
+/* May a study of this model be made here? The same checks as folder_begin. */
+cn_status folder_check(const char *target, const char *fingerprint, bool force, cn_error *err);
 /* Checks the place and makes the temporary folder. On failure f holds what folder_discard accepts. */
 cn_status folder_begin(folder *f, const char *target, const char *fingerprint, bool force, cn_error *err);
 /* temporary/name, owned by the caller (cn_free); NULL when out of memory. */

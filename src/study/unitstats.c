@@ -31,13 +31,13 @@ done:
     return st;
 }
 
-cn_status unitstats_init(unitstats *s, int64_t units, int64_t map, int top, int bottom,
-                         const int64_t groups[UNIT_PARTITIONS], cn_error *err)
+cn_status unitstats_init(unitstats *s, const unit_shape *shape, cn_error *err)
 {
     cn_status st = CN_OK;
+    const int64_t units = shape->units;
     memset(s, 0, sizeof *s);
     s->units = units;
-    s->map = map;
+    s->map = shape->map;
     s->mean = array(units, 1, sizeof *s->mean);
     s->m2 = array(units, 1, sizeof *s->m2);
     s->m3 = array(units, 1, sizeof *s->m3);
@@ -48,11 +48,12 @@ cn_status unitstats_init(unitstats *s, int64_t units, int64_t map, int top, int 
     s->bins = array(units, FINEBINS, sizeof *s->bins);
     CN_CHECK(s->mean && s->m2 && s->m3 && s->m4 && s->min && s->max && s->positive && s->bins, CN_ENOMEM,
              "out of memory for the statistics of %lld units", (long long)units);
-    CN_TRY(extremes_init(&s->top, units, map, top, err));
-    CN_TRY(extremes_init(&s->bottom, units, map, bottom, err));
+    CN_TRY(extremes_init(&s->top, units, s->map, shape->top, err));
+    CN_TRY(extremes_init(&s->bottom, units, s->map, shape->bottom, err));
+    CN_TRY(levels_init(&s->levels, units, shape->buckets, shape->per_bucket, err));
     for (int p = 0; p < UNIT_PARTITIONS; p++) {
         unit_groups *g = &s->partition[p];
-        g->groups = groups[p];
+        g->groups = shape->groups[p];
         g->images = array(g->groups, 1, sizeof *g->images);
         g->sums = array(g->groups, units, sizeof *g->sums);
         CN_CHECK(g->images && g->sums, CN_ENOMEM, "out of memory for the sums of %lld labels over %lld units",
@@ -83,6 +84,7 @@ void unitstats_free(unitstats *s)
         cn_free(e->examples);
         cn_free(e->maps);
     }
+    levels_free(&s->levels);
     for (int p = 0; p < UNIT_PARTITIONS; p++) {
         cn_free(s->partition[p].images);
         cn_free(s->partition[p].sums);
@@ -91,41 +93,43 @@ void unitstats_free(unitstats *s)
     memset(s, 0, sizeof *s);
 }
 
-static void keep_map(const unitstats *s, const unit_values *v, int64_t unit, uint16_t *map)
+/* Does a rank before b? sign: +1 when the largest come first. */
+static bool before(float a, int32_t image_a, float b, int32_t image_b, float sign)
 {
-    const float *from = v->map + unit * v->unit_stride;
-    for (int64_t p = 0; p < s->map; p++)
-        map[p] = float16_from(from[p * v->position_stride]);
+    return a != b ? sign * a > sign * b : image_a < image_b;
 }
 
-/* Inserts into the sorted list of a unit if the value is among its k best. Images come in rising
- * order, so an equal value ranks behind those that are there. sign: +1 keeps the largest. */
-static void extremes_add(unit_extremes *e, const unitstats *s, const unit_values *v, int64_t unit, float sign)
+/* Where to keep the map of an example, which goes into the sorted list of a unit if it is among its k best: its slot; -1: it is not. */
+static int64_t extremes_add(unit_extremes *e, int64_t unit, unit_example x, float sign)
 {
     unit_example *list = e->examples + unit * e->k;
-    int held = e->held[unit];
-    float value = v->value[unit];
-    if (e->k == 0 || (held == e->k && sign * value <= sign * list[held - 1].value))
-        return;
-    int slot = held == e->k ? list[held - 1].slot : held;
+    const int held = e->held[unit];
+    if (e->k == 0 || (held == e->k && !before(x.value, x.image, list[held - 1].value, list[held - 1].image, sign)))
+        return -1;
     int at = held == e->k ? held - 1 : held;
-    while (at > 0 && sign * list[at - 1].value < sign * value) {
+    x.slot = held == e->k ? list[at].slot : held;
+    for (; at > 0 && before(x.value, x.image, list[at - 1].value, list[at - 1].image, sign); at--)
         list[at] = list[at - 1];
-        at--;
-    }
-    list[at] = (unit_example){.image = v->image,
-                              .value = value,
-                              .peak = v->peak[unit],
-                              .position = v->position[unit],
-                              .slot = slot};
+    list[at] = x;
     if (held < e->k)
         e->held[unit]++;
-    if (e->maps && v->map)
-        keep_map(s, v, unit, e->maps + (unit * e->k + slot) * s->map);
+    return unit * e->k + x.slot;
 }
 
-void unitstats_add(unitstats *s, const unit_values *v)
+static void add_example(unit_extremes *e, const unitstats *s, const unit_values *v, int64_t unit, float sign)
 {
+    const unit_example x = {.image = v->image, .value = v->value[unit], .peak = v->peak[unit], .position = v->position[unit]};
+    const int64_t slot = extremes_add(e, unit, x, sign);
+    if (slot < 0 || !e->maps || !v->map)
+        return;
+    const float *from = v->map + unit * v->unit_stride;
+    for (int64_t p = 0; p < s->map; p++)
+        e->maps[slot * s->map + p] = float16_from(from[p * v->position_stride]);
+}
+
+cn_status unitstats_add(unitstats *s, const unit_values *v, cn_error *err)
+{
+    cn_status st = CN_OK;
     double n = (double)++s->count;
     for (int64_t u = 0; u < s->units; u++) {
         float value = v->value[u];
@@ -142,8 +146,10 @@ void unitstats_add(unitstats *s, const unit_values *v)
             s->max[u] = value;
         s->positive[u] += value > 0;
         s->bins[(size_t)u * FINEBINS + finebins_index(value)]++;
-        extremes_add(&s->top, s, v, u, 1.0f);
-        extremes_add(&s->bottom, s, v, u, -1.0f);
+        add_example(&s->top, s, v, u, 1.0f);
+        add_example(&s->bottom, s, v, u, -1.0f);
+        const level_picture p = {.key = v->key, .image = v->image, .value = value, .peak = v->peak[u], .position = v->position[u]};
+        CN_TRY(levels_add(&s->levels, u, &p, err));
     }
     for (int p = 0; p < UNIT_PARTITIONS; p++) {
         unit_groups *g = &s->partition[p];
@@ -159,6 +165,73 @@ void unitstats_add(unitstats *s, const unit_values *v)
         for (int64_t u = 0; u < s->units; u++)
             positive[u] += v->value[u] > 0;
     }
+done:
+    return st;
+}
+
+/* ---- parts ---- */
+
+/* Pebay 2008: the central sums of two parts together. */
+static void merge_moments(unitstats *s, const unitstats *part, int64_t u)
+{
+    const double a = (double)s->count, b = (double)part->count, n = a + b, d = part->mean[u] - s->mean[u], d2 = d * d;
+    const double m2 = s->m2[u], m3 = s->m3[u], part2 = part->m2[u], part3 = part->m3[u];
+    s->m4[u] += part->m4[u] + d2 * d2 * a * b * (a * a - a * b + b * b) / (n * n * n) + 6 * d2 * (a * a * part2 + b * b * m2) / (n * n) +
+                4 * d * (a * part3 - b * m3) / n;
+    s->m3[u] += part3 + d2 * d * a * b * (a - b) / (n * n) + 3 * d * (a * part2 - b * m2) / n;
+    s->m2[u] += part2 + d2 * a * b / n;
+    s->mean[u] += d * b / n;
+}
+
+static void merge_extremes(unit_extremes *e, const unit_extremes *part, int64_t units, int64_t map, const int32_t *number, float sign)
+{
+    for (int64_t u = 0; u < units; u++)
+        for (int i = 0; i < part->held[u]; i++) {
+            unit_example x = part->examples[u * part->k + i];
+            const int64_t from = u * part->k + x.slot;
+            x.image = number[x.image];
+            const int64_t slot = extremes_add(e, u, x, sign);
+            if (slot < 0)
+                break; /* nor will those behind it */
+            if (e->maps)
+                memcpy(e->maps + slot * map, part->maps + from * map, (size_t)map * sizeof *e->maps);
+        }
+}
+
+static void merge_groups(unit_groups *g, const unit_groups *part, int64_t units, const int64_t *number)
+{
+    for (int64_t i = 0; i < part->groups; i++) {
+        const int64_t to = number[i];
+        g->images[to] += part->images[i];
+        for (int64_t u = 0; u < units; u++)
+            g->sums[to * units + u] += part->sums[i * units + u];
+        for (int64_t u = 0; g->positive && u < units; u++)
+            g->positive[to * units + u] += part->positive[i * units + u];
+    }
+}
+
+cn_status unitstats_merge(unitstats *s, const unitstats *part, const unit_numbers *numbers, cn_error *err)
+{
+    cn_status st = CN_OK;
+    if (part->count == 0)
+        return CN_OK;
+    for (int64_t u = 0; u < s->units; u++) {
+        merge_moments(s, part, u);
+        s->min[u] = s->count ? fminf(s->min[u], part->min[u]) : part->min[u];
+        s->max[u] = s->count ? fmaxf(s->max[u], part->max[u]) : part->max[u];
+        s->positive[u] += part->positive[u];
+    }
+    s->count += part->count;
+    for (size_t i = 0; i < (size_t)s->units * FINEBINS; i++)
+        s->bins[i] += part->bins[i];
+    merge_extremes(&s->top, &part->top, s->units, s->map, numbers->image, 1);
+    merge_extremes(&s->bottom, &part->bottom, s->units, s->map, numbers->image, -1);
+    CN_TRY(levels_merge(&s->levels, &part->levels, numbers->image, err));
+    for (int p = 0; p < UNIT_PARTITIONS; p++)
+        if (numbers->group[p] && s->partition[p].groups)
+            merge_groups(&s->partition[p], &part->partition[p], s->units, numbers->group[p]);
+done:
+    return st;
 }
 
 unit_summary unitstats_summary(const unitstats *s, int64_t u)

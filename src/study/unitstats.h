@@ -1,17 +1,19 @@
 /* study/unitstats.h -- running statistics of all units of one site: moments, histogram, strongest and
- * most inhibiting examples, sums by group. Pure arithmetic: no model, no files, no threads.
- * Images must come in rising order; equal activations rank by image number. */
+ * most inhibiting examples, examples of every level, sums by group. Pure arithmetic: no model, no files, no threads.
+ * Images may come in any order and in parts: all but the last digits of the moments and sums is the same.
+ * Equal activations rank by image number. */
 #ifndef STUDY_UNITSTATS_H
 #define STUDY_UNITSTATS_H
 
 #include "base/check.h"
+#include "study/levels.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 typedef struct unit_example {
-    int64_t image;
+    int32_t image;
     float value, peak;
     int32_t position; /* of the peak, row-major over the map; -1: not on the map */
     int32_t slot;     /* of its map */
@@ -41,17 +43,25 @@ typedef struct unitstats {
     int64_t *positive;
     uint32_t *bins; /* (units, FINEBINS) */
     unit_extremes top, bottom;
+    levels levels;
     unit_groups partition[UNIT_PARTITIONS];
 } unitstats;
 
-/* groups[p]: number of groups of partition p, 0 for none. On failure s holds what unitstats_free accepts. */
-cn_status unitstats_init(unitstats *s, int64_t units, int64_t map, int top, int bottom,
-                         const int64_t groups[UNIT_PARTITIONS], cn_error *err);
+typedef struct unit_shape {
+    int64_t units, map;
+    int top, bottom;                 /* examples kept of each kind */
+    int buckets, per_bucket;         /* of the levels */
+    int64_t groups[UNIT_PARTITIONS]; /* 0: none */
+} unit_shape;
+
+/* On failure s holds what unitstats_free accepts. */
+cn_status unitstats_init(unitstats *s, const unit_shape *shape, cn_error *err);
 void unitstats_free(unitstats *s);
 
 /* One image's values at the site. Value of unit u at map position p: map[u * unit_stride + p * position_stride]. */
 typedef struct unit_values {
-    int64_t image;
+    int32_t image;
+    uint64_t key;              /* sample_key */
     const float *value, *peak; /* (units), finite */
     const int32_t *position;   /* (units) */
     const float *map;
@@ -59,7 +69,16 @@ typedef struct unit_values {
     int64_t group[UNIT_PARTITIONS]; /* -1: in none */
 } unit_values;
 
-void unitstats_add(unitstats *s, const unit_values *v);
+cn_status unitstats_add(unitstats *s, const unit_values *v, cn_error *err);
+
+/* How a part of a collection calls what the whole calls otherwise. */
+typedef struct unit_numbers {
+    const int32_t *image;                   /* by the part's number */
+    const int64_t *group[UNIT_PARTITIONS];  /* the same; NULL: drop the partition */
+} unit_numbers;
+
+/* Adds a part's statistics of the same units. */
+cn_status unitstats_merge(unitstats *s, const unitstats *part, const unit_numbers *numbers, cn_error *err);
 
 /* What follows from the sums. */
 typedef struct unit_summary {

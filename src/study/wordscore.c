@@ -86,7 +86,7 @@ static void sharpen(float *row, const bool *known, int64_t words, int64_t count)
 }
 
 /* out (n, words): how near each picture is to each word. unit_texts are normalised. */
-static cn_status similarities(const float *embeddings, int64_t width, const int32_t *picked, int64_t n,
+static cn_status similarities(const float *const *embeddings, int64_t width, int64_t n,
                               const float *unit_texts, const bool *known, int64_t words, int64_t count,
                               float *out, cn_error *err)
 {
@@ -95,7 +95,7 @@ static cn_status similarities(const float *embeddings, int64_t width, const int3
         return cn_fail(err, CN_ENOMEM, "out of memory for an embedding");
     for (int64_t i = 0; i < n; i++) {
         float *row = out + i * words;
-        normalise(embeddings + picked[i] * width, image, width);
+        normalise(embeddings[i], image, width);
         for (int64_t w = 0; w < words; w++)
             row[w] = known[w] ? dot(image, unit_texts + w * width, width) : 0;
         if (count >= WORDS_SHARPENED_FROM)
@@ -130,8 +130,8 @@ static void correlate(const float *a, int64_t units, int64_t unit, int block, co
     }
 }
 
-cn_status wordscore(const float *values, int64_t units, const float *embeddings, int64_t width,
-                    const int32_t *picked, int64_t n, const float *texts, const bool *known, int64_t words,
+cn_status wordscore(const float *const *values, int64_t units, const float *const *embeddings, int64_t width, int64_t n,
+                    const float *texts, const bool *known, int64_t words,
                     word_match *best, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -152,9 +152,9 @@ cn_status wordscore(const float *values, int64_t units, const float *embeddings,
              "out of memory for scoring %lld words over %lld pictures", (long long)words, (long long)n);
     for (int64_t w = 0; w < words; w++)
         normalise(texts + w * width, unit_texts + w * width, width);
-    CN_TRY(similarities(embeddings, width, picked, n, unit_texts, known, words, count, c, err));
+    CN_TRY(similarities(embeddings, width, n, unit_texts, known, words, count, c, err));
     for (int64_t i = 0; i < n; i++)
-        memcpy(a + i * units, values + picked[i] * units, (size_t)units * sizeof *a);
+        memcpy(a + i * units, values[i], (size_t)units * sizeof *a);
     standardise(c, n, words, scratch, scratch + most);
     standardise(a, n, units, scratch, scratch + most);
     for (int64_t word = 0; word < words; word += TILE) {

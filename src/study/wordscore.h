@@ -20,15 +20,14 @@ typedef struct word_match {
     bool significant;
 } word_match;
 
-/* values: rows of activations (units) by picture number, embeddings: rows (width) by picture number;
- * picked: the n pictures to look at; texts: (words, width). Words whose known[] is false are left out.
+/* values: each picture's activations (units), embeddings: its embedding (width), of n pictures; texts: (words, width). Words whose known[] is false are left out.
  * Similarity is the share that the picture gives the word: the softmax, over the known words, of
  * WORDS_SHARPNESS times the z-score of the cosine among them. (Plain cosines mostly tell what kind of
  * picture it is; shares tell which word wins. 3 is what CLIP's own scale, 100, makes of the usual
  * spread of its cosines, 0.03.) Fewer than WORDS_SHARPENED_FROM known words: the cosine itself.
  * best: (units, WORDS_KEPT), best first; equal scores in the order of the words. Only positive scores. */
-cn_status wordscore(const float *values, int64_t units, const float *embeddings, int64_t width,
-                    const int32_t *picked, int64_t n, const float *texts, const bool *known, int64_t words,
+cn_status wordscore(const float *const *values, int64_t units, const float *const *embeddings, int64_t width, int64_t n,
+                    const float *texts, const bool *known, int64_t words,
                     word_match *best, cn_error *err);
 
 #endif

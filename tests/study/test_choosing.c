@@ -172,12 +172,22 @@ static double correlation(const double *x, const double *y, int n)
     return xy / sqrt(xx * yy);
 }
 
+/* Through rows of the pictures that were picked. */
+static cn_status score(word_case *c, int words)
+{
+    const float *values[PICTURES], *embeddings[PICTURES];
+    for (int i = 0; i < c->n; i++) {
+        values[i] = c->values + c->picked[i] * UNITS;
+        embeddings[i] = c->embeddings + c->picked[i] * WIDTH;
+    }
+    return wordscore(values, UNITS, embeddings, WIDTH, c->n, c->texts, c->known, words, c->best, NULL);
+}
+
 static void check_words(int words, bool sharp)
 {
     word_case *c = make_words(words);
     static double shares[WORDS][PICTURES];
-    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known,
-                               words, c->best, NULL),
+    assert_int_equal(score(c, words),
                      CN_OK);
     for (int w = 0; w < words; w++)
         for (int i = 0; i < c->n; i++)
@@ -222,8 +232,7 @@ static void equal_words_rank_by_name_and_unknown_ones_never(void **state)
     memcpy(c->texts + 20 * WIDTH, c->texts + 5 * WIDTH, WIDTH * sizeof(float)); /* 5 and 20 are the same */
     for (int i = 0; i < PICTURES; i++)
         c->values[i * UNITS] = (float)share(c, 40, i, 5, true);
-    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known,
-                               40, c->best, NULL),
+    assert_int_equal(score(c, 40),
                      CN_OK);
     assert_int_equal(c->best[0].word, 5);
     assert_int_equal(c->best[1].word, 20);
@@ -237,8 +246,7 @@ static void a_constant_unit_has_no_words(void **state)
     word_case *c = make_words(40);
     for (int i = 0; i < PICTURES; i++)
         c->values[i * UNITS + 1] = 3;
-    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known,
-                               40, c->best, NULL),
+    assert_int_equal(score(c, 40),
                      CN_OK);
     assert_int_equal(c->best[WORDS_KEPT].word, -1);
     free(c);
@@ -249,8 +257,7 @@ static void chance_rarely_passes_for_significant(void **state)
     (void)state;
     word_case *c = make_words(WORDS);
     int significant = 0;
-    assert_int_equal(wordscore(c->values, UNITS, c->embeddings, WIDTH, c->picked, c->n, c->texts, c->known,
-                               WORDS, c->best, NULL),
+    assert_int_equal(score(c, WORDS),
                      CN_OK);
     for (int u = 0; u < UNITS; u++)
         significant += c->best[u * WORDS_KEPT].significant;

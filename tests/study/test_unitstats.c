@@ -1,4 +1,5 @@
 /* Statistics of units against brute force over the stored values. */
+#include "study/unitfile.h"
 #include "study/unitstats.h"
 
 #include "base/memory.h"
@@ -11,12 +12,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 enum { IMAGES = 157, UNITS = 7, MAP = 6, TOP = 9, BOTTOM = 4, LABELS = 5, MEDIA = 3 };
 
 static const int64_t groups[UNIT_PARTITIONS] = {LABELS, MEDIA, LABELS *MEDIA};
+static const unit_shape shape = {UNITS, MAP, TOP, BOTTOM, 5, 3, {LABELS, MEDIA, LABELS *MEDIA}};
 
 typedef struct fixture {
     unitstats stats;
@@ -31,11 +34,27 @@ static uint32_t random_bits(uint32_t *state)
     return *state >> 8;
 }
 
+/* One of the fixture's images, under a number. */
+static void add_image(unitstats *s, fixture *f, int i, int32_t number)
+{
+    const unit_values v = {
+        .image = number,
+        .key = (uint64_t)i * UINT64_C(0x9e3779b97f4a7c15),
+        .value = f->value[i],
+        .peak = f->peak[i],
+        .position = f->position[i],
+        .map = &f->map[i][0][0],
+        .unit_stride = MAP,
+        .position_stride = 1,
+        .group = {f->label[i], f->medium[i], f->label[i] < 0 ? -1 : f->label[i] * MEDIA + f->medium[i]}};
+    assert_int_equal(unitstats_add(s, &v, NULL), CN_OK);
+}
+
 static int setup(void **state)
 {
     uint32_t seed = 7;
     fixture *f = calloc(1, sizeof *f);
-    assert_int_equal(unitstats_init(&f->stats, UNITS, MAP, TOP, BOTTOM, groups, NULL), CN_OK);
+    assert_int_equal(unitstats_init(&f->stats, &shape, NULL), CN_OK);
     for (int i = 0; i < IMAGES; i++) {
         f->label[i] = (int64_t)(random_bits(&seed) % (LABELS + 1)) - 1;
         f->medium[i] = (int64_t)(random_bits(&seed) % MEDIA);
@@ -57,16 +76,7 @@ static int setup(void **state)
             }
             f->value[i][u] = sum / MAP;
         }
-        unit_values v = {
-            .image = i,
-            .value = f->value[i],
-            .peak = f->peak[i],
-            .position = f->position[i],
-            .map = &f->map[i][0][0],
-            .unit_stride = MAP,
-            .position_stride = 1,
-            .group = {f->label[i], f->medium[i], f->label[i] < 0 ? -1 : f->label[i] * MEDIA + f->medium[i]}};
-        unitstats_add(&f->stats, &v);
+        add_image(&f->stats, f, i, i);
     }
     *state = f;
     return 0;
@@ -131,7 +141,7 @@ static void statistics_of_nothing_are_dead_and_finite(void **state)
 {
     (void)state;
     unitstats s;
-    assert_int_equal(unitstats_init(&s, 2, 0, 3, 3, (int64_t[UNIT_PARTITIONS]){0}, NULL), CN_OK);
+    assert_int_equal(unitstats_init(&s, &(unit_shape){2, 0, 3, 3, 5, 3, {0}}, NULL), CN_OK);
     unit_summary r = unitstats_summary(&s, 1);
     assert_true(r.dead && r.count == 0 && r.mean == 0 && r.rms == 0);
     unitstats_free(&s);
@@ -235,6 +245,163 @@ static void histogram_counts_every_value_in_its_bin(void **state)
     }
 }
 
+/* ---- parts ---- */
+
+static void same_examples(const unitstats *a, const unitstats *b, int u)
+{
+    const level_picture *x[15], *y[15];
+    for (int side = 0; side < 2; side++) {
+        int n, m;
+        const unit_example *e = side ? unitstats_bottom(a, u, &n) : unitstats_top(a, u, &n);
+        const unit_example *o = side ? unitstats_bottom(b, u, &m) : unitstats_top(b, u, &m);
+        assert_int_equal(n, m);
+        for (int r = 0; r < n; r++) {
+            assert_int_equal(e[r].image, o[r].image);
+            assert_true(e[r].value == o[r].value && e[r].peak == o[r].peak && e[r].position == o[r].position);
+            assert_memory_equal(side ? unitstats_bottom_map(a, u, &e[r]) : unitstats_top_map(a, u, &e[r]),
+                                side ? unitstats_bottom_map(b, u, &o[r]) : unitstats_top_map(b, u, &o[r]), MAP * sizeof(uint16_t));
+        }
+    }
+    levels_choose(&a->levels, u, x);
+    levels_choose(&b->levels, u, y);
+    for (int i = 0; i < 15; i++) {
+        assert_int_equal(x[i] == NULL, y[i] == NULL);
+        if (x[i])
+            assert_memory_equal(x[i], y[i], sizeof *x[i]);
+    }
+}
+
+static void same_statistics(const unitstats *a, const unitstats *b, double tolerance)
+{
+    assert_int_equal(a->count, b->count);
+    assert_memory_equal(a->min, b->min, UNITS * sizeof *a->min);
+    assert_memory_equal(a->max, b->max, UNITS * sizeof *a->max);
+    assert_memory_equal(a->positive, b->positive, UNITS * sizeof *a->positive);
+    assert_memory_equal(a->bins, b->bins, (size_t)UNITS * FINEBINS * sizeof *a->bins);
+    for (int u = 0; u < UNITS; u++) {
+        const unit_summary x = unitstats_summary(a, u), y = unitstats_summary(b, u);
+        near(x.mean, y.mean, tolerance);
+        near(x.sd, y.sd, tolerance);
+        near(x.rms, y.rms, tolerance);
+        near(x.kurtosis, y.kurtosis, 1e3 * tolerance); /* of units far from zero a difference of large numbers */
+        near(a->m3[u], b->m3[u], 1e3 * tolerance);
+        assert_int_equal(x.dead, y.dead);
+        same_examples(a, b, u);
+    }
+    for (int p = 0; p < UNIT_PARTITIONS; p++) {
+        const unit_groups *x = &a->partition[p], *y = &b->partition[p];
+        assert_int_equal(x->groups, y->groups);
+        assert_memory_equal(x->images, y->images, (size_t)x->groups * sizeof *x->images);
+        for (int64_t i = 0; i < x->groups * UNITS; i++)
+            near(x->sums[i], y->sums[i], tolerance);
+        if (x->positive)
+            assert_memory_equal(x->positive, y->positive, (size_t)(x->groups * UNITS) * sizeof *x->positive);
+    }
+}
+
+/* Saves, forgets and loads. */
+static void through_a_file(unitstats *s, int64_t images)
+{
+    char path[] = "/tmp/unitstats-XXXXXX";
+    cn_npz_writer *out;
+    cn_arrays *in;
+    cn_error err = {0};
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(cn_npz_writer_open(&out, path, &err), CN_OK);
+    assert_int_equal(unitfile_save(s, 3, out, &err), CN_OK);
+    assert_int_equal(cn_npz_writer_finish(out, &err), CN_OK);
+    unitstats_free(s);
+    assert_int_equal(cn_arrays_open(&in, path, &err), CN_OK);
+    if (unitfile_load(s, 3, &shape, images, in, path, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    cn_arrays_close(in);
+    unlink(path);
+}
+
+static void any_division_gives_the_same_statistics(void **state)
+{
+    fixture *f = *state;
+    enum { MOST = 64 };
+    static const int parts[] = {1, 2, 3, 17, MOST};
+    static int32_t numbers[MOST][IMAGES];
+    static const int64_t label[LABELS] = {0, 1, 2, 3, 4}, medium[MEDIA] = {0, 1, 2}, pair[LABELS * MEDIA] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+    uint32_t seed = 1;
+    for (size_t round = 0; round < sizeof parts / sizeof *parts; round++) {
+        unitstats part[MOST], whole;
+        int32_t count[MOST] = {0};
+        for (int p = 0; p < parts[round]; p++)
+            assert_int_equal(unitstats_init(&part[p], &shape, NULL), CN_OK);
+        for (int i = 0; i < IMAGES; i++) { /* the first parts get most, the last ones next to nothing */
+            const uint32_t a = random_bits(&seed) % (uint32_t)parts[round], b = random_bits(&seed) % (uint32_t)parts[round];
+            const uint32_t p = a * b / (uint32_t)parts[round];
+            numbers[p][count[p]] = i;
+            add_image(&part[p], f, i, count[p]++);
+        }
+        assert_int_equal(unitstats_init(&whole, &shape, NULL), CN_OK);
+        for (int p = 0; p < parts[round]; p++) {
+            const int which = (p * 5 + 3) % parts[round]; /* in some order: 5 divides none of the numbers */
+            through_a_file(&part[which], count[which]);
+            const unit_numbers map = {numbers[which], {label, medium, pair}};
+            assert_int_equal(unitstats_merge(&whole, &part[which], &map, NULL), CN_OK);
+            unitstats_free(&part[which]);
+        }
+        same_statistics(&whole, &f->stats, 1e-9);
+        unitstats_free(&whole);
+    }
+}
+
+static void a_scan_goes_on_from_a_file(void **state)
+{
+    fixture *f = *state;
+    for (int at = 0; at <= IMAGES; at += 31) {
+        unitstats s;
+        assert_int_equal(unitstats_init(&s, &shape, NULL), CN_OK);
+        for (int i = 0; i < IMAGES; i++) {
+            if (i == at)
+                through_a_file(&s, i);
+            add_image(&s, f, i, i);
+        }
+        same_statistics(&s, &f->stats, 0);
+        unitstats_free(&s);
+    }
+}
+
+static void a_file_of_another_shape_is_refused(void **state)
+{
+    fixture *f = *state;
+    char path[] = "/tmp/unitstats-XXXXXX";
+    cn_npz_writer *out;
+    cn_arrays *in;
+    cn_error err = {0};
+    const int fd = mkstemp(path);
+    close(fd);
+    assert_int_equal(cn_npz_writer_open(&out, path, &err), CN_OK);
+    assert_int_equal(unitfile_save(&f->stats, 0, out, &err), CN_OK);
+    assert_int_equal(cn_npz_writer_finish(out, &err), CN_OK);
+    assert_int_equal(cn_arrays_open(&in, path, &err), CN_OK);
+    for (int change = 0; change < 6; change++) {
+        unit_shape other = shape;
+        int64_t images = IMAGES;
+        switch (change) {
+        case 0: other.units--; break;
+        case 1: other.map++; break;
+        case 2: other.top--; break;
+        case 3: other.bottom++; break;
+        case 4: other.groups[UNIT_LABELS]--; break;
+        default: images = IMAGES - 1; /* an example is a picture that is not there */
+        }
+        unitstats s;
+        err = (cn_error){0};
+        assert_int_equal(unitfile_load(&s, 0, &other, images, in, path, &err), CN_EFORMAT);
+        assert_non_null(strstr(err.text, path));
+        unitstats_free(&s);
+    }
+    cn_arrays_close(in);
+    unlink(path);
+}
+
 static void z_of_a_group_follows_the_formula_for_draws_without_replacement(void **state)
 {
     (void)state;
@@ -252,7 +419,7 @@ static void each_failing_allocation_is_reported_and_freed(void **state)
         unitstats s;
         cn_error err = {0};
         cn_memory_fail_at(n, false);
-        cn_status st = unitstats_init(&s, UNITS, MAP, TOP, BOTTOM, groups, &err);
+        cn_status st = unitstats_init(&s, &shape, &err);
         cn_memory_fail_at(0, false);
         unitstats_free(&s);
         if (st == CN_OK)
@@ -340,6 +507,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_example_keeps_the_map_of_its_own_image, setup, teardown),
         cmocka_unit_test_setup_teardown(group_sums_equal_sums_over_members, setup, teardown),
         cmocka_unit_test_setup_teardown(histogram_counts_every_value_in_its_bin, setup, teardown),
+        cmocka_unit_test_setup_teardown(any_division_gives_the_same_statistics, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_scan_goes_on_from_a_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_of_another_shape_is_refused, setup, teardown),
         cmocka_unit_test(z_of_a_group_follows_the_formula_for_draws_without_replacement),
         cmocka_unit_test(each_failing_allocation_is_reported_and_freed),
         cmocka_unit_test(fine_bins_cover_the_line_without_gaps),

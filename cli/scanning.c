@@ -1,0 +1,111 @@
+/* cli/scanning.c */
+#include "scanning.h"
+
+#include "interrupt.h"
+#include "json.h"
+#include "progress.h"
+#include "report.h"
+#include "unittable.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_EVERY 60.0 /* s */
+
+static const char *const phases[] = {"listing", "images", "words", "writing"};
+
+static void log_line(const cn_scan_progress *p)
+{
+    char now[32];
+    struct tm t;
+    const time_t clock = time(NULL);
+    gmtime_r(&clock, &t);
+    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &t);
+    fprintf(stderr, "{\"time\": \"%s\", \"phase\": \"%s\", \"done\": %lld, \"total\": %lld, \"failed\": %lld, \"seconds\": %.1f", now,
+            phases[p->phase], (long long)p->done, (long long)p->total, (long long)p->failed, p->seconds);
+    if (p->images_per_second > 0)
+        fprintf(stderr, ", \"images_per_second\": %.1f, \"seconds_left\": %.0f", p->images_per_second,
+                (double)(p->total - p->done) / p->images_per_second);
+    fputs("}\n", stderr);
+}
+
+bool scan_progress(const cn_scan_progress *p, void *user)
+{
+    struct scan_progress *s = user;
+    if (p->phase == CN_SCAN_IMAGES && p->total == 0 && !s->may_be_nothing) {
+        s->nothing = true; /* an empty study is nobody's wish: a wrong folder, more likely */
+        return false;
+    }
+    if (p->phase == CN_SCAN_IMAGES) {
+        s->done = p->done;
+        s->total = p->total;
+    }
+    if ((int)p->phase + 1 != s->phase) {
+        progress_start(phases[p->phase], p->total ? p->total : -1, PROGRESS_ITEMS, s->quiet);
+        s->phase = (int)p->phase + 1;
+    }
+    progress_set(p->done, p->total ? p->total : -1, 0);
+    if (!s->quiet && !isatty(STDERR_FILENO) && p->seconds - s->logged >= LOG_EVERY) {
+        log_line(p);
+        s->logged = p->seconds;
+    }
+    return !interrupted();
+}
+
+/* The result from the study itself, so that what is shown is what was written. */
+int scan_show(const char *path, const struct scan_show *how, const cn_scan_result *result)
+{
+    cn_study *study = NULL;
+    cn_error err = {0};
+    cn_status st = cn_study_open(&study, path, &err);
+    struct json j;
+    json_begin(&j, stdout);
+    if (st == CN_OK && how->json) {
+        json_open(&j, NULL, '{');
+        json_text(&j, "study", path);
+        json_int(&j, "images", result->images);
+        json_int(&j, "failed", result->failed);
+        json_int(&j, "ignored", result->ignored);
+        json_int(&j, "labelled", result->labelled);
+        json_int(&j, "labels", result->labels);
+        json_int(&j, "words", result->words);
+        json_int(&j, "resumed", result->resumed);
+        json_real(&j, "seconds", result->seconds);
+        json_real(&j, "network_seconds", result->network_seconds);
+        json_open(&j, "sites", '[');
+    }
+    for (size_t site = 0; st == CN_OK && site < cn_study_site_count(study); site++) {
+        cn_unit_row *rows = NULL;
+        size_t n = 0;
+        const cn_study_site *s = cn_study_site_at(study, site);
+        if (how->units > 0 && result->images > 0)
+            st = cn_study_units(study, site, CN_ORDER_INTERESTING, (size_t)how->units, &rows, &n, &err);
+        if (st == CN_OK && how->json) {
+            json_open(&j, NULL, '{');
+            json_text(&j, "site", s->name);
+            json_int(&j, "units", s->units);
+            json_int(&j, "dead", s->dead);
+            unit_table_json(&j, "interesting", study, rows, n);
+            json_close(&j, '}');
+        } else if (st == CN_OK && n > 0) {
+            printf("%s%s: %lld units, the most interesting %zu\n\n", site ? "\n" : "", s->name,
+                   (long long)s->units, n);
+            unit_table_print(study, rows, n, stdout);
+        }
+        cn_unit_rows_free(rows);
+    }
+    if (st == CN_OK && how->json) {
+        json_close(&j, ']');
+        json_close(&j, '}');
+        json_end(&j);
+    }
+    cn_study_close(study);
+    if (st != CN_OK)
+        return fail_error(&err, st);
+    note(how->quiet, "clipneuron: %lld images in %.1f s%s", (long long)result->images, result->seconds,
+         result->failed ? "" : "; 'clipneuron card' shows units");
+    if (result->failed)
+        note(how->quiet, "clipneuron: %lld images could not be read; the study names them", (long long)result->failed);
+    return EXIT_DONE;
+}
