@@ -160,6 +160,8 @@ typedef struct cn_objective_gradient {
     bool redirect_relu;          /* Lucid's override for the first steps of an ascent: where nothing of an image's gradient
                                     would pass a ReLU, as all that matters is off, it passes except where it pushes
                                     further down */
+    float relu_leak;             /* 0 to 1: this share of the gradient passes ReLUs that are off, where it would switch them on; for the
+                                    first steps of an ascent, too */
 } cn_objective_gradient;
 
 /** Gradients of an objective through the last run, in fp32 or bf16 as the runner computes. May be called several times

@@ -48,7 +48,9 @@ typedef struct cn_see_options {
     float weakest, strongest; /* the facet's strength runs from one to the other over the pictures of an objective; the weakest alone if
                                there is one picture. Both 0: 0.1 to 5, as in the paper; 1 for one picture */
     bool importance;        /* sum up where the objective's gradient was large: cn_see_importance */
-    int redirect_steps;     /* steps in the beginning with ReLUs redirected; 0: 16, -1: none */
+    int redirect_steps;     /* steps in the beginning in which ReLUs let more through; 0: 32, -1: none */
+    float relu_leak;        /* in them, this share of the gradient passes ReLUs that are off where it would switch them on; 0: 0.05,
+                               below 0: none, only Lucid's override where nothing else passes */
     size_t activation_limit; /* of the ascent's runner, see cn_runner_options; 0: none */
     int threads;            /* 0: all cores */
     cn_precision precision; /* of the ascent; pictures are measured in fp32 */

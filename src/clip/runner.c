@@ -253,7 +253,8 @@ cn_status cn_runner_backward(cn_runner *runner, const cn_objective_gradient *obj
         runner->wanted[wrt++] = !objective->without_input;
     for (size_t i = 0; i < runner->n_gradient_sites; i++)
         runner->wanted[wrt++] = !objective->wanted || objective->wanted[i];
-    CN_TRY(runner->backend->backward(runner->program, runner->seed, runner->wanted, objective->redirect_relu, err));
+    CN_TRY(runner->backend->backward(runner->program, runner->seed, runner->wanted,
+                                     (nn_relu_override){objective->redirect_relu, objective->relu_leak}, err));
 done:
     return st;
 }

@@ -40,9 +40,9 @@ typedef struct nn_backend {
     nn_program_memory (*memory)(const nn_program *p);
     /* Gradients of the last run: of an objective whose derivatives with respect to the value of each tap are given.
      * seed[i]: (n, ...) float32 in the graph's layout for tap i, NULL for none. wanted[j]: whether the gradient for wrt j
-     * is computed; NULL: all. Only what lies between the seeds and what is wanted is computed. redirect: see
-     * relu_backward_ref. May be called again for the same run. CN_OK; CN_EBACKEND */
-    cn_status (*backward)(nn_program *p, const float *const *seed, const bool *wanted, bool redirect, cn_error *err);
+     * is computed; NULL: all. Only what lies between the seeds and what is wanted is computed. relu: see
+     * nn_relu_override. May be called again for the same run. CN_OK; CN_EBACKEND */
+    cn_status (*backward)(nn_program *p, const float *const *seed, const bool *wanted, nn_relu_override relu, cn_error *err);
     /* d objective / d value of wrt j, float32 in the graph's layout, n of them; valid until the next backward. Zero
      * where no path leads to a seed. */
     const float *(*gradient)(const nn_program *p, int j);

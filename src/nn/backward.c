@@ -419,7 +419,7 @@ static bool open_edge(nn_program *p, const grad_edge *e)
     return true;
 }
 
-static cn_status run_grad_step(nn_program *p, int index, bool redirect, cn_error *err)
+static cn_status run_grad_step(nn_program *p, int index, nn_relu_override relu, cn_error *err)
 {
     cn_status st = CN_OK;
     grad_step *b = &p->back[index];
@@ -429,7 +429,7 @@ static cn_status run_grad_step(nn_program *p, int index, bool redirect, cn_error
     void *dy = program_at(p, p->grad[s->out]);
     const int64_t rows = p->batch * rows_of(shape);
     if (b->mask >= 0)
-        gradrows_relu(dy, program_at(p, b->mask), p->batch, nn_elements(shape), p->dtype, redirect);
+        gradrows_relu(dy, program_at(p, b->mask), p->batch, nn_elements(shape), p->dtype, relu);
     for (int e = 0; e < EDGE_COUNT; e++) /* first: of x + x, the other edge adds to what this one has */
         if (b->edge[e].inherit && p->wanted[b->edge[e].node])
             p->reached[b->edge[e].node] = true;
@@ -447,7 +447,7 @@ done:
     return st;
 }
 
-cn_status program_backward(nn_program *p, const float *const *seed, const bool *wanted, bool redirect, cn_error *err)
+cn_status program_backward(nn_program *p, const float *const *seed, const bool *wanted, nn_relu_override relu, cn_error *err)
 {
     cn_status st = CN_OK;
     const int threads_before = nn_set_threads(p->threads);
@@ -467,7 +467,7 @@ cn_status program_backward(nn_program *p, const float *const *seed, const bool *
         for (int j = 0; j < p->n_wrt; j++) /* before the step works on it in place */
             if (p->wrt[j].node == out && (!wanted || wanted[j]))
                 read_out(p, &p->wrt[j]);
-        CN_TRY(run_grad_step(p, i, redirect, err));
+        CN_TRY(run_grad_step(p, i, relu, err));
     }
     for (int j = 0; j < p->n_wrt; j++)
         if (!p->reached[p->wrt[j].node] && (!wanted || wanted[j]))

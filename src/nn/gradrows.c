@@ -15,7 +15,7 @@ typedef struct work {
     int64_t n, size, c;
     const gradrows_pool *pool;
     nn_dtype t;
-    float eps;
+    float eps, leak;
     bool add, flag;
 } work;
 
@@ -75,17 +75,28 @@ static bool stopped(const void *dy, const uint8_t *mask, int64_t from, int64_t t
     return true;
 }
 
-void gradrows_relu(void *dy, const uint8_t *mask, int64_t n, int64_t size, nn_dtype t, bool redirect)
+static void leaky_relu(void *data, int64_t from, int64_t to)
 {
-    work w = {.dx = dy, .mask = mask, .t = t};
-    if (!redirect) {
-        nn_parallel(relu, &w, n * size, GRAIN);
+    const work *w = data;
+    for (int64_t i = from; i < to; i++)
+        if (!w->mask[i]) {
+            const float dy = nn_load(w->dx, i, w->t);
+            nn_store(w->dx, i, w->t, dy > 0 ? w->leak * dy : 0);
+        }
+}
+
+void gradrows_relu(void *dy, const uint8_t *mask, int64_t n, int64_t size, nn_dtype t, nn_relu_override override)
+{
+    work w = {.dx = dy, .mask = mask, .t = t, .leak = override.leak};
+    void (*const pass)(void *, int64_t, int64_t) = override.leak > 0 ? leaky_relu : relu;
+    if (!override.redirect) {
+        nn_parallel(pass, &w, n * size, GRAIN);
         return;
     }
     for (int64_t image = 0; image < n; image++) {
         const int64_t from = image * size, to = from + size;
         if (!stopped(dy, mask, from, to, t)) {
-            relu(&w, from, to);
+            pass(&w, from, to);
             continue;
         }
         for (int64_t i = from; i < to; i++)

@@ -131,4 +131,13 @@ double nn_graph_flops(const nn_graph *g);
 /* Reads parameter `name` as float32; the same contract as clip_param_read. */
 typedef cn_status (*nn_param_reader)(void *user, const char *name, int64_t count, float *dst, cn_error *err);
 
+/* What ReLUs let through beside the gradient, for an ascent that begins where much is off. Both only where the gradient would switch a
+ * unit on, not where it would push it further below zero.
+ * redirect: all of it for images that get none otherwise, because all that matters at this ReLU is off (Lucid's override);
+ * leak: this share of it for the other units that are off. */
+typedef struct nn_relu_override {
+    bool redirect;
+    float leak; /* 0: none */
+} nn_relu_override;
+
 #endif

@@ -35,12 +35,14 @@ void relu_backward_ref(const nn_ref_grad_args *a)
     for (int64_t n = 0; n < f->n; n++) {
         const nn_real *x = f->in[0] + n * count, *dout = a->dout + n * count;
         nn_real *dx = a->dx[0] + n * count;
-        bool stopped = a->redirect; /* nothing of the gradient passes this ReLU */
+        bool stopped = a->relu.redirect; /* nothing of the gradient passes this ReLU */
         for (int64_t i = 0; i < count && stopped; i++)
             stopped = !(x[i] > 0 && dout[i] != 0);
         for (int64_t i = 0; i < count; i++)
             if (x[i] > 0 || (stopped && dout[i] > 0))
                 dx[i] += dout[i];
+            else if (dout[i] > 0)
+                dx[i] += (nn_real)a->relu.leak * dout[i];
     }
 }
 

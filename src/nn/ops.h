@@ -32,7 +32,7 @@ typedef struct nn_ref_grad_args {
     const nn_real *dout;
     nn_real *dx[2];
     nn_real *scratch;            /* of gradient_scratch_floats */
-    bool redirect;               /* RELU: see relu_backward_ref */
+    nn_relu_override relu;       /* RELU */
 } nn_ref_grad_args;
 
 typedef struct nn_op_info {
@@ -64,8 +64,6 @@ void select_forward_ref(const nn_ref_args *a);
 
 void conv_backward_ref(const nn_ref_grad_args *a);
 void batchnorm_backward_ref(const nn_ref_grad_args *a);
-/* With `redirect`, Lucid's override for the first steps of an ascent: an image all of whose units at this ReLU
- * are off (their gradient is zero) gets the gradient past them instead, except where it would push a unit further below zero. */
 void relu_backward_ref(const nn_ref_grad_args *a);
 void avgpool_backward_ref(const nn_ref_grad_args *a);
 void add_backward_ref(const nn_ref_grad_args *a);

@@ -144,7 +144,7 @@ void program_mark_gradients(const nn_graph *g, const nn_program_options *options
 cn_status program_compile_gradients(program_compiler *c, const nn_program_options *options, const bool *depends);
 /* After step `index` of a forward run. */
 void program_note_mask(nn_program *p, int index);
-cn_status program_backward(nn_program *p, const float *const *seed, const bool *wanted, bool redirect, cn_error *err);
+cn_status program_backward(nn_program *p, const float *const *seed, const bool *wanted, nn_relu_override relu, cn_error *err);
 /* A value of `elements` that lives within the backward of step `index`; -1 when memory is short. */
 int program_grad_temp(program_compiler *c, grad_step *b, int index, int64_t elements);
 

@@ -199,7 +199,7 @@ static cn_status reference_run(nn_program *p, const float *pixels, const int32_t
     return CN_OK;
 }
 
-static cn_status reference_backward(nn_program *p, const float *const *seed, const bool *wanted, bool redirect, cn_error *err)
+static cn_status reference_backward(nn_program *p, const float *const *seed, const bool *wanted, nn_relu_override relu, cn_error *err)
 {
     cn_status st = CN_OK;
     const nn_graph *g = p->graph;
@@ -222,7 +222,7 @@ static cn_status reference_backward(nn_program *p, const float *const *seed, con
             continue;
         const nn_ref_args forward = args_of(p, i, p->tokens_kept, p->n);
         nn_ref_grad_args args = {.forward = &forward, .dout = p->gradient[i], .scratch = p->gradient_scratch,
-                                 .redirect = redirect};
+                                 .relu = relu};
         bool any = false;
         for (int j = 0; j < 2; j++)
             if (node->in[j] >= 0 && depends[node->in[j]]) {

@@ -15,7 +15,8 @@
 
 #define DEFAULT_RATE 0.05f
 #define DEFAULT_START 0.01f
-#define DEFAULT_REDIRECT 16
+#define DEFAULT_REDIRECT 32
+#define DEFAULT_LEAK 0.05f
 #define GREY 0.5f
 #define FACET_WEAKEST 0.1f  /* Goh et al. 2021, as released */
 #define FACET_STRONGEST 5.0f
@@ -207,6 +208,7 @@ cn_status cn_see_open(cn_see **out, const cn_model *model, const char *const *ob
     s->model = model;
     s->o.rate = s->o.rate > 0 ? s->o.rate : DEFAULT_RATE;
     s->o.redirect_steps = s->o.redirect_steps == 0 ? DEFAULT_REDIRECT : s->o.redirect_steps;
+    s->o.relu_leak = s->o.relu_leak == 0 ? DEFAULT_LEAK : s->o.relu_leak < 0 ? 0 : s->o.relu_leak;
     s->o.images_each = s->o.images_each ? s->o.images_each : 1;
     s->n = (int64_t)n * s->o.images_each;
     s->size = s->o.size ? s->o.size : info->resolution;
@@ -344,12 +346,12 @@ static void penalties(cn_see *s, float *gradient)
 
 /* Adds strength 5/sites sum(w a relu(g)) to the values of all pictures and its derivative, with g held fixed, to the seeds, where
  * g is the derivative of the objectives alone, which a backward pass of its own gives. */
-static cn_status add_facet(cn_see *s, bool redirect, cn_error *err)
+static cn_status add_facet(cn_see *s, bool early, cn_error *err)
 {
     cn_status st = CN_OK;
     const cn_objective_gradient alone = {.sites = (const float *const *)s->seeds->at,
                                          .embedding = s->embedding ? s->seeds->embedding : NULL,
-                                         .without_input = true, .redirect_relu = redirect};
+                                         .without_input = true, .redirect_relu = early, .relu_leak = early ? s->o.relu_leak : 0};
     CN_TRY(cn_runner_backward(s->runner, &alone, err));
     for (size_t k = 0; k < s->n_facet_sites; k++) {
         int64_t height, width;
@@ -397,6 +399,7 @@ static cn_status step(cn_see *s, cn_error *err)
         if (s->o.alpha)
             draw_background(s, i, &r);
     }
+    const bool early = number < s->o.redirect_steps;
     vis_canvas_draw(s->canvas, s->pictures);
     if (s->o.alpha)
         lay_over(s);
@@ -409,11 +412,12 @@ static cn_status step(cn_see *s, cn_error *err)
     CN_TRY(cn_runner_images(s->runner, s->pixels, s->n, err));
     CN_TRY(evaluate(s, s->runner, true, err));
     if (s->n_facet_sites)
-        CN_TRY(add_facet(s, number < s->o.redirect_steps, err));
+        CN_TRY(add_facet(s, early, err));
     if (s->n_sites || s->embedding) {
         const cn_objective_gradient from = {.sites = (const float *const *)s->seeds->at,
                                             .embedding = s->embedding ? s->seeds->embedding : NULL,
-                                            .redirect_relu = number < s->o.redirect_steps};
+                                            .redirect_relu = early,
+                                            .relu_leak = early ? s->o.relu_leak : 0};
         CN_TRY(cn_runner_backward(s->runner, &from, err));
         memcpy(s->gradient, cn_runner_input_gradient(s->runner), pixel_bytes);
     } else {

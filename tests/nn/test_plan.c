@@ -156,8 +156,8 @@ static void a_sum_that_moves_behind_a_cut_keeps_its_summands(void **state)
             seed[0][i] = noise(5, (uint64_t)i), seed[1][i] = noise(6, (uint64_t)i);
         const float *const seeds[] = {seed[0], seed[1]};
         for (int round = 0; round < 2; round++) {
-            assert_int_equal(nn_backend_reference.backward(reference, seeds, NULL, false, &err), CN_OK);
-            assert_int_equal(nn_backend_onednn.backward(program, seeds, NULL, false, &err), CN_OK);
+            assert_int_equal(nn_backend_reference.backward(reference, seeds, NULL, (nn_relu_override){0}, &err), CN_OK);
+            assert_int_equal(nn_backend_onednn.backward(program, seeds, NULL, (nn_relu_override){0}, &err), CN_OK);
             assert_true(relative_error(nn_backend_onednn.gradient(program, 0), nn_backend_reference.gradient(reference, 0),
                                        2 * nn_elements(&g->node[pixels].shape)) < 1e-4);
         }

@@ -204,7 +204,8 @@ static void compare_gradients(uint64_t seed, const setup *s, nn_program *referen
         cn_error err = {0};
         float *seeds[MAX_TAPS] = {NULL};
         bool wanted[MAX_WRT];
-        const bool redirect = draw(&r, 4) == 0, all = draw(&r, 2);
+        const bool all = draw(&r, 2);
+        const nn_relu_override relu = {.redirect = draw(&r, 4) == 0, .leak = draw(&r, 4) == 0 ? 0.25f : 0};
         for (int t = 0; t < s->n_taps; t++) {
             const int64_t count = s->n * nn_elements(&g->node[s->taps[t]].shape);
             if (t && draw(&r, 3) == 0)
@@ -216,8 +217,8 @@ static void compare_gradients(uint64_t seed, const setup *s, nn_program *referen
         for (int j = 0; j < s->n_wrt; j++)
             wanted[j] = all || draw(&r, 2);
         const float *const *start = (const float *const *)seeds;
-        assert_int_equal(nn_backend_reference.backward(reference, start, all ? NULL : wanted, redirect, &err), CN_OK);
-        if (nn_backend_onednn.backward(fast, start, all ? NULL : wanted, redirect, &err) != CN_OK)
+        assert_int_equal(nn_backend_reference.backward(reference, start, all ? NULL : wanted, relu, &err), CN_OK);
+        if (nn_backend_onednn.backward(fast, start, all ? NULL : wanted, relu, &err) != CN_OK)
             fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
         for (int j = 0; j < s->n_wrt; j++) {
             const int64_t count = s->n * nn_elements(&g->node[s->wrt[j]].shape);
@@ -226,9 +227,9 @@ static void compare_gradients(uint64_t seed, const setup *s, nn_program *referen
             const double e = wanted[j] ? relative_error(got, expected, count) : 0;
             if (!(c >= (bf16 ? BF16_GRADIENT_COSINE : FP32_GRADIENT_COSINE)) && !(e <= 1e-6)) {
                 print_graph(g, s);
-                fail_msg("seed %llu, batch %lld of %lld, round %d, gradient of node %d: %s cosine %.6f, error %.3g, redirect %d",
+                fail_msg("seed %llu, batch %lld of %lld, round %d, gradient of node %d: %s cosine %.6f, error %.3g, redirect %d, leak %g",
                          (unsigned long long)seed, (long long)s->n, (long long)s->batch, round, s->wrt[j],
-                         bf16 ? "bf16" : "fp32", c, e, redirect);
+                         bf16 ? "bf16" : "fp32", c, e, relu.redirect, (double)relu.leak);
             }
         }
         for (int t = 0; t < s->n_taps; t++)

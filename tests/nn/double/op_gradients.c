@@ -258,12 +258,17 @@ static void redirected_relu_opens_images_that_are_off(void **state)
     const nn_real dout[12] = {1, -1, 2, 3, 1, 1, -1, 1, 0, 1, -1, 2};
     const double plain[12] = {0, 0, 0, 0, 1, 0, -1, 0, 0, 0, 0, 0}, redirected[12] = {1, 0, 2, 3, 1, 0, -1, 0, 0, 1, 0, 2};
     const nn_ref_args forward = {.node = &node, .in_shape = {&shape}, .n = 3, .in = {x}};
-    for (int redirect = 0; redirect < 2; redirect++) {
+    const double leaky[12] = {.25, 0, .5, .75, 1, .25, -1, .25, 0, .25, 0, .5}, both[12] = {1, 0, 2, 3, 1, .25, -1, .25, 0, 1, 0, 2};
+    const struct {
+        nn_relu_override relu;
+        const double *right;
+    } cases[] = {{{false, 0}, plain}, {{true, 0}, redirected}, {{false, .25f}, leaky}, {{true, .25f}, both}};
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         nn_real dx[12] = {0};
-        const nn_ref_grad_args a = {.forward = &forward, .dout = dout, .dx = {dx}, .redirect = redirect != 0};
+        const nn_ref_grad_args a = {.forward = &forward, .dout = dout, .dx = {dx}, .relu = cases[k].relu};
         relu_backward_ref(&a);
         for (int i = 0; i < 12; i++)
-            assert_float_equal(dx[i], redirect ? redirected[i] : plain[i], 0);
+            assert_float_equal(dx[i], cases[k].right[i], 0);
     }
 }
 
