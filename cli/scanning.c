@@ -44,8 +44,9 @@ bool scan_progress(const cn_scan_progress *p, void *user)
     if ((int)p->phase + 1 != s->phase) {
         progress_start(phases[p->phase], p->total ? p->total : -1, PROGRESS_ITEMS, s->quiet);
         s->phase = (int)p->phase + 1;
+        s->base = p->done;
     }
-    progress_set(p->done, p->total ? p->total : -1, 0);
+    progress_set(p->done, p->total ? p->total : -1, s->base);
     if (!s->quiet && !isatty(STDERR_FILENO) && p->seconds - s->logged >= LOG_EVERY) {
         log_line(p);
         s->logged = p->seconds;

@@ -10,6 +10,7 @@ struct scan_progress {
     int64_t done, total; /* images */
     double logged;       /* s: when the last line was written */
     int phase;           /* that is shown, from 1 */
+    int64_t base;        /* what was done when it began: by an earlier run */
 };
 
 /* A cn_scan_callback for a struct scan_progress: a bar on a terminal; elsewhere a JSON line a minute on stderr. */

@@ -544,7 +544,6 @@ static cn_status open_work(scan *s, const char *path, const char *study, cn_erro
     CN_TRY(part_begin(&s->part, path, &s->settings, s->options.restart, err));
     if (s->part->state.complete && is_older(s->part->path, PART_FILE, study, "study.sqlite")) {
         part_remove(s->part); /* its study was made, and then there was no time to remove it */
-        s->part = NULL;
         CN_TRY(part_begin(&s->part, path, &s->settings, true, err));
     }
     part_state *state = &s->part->state;

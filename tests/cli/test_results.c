@@ -443,18 +443,27 @@ static void interruption_leaves_no_output(void **state)
     assert_string_equal(shell_out, "");
 }
 
-static void interrupted_scan_leaves_no_study(void **state)
+static void interrupted_scan_leaves_no_study_and_goes_on(void **state)
 {
     (void)state;
-    RUNS("for i in $(seq 3000); do echo cat.png; done > long.txt; mkdir in; cp long.txt in/; cp cat.png in/");
+    RUNS("mkdir in; for i in $(seq 400); do cp cat.png in/$i.png; done");
     assert_int_equal(
-        shell("clipneuron scan in/long.txt -o in/study & p=$!\n"
-              "for i in $(seq 1000); do test $(ls -A in | wc -l) -gt 2 && break; sleep 0.01; done\n"
-              "kill -INT $p; wait $p"),
+        shell("clipneuron scan --save-every 1 --batch 4 in -o made/study & p=$!\n" /* there is no folder made yet */
+              "wait $p"),
+        1);
+    assert_non_null(strstr(shell_err, "made/study.part: cannot make a folder here"));
+    assert_int_equal(
+        shell("mkdir made; clipneuron scan --save-every 1 --batch 4 in -o made/study & p=$!\n"
+              "for i in $(seq 1000); do test -e made/study.part/work.sqlite && break; sleep 0.01; done\n"
+              "sleep 0.1; kill -INT $p; wait $p"),
         130);
     assert_string_equal(shell_out, "");
-    RUNS("ls -A in");
-    assert_string_equal(shell_out, "cat.png\nlong.txt\n");
+    RUNS("ls -A made");
+    assert_true(strcmp(shell_out, "study.part\n") == 0 || shell_out[0] == '\0'); /* before a picture was through */
+    RUNS("clipneuron scan --json --show 0 in -o made/study; ls -A made");
+    assert_non_null(strstr(shell_out, "\"images\": 400"));
+    assert_non_null(strstr(shell_out, "\nstudy\n"));
+    assert_null(strstr(shell_out, "study.part"));
 }
 
 /* A picture that is transparent everywhere takes the colour that it is laid over. */
@@ -599,7 +608,7 @@ int main(void)
         cmocka_unit_test(bad_image_is_skipped_when_asked),
         cmocka_unit_test(full_disk_leaves_no_output),
         cmocka_unit_test(interruption_leaves_no_output),
-        cmocka_unit_test(interrupted_scan_leaves_no_study),
+        cmocka_unit_test(interrupted_scan_leaves_no_study_and_goes_on),
         cmocka_unit_test(zero_bytes_in_lists_are_refused),
         cmocka_unit_test(models_are_found_by_name),
         cmocka_unit_test(info_prints_what_the_checkpoint_holds),
