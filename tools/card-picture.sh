@@ -10,6 +10,6 @@ trap 'rm -rf "$scratch"' EXIT
 export CLIPNEURON_MODEL="$root/models/specimen.safetensors"
 sh "$root/tools/demo-pictures.sh" "$build"
 "$build/clipneuron" scan -q "$build/demo-pictures" -o "$scratch/study" >/dev/null
-"$build/clipneuron" see "layer4:$unit" --study "$scratch/study" --steps 384 --decay 0.5 -q
-"$build/clipneuron" see "layer4:$unit" --study "$scratch/study" --steps 384 --decay 0.5 -q --facet 3-d --facet face --facet flat --facet line --facet text
+"$build/clipneuron" see "layer4:$unit" --study "$scratch/study" --steps 384 -q
+"$build/clipneuron" see "layer4:$unit" --study "$scratch/study" --steps 384 -q --facet 3-d --facet face --facet flat --facet line --facet text
 "$build/clipneuron" card "$scratch/study" "$unit" -q --scale 1 -o "${3:-$root/docs/images/card.png}"

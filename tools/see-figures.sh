@@ -1,6 +1,6 @@
 #!/bin/sh
 # tools/see-figures.sh BUILD -- the figures of docs/see.md that are about the default model: how many units' pictures drive them beyond
-# the strongest natural picture; whether facets show; what bf16 loses. About half an hour on two cores; what is made stays in BUILD/see-figures.
+# the strongest natural picture; whether facets show; what bf16 loses. An hour or two on two cores; it goes on after an interruption; what is made stays in BUILD/see-figures.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$1" && pwd)
