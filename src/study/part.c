@@ -287,6 +287,8 @@ done:
 
 void part_suspend(part *p)
 {
+    if (p->store) /* its own connection, which stays */
+        return;
     sqlite3_close(p->db);
     p->db = NULL;
 }

@@ -130,6 +130,27 @@ static void a_cancelled_scan_goes_on(void **state)
     assert_int_equal(access(tempdir_path(f->dir, "study.part"), F_OK), -1);
 }
 
+static bool stop_behind_the_pictures(const cn_scan_progress *p, void *user)
+{
+    return p->phase != *(const cn_scan_phase *)user;
+}
+
+static void a_scan_that_only_lacks_its_study_makes_it(void **state)
+{
+    const fixture *f = *state;
+    for (cn_scan_phase phase = CN_SCAN_WORDS; phase <= CN_SCAN_WRITING; phase++) {
+        cn_error err;
+        cn_scan_result r;
+        assert_int_equal(scan(f->dir, "study", (cn_scan_options){.progress = stop_behind_the_pictures, .user = &phase}, NULL, &err), CN_ECANCELED);
+        must_scan(f->dir, "study", (cn_scan_options){0}, &r);
+        assert_int_equal(r.resumed, 2 * EACH + 1);
+        same_study(f, "study", 0);
+        char command[1200];
+        snprintf(command, sizeof command, "rm -r %s", tempdir_path(f->dir, "study"));
+        assert_int_equal(system(command), 0);
+    }
+}
+
 static void a_killed_scan_goes_on(void **state)
 {
     const fixture *f = *state;
@@ -332,6 +353,7 @@ int main(int argc, char **argv)
         return compare(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_cancelled_scan_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_scan_that_only_lacks_its_study_makes_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_killed_scan_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(parts_make_the_study, setup, teardown),
         cmocka_unit_test_setup_teardown(a_part_that_is_done_is_left_alone, setup, teardown),
