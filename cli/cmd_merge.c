@@ -13,8 +13,9 @@ struct arguments {
     struct model_arguments model;
     struct run_arguments run;
     struct words parts;
-    const char *output, *word_list, *word_template;
-    bool no_words, no_label_words, force;
+    struct word_arguments words;
+    const char *output;
+    bool force;
     struct scan_show show;
 };
 
@@ -22,13 +23,7 @@ struct arguments {
 static const struct option options[] = {
     MODEL_OPTIONS(struct arguments, model),
     {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "STUDY", "The folder to make. Required."},
-    {0, "words", OPTION_TEXT, offsetof(struct arguments, word_list), "FILE",
-     "Words to find the nearest ones among, one a line. Default: a built-in list."},
-    {0, "word-template", OPTION_TEXT, offsetof(struct arguments, word_template), "TEXT",
-     "A prompt with {} where the word goes. Default: the bare word."},
-    {0, "no-words", OPTION_FLAG, offsetof(struct arguments, no_words), NULL, "Leave the nearest words out."},
-    {0, "no-label-words", OPTION_FLAG, offsetof(struct arguments, no_label_words), NULL,
-     "Do not add the collection's labels to the words."},
+    WORD_OPTIONS(struct arguments, words),
     {0, "show", OPTION_COUNT, offsetof(struct arguments, show.units), "N", "Units in the table at the end. Default: 24.", 0, 100000},
     {'f', "force", OPTION_FLAG, offsetof(struct arguments, force), NULL, "Replace an older study of the same model."},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, show.json), NULL, "Print JSON in place of the table."},
@@ -40,19 +35,8 @@ static const struct option options[] = {
 static int merge(const struct arguments *a, const cn_model *model, cn_scan_result *result)
 {
     struct scan_progress progress = {.quiet = a->show.quiet, .may_be_nothing = true};
-    const cn_scan_options o = {
-        .words = a->word_list,
-        .no_words = a->no_words,
-        .no_label_words = a->no_label_words,
-        .word_template = a->word_template,
-        .force = a->force,
-        .batch = a->run.batch,
-        .threads = (int)a->run.threads,
-        .precision = precision_of(&a->run),
-        .backend = (cn_backend)a->run.backend,
-        .progress = scan_progress,
-        .user = &progress,
-    };
+    cn_scan_options o = {.force = a->force};
+    scan_fill(&o, &a->words, &a->run, &progress);
     cn_error err = {0};
     const cn_status st = cn_study_merge(model, a->parts.items, a->parts.count, a->output, &o, result, &err);
     progress_end();

@@ -16,12 +16,13 @@ struct arguments {
     struct model_arguments model;
     struct run_arguments run;
     struct words sites, folders;
-    const char *output, *labels, *word_list, *word_template;
+    struct word_arguments words;
+    const char *output, *labels;
     int reduce, matrices;
     const char *shard;
     int shard_number, shards; /* what it comes to */
     int64_t top, bottom, buckets, per_bucket, seed, thumbnail, save_every;
-    bool no_words, no_label_words, force, restart;
+    bool force, restart;
     struct scan_show show;
 };
 
@@ -42,13 +43,7 @@ static const struct option options[] = {
     {0, "labels", OPTION_TEXT, offsetof(struct arguments, labels), "FILE",
      "A CSV with a column path and any of label, medium, source, licence, caption. Default: labels.csv in the folder "
      "or beside it; a picture without a label takes its folder's name."},
-    {0, "words", OPTION_TEXT, offsetof(struct arguments, word_list), "FILE",
-     "Words to find the nearest ones among, one a line. Default: a built-in list."},
-    {0, "word-template", OPTION_TEXT, offsetof(struct arguments, word_template), "TEXT",
-     "A prompt with {} where the word goes. Default: the bare word."},
-    {0, "no-words", OPTION_FLAG, offsetof(struct arguments, no_words), NULL, "Leave the nearest words out."},
-    {0, "no-label-words", OPTION_FLAG, offsetof(struct arguments, no_label_words), NULL,
-     "Do not add the collection's labels to the words."},
+    WORD_OPTIONS(struct arguments, words),
     {0, "top", OPTION_COUNT, offsetof(struct arguments, top), "N", "Strongest examples kept a unit. Default: 24.", 1,
      CN_MAX_STUDY_EXAMPLES},
     {0, "bottom", OPTION_COUNT, offsetof(struct arguments, bottom), "N",
@@ -86,10 +81,6 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
         .n_sites = a->sites.count,
         .reduce = reduces[a->reduce],
         .labels = a->labels,
-        .words = a->word_list,
-        .no_words = a->no_words,
-        .no_label_words = a->no_label_words,
-        .word_template = a->word_template,
         .top = (int)a->top,
         .bottom = (int)a->bottom,
         .buckets = (int)a->buckets,
@@ -107,14 +98,8 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
         .rgb_first = a->reading.rgb_first,
         .composite_alpha = a->reading.composite_alpha,
         .background = {a->reading.background[0], a->reading.background[1], a->reading.background[2]},
-        .batch = a->run.batch,
-        .threads = (int)a->run.threads,
-        .decode_threads = (int)a->run.threads,
-        .precision = precision_of(&a->run),
-        .backend = (cn_backend)a->run.backend,
-        .progress = scan_progress,
-        .user = &progress,
     };
+    scan_fill(&o, &a->words, &a->run, &progress);
     cn_error err = {0};
     const cn_status st = cn_study_scan(model, a->folders.items[0], a->output, &o, result, &err);
     progress_end();

@@ -54,6 +54,20 @@ bool scan_progress(const cn_scan_progress *p, void *user)
     return !interrupted();
 }
 
+void scan_fill(cn_scan_options *o, const struct word_arguments *words, const struct run_arguments *run, struct scan_progress *progress)
+{
+    o->words = words->list;
+    o->word_template = words->template;
+    o->no_words = words->none;
+    o->no_label_words = words->no_labels;
+    o->batch = run->batch;
+    o->threads = o->decode_threads = (int)run->threads;
+    o->precision = precision_of(run);
+    o->backend = (cn_backend)run->backend;
+    o->progress = scan_progress;
+    o->user = progress;
+}
+
 /* The result from the study itself, so that what is shown is what was written. */
 int scan_show(const char *path, const struct scan_show *how, const cn_scan_result *result)
 {

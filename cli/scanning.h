@@ -2,7 +2,25 @@
 #ifndef CLI_SCANNING_H
 #define CLI_SCANNING_H
 
+#include "models.h"
+
 #include <clipneuron/study.h>
+
+struct word_arguments {
+    const char *list, *template;
+    bool none, no_labels;
+};
+
+/* clang-format off */
+#define WORD_OPTIONS(T, member) \
+    {0, "words", OPTION_TEXT, offsetof(T, member.list), "FILE", \
+     "Words to find the nearest ones among, one a line. Default: a built-in list."}, \
+    {0, "word-template", OPTION_TEXT, offsetof(T, member.template), "TEXT", \
+     "A prompt with {} where the word goes. Default: the bare word."}, \
+    {0, "no-words", OPTION_FLAG, offsetof(T, member.none), NULL, "Leave the nearest words out."}, \
+    {0, "no-label-words", OPTION_FLAG, offsetof(T, member.no_labels), NULL, \
+     "Do not add the collection's labels to the words."}
+/* clang-format on */
 
 struct scan_progress {
     bool quiet, may_be_nothing;
@@ -15,6 +33,9 @@ struct scan_progress {
 
 /* A cn_scan_callback for a struct scan_progress: a bar on a terminal; elsewhere a JSON line a minute on stderr. */
 bool scan_progress(const cn_scan_progress *p, void *user);
+
+/* What both take alike, into the library's options, with scan_progress as what hears of it. */
+void scan_fill(cn_scan_options *o, const struct word_arguments *words, const struct run_arguments *run, struct scan_progress *progress);
 
 struct scan_show {
     int64_t units; /* in the table */

@@ -3,39 +3,23 @@
 
 #include "base/memory.h"
 #include "clipneuron/study.h"
-#include "study/reader.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define PAIR_BYTES ((size_t)1 << 29) /* sums by label and medium are left out beyond this */
+
 int64_t gather_pairs(int64_t labels, int64_t media, int64_t units)
 {
     const int64_t pairs = labels * media;
-    return (size_t)pairs > GATHER_PAIR_BYTES / ((size_t)units * 12) ? 0 : pairs;
+    return (size_t)pairs > PAIR_BYTES / ((size_t)units * 12) ? 0 : pairs;
 }
 
 typedef struct named {
     char *path;
     gathered_image image; /* label, medium: the part's */
 } named;
-
-static cn_status damaged(const part *p, cn_error *err)
-{
-    return cn_fail(err, CN_EFORMAT, "%s: the part is damaged: %s", p->path, sqlite3_errmsg(p->db));
-}
-
-static cn_status prepare(const part *p, sqlite3_stmt **q, const char *sql, cn_error *err)
-{
-    return sqlite3_prepare_v2(p->db, sql, -1, q, NULL) == SQLITE_OK ? CN_OK : damaged(p, err);
-}
-
-static cn_status step(const part *p, sqlite3_stmt *q, bool *more, cn_error *err)
-{
-    const int code = sqlite3_step(q);
-    *more = code == SQLITE_ROW;
-    return code == SQLITE_ROW || code == SQLITE_DONE ? CN_OK : damaged(p, err);
-}
 
 /* ---- labels and media ---- */
 
@@ -50,9 +34,9 @@ static cn_status read_names(const part *p, const char *sql, names *all, int64_t 
     sqlite3_stmt *q = NULL;
     bool more;
     *count = 0;
-    CN_TRY(prepare(p, &q, sql, err));
+    CN_TRY(part_query(p, &q, sql, err));
     for (;;) {
-        CN_TRY(step(p, q, &more, err));
+        CN_TRY(part_step(p, q, &more, err));
         if (!more)
             break;
         const char *name = (const char *)sqlite3_column_text(q, 1);
@@ -119,9 +103,9 @@ static cn_status read_images(const part *p, int32_t number, int64_t labels, int6
     sqlite3_stmt *q = NULL;
     bool more;
     int64_t i = 0;
-    CN_TRY(prepare(p, &q, "SELECT id, path, label, medium FROM images ORDER BY id", err));
+    CN_TRY(part_query(p, &q, "SELECT id, path, label, medium FROM images ORDER BY id", err));
     for (;; i++) {
-        CN_TRY(step(p, q, &more, err));
+        CN_TRY(part_step(p, q, &more, err));
         if (!more)
             break;
         const char *path = (const char *)sqlite3_column_text(q, 1);

@@ -6,8 +6,6 @@
 #include "study/part.h"
 #include "study/unitstats.h"
 
-#define GATHER_PAIR_BYTES ((size_t)1 << 29) /* sums by label and medium are left out beyond this */
-
 typedef struct gathered_image {
     int32_t part, image; /* where it is */
     int32_t label, medium; /* -1: none */

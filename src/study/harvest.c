@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LABELS_KEPT 24 /* of a unit, by z */
 
@@ -628,39 +627,57 @@ done:
 
 /* ---- pictures ---- */
 
-/* Rows of a part's table into the study's, `columns` wide, the first column renumbered. thumbnails: only those of examples. */
-static cn_status copy_rows(work *w, size_t p, const char *sql, const char *into, bool thumbnails, cn_error *err)
+enum copied { COPY_IMAGES, COPY_THUMBNAILS, COPY_RUNS };
+
+static const struct {
+    const char *read, *write; /* as many columns */
+} copied[] = {
+    [COPY_IMAGES] = {"SELECT id, path, label, medium, caption, source, licence, width, height, format, digest, NULL FROM images ORDER BY id",
+                     "INSERT INTO images VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"},
+    [COPY_THUMBNAILS] = {"SELECT image, type, data FROM thumbnails ORDER BY image", "INSERT INTO thumbnails VALUES (?,?,?)"},
+    [COPY_RUNS] = {"SELECT NULL, started, seconds, images, failed, shard, program, backend FROM runs ORDER BY id",
+                   "INSERT INTO runs VALUES (?,?,?,?,?,?,?,?)"},
+};
+
+/* What a row of a part is called here, over its own values: pictures, labels and media have other numbers. *wanted = false: a
+ * thumbnail of a picture that is no example. */
+static cn_status renumber(const work *w, size_t p, enum copied table, sqlite3_stmt *read, sqlite3_stmt *write, bool *wanted, cn_error *err)
 {
     cn_status st = CN_OK;
     const gathered *g = &w->all;
     const part *from = g->parts[p];
+    const int64_t image = sqlite3_column_int64(read, 0);
+    CN_CHECK(image >= 0 && image < from->state.images, CN_EFORMAT, "%s: the part is damaged: a picture's number", from->path);
+    const int32_t number = g->number[p][image];
+    sqlite3_bind_int64(write, 1, number);
+    *wanted = table != COPY_THUMBNAILS || w->used[number];
+    if (table == COPY_IMAGES && g->image[number].label >= 0)
+        sqlite3_bind_int64(write, 3, g->image[number].label);
+    if (table == COPY_IMAGES && g->image[number].medium >= 0)
+        sqlite3_bind_int64(write, 4, g->image[number].medium);
+done:
+    return st;
+}
+
+static cn_status copy_rows(work *w, size_t p, enum copied table, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const part *from = w->all.parts[p];
     sqlite3 *db = store_db(w->store);
     sqlite3_stmt *read = NULL, *write = NULL;
-    CN_CHECK(sqlite3_prepare_v2(from->db, sql, -1, &read, NULL) == SQLITE_OK, CN_EFORMAT, "%s: the part is damaged: %s", from->path,
-             sqlite3_errmsg(from->db));
-    if (sqlite3_prepare_v2(db, into, -1, &write, NULL) != SQLITE_OK)
+    bool more, wanted = true;
+    CN_TRY(part_query(from, &read, copied[table].read, err));
+    if (sqlite3_prepare_v2(db, copied[table].write, -1, &write, NULL) != SQLITE_OK)
         CN_TRY(store_failed(db, w->folder.temporary, err));
     for (;;) {
-        const int code = sqlite3_step(read);
-        if (code == SQLITE_DONE)
+        CN_TRY(part_step(from, read, &more, err));
+        if (!more)
             break;
-        const int64_t image = sqlite3_column_int64(read, 0);
-        CN_CHECK(code == SQLITE_ROW && image >= 0 && image < from->state.images, CN_EFORMAT, "%s: the part is damaged: %s", from->path,
-                 code == SQLITE_ROW ? "a picture's number" : sqlite3_errmsg(from->db));
-        const int32_t number = g->number[p][image];
-        if (thumbnails && !w->used[number])
-            continue;
-        sqlite3_bind_int64(write, 1, number);
-        for (int c = 1; c < sqlite3_column_count(read); c++)
+        for (int c = 0; c < sqlite3_column_count(read); c++)
             sqlite3_bind_value(write, c + 1, sqlite3_column_value(read, c));
-        if (!thumbnails) { /* 2, 3: label and medium have other numbers here */
-            const gathered_image *x = &g->image[number];
-            if (x->label >= 0)
-                sqlite3_bind_int64(write, 3, x->label);
-            if (x->medium >= 0)
-                sqlite3_bind_int64(write, 4, x->medium);
-        }
-        const int wrote = sqlite3_step(write);
+        if (table != COPY_RUNS)
+            CN_TRY(renumber(w, p, table, read, write, &wanted, err));
+        const int wrote = wanted ? sqlite3_step(write) : SQLITE_DONE;
         sqlite3_reset(write);
         if (wrote != SQLITE_DONE)
             CN_TRY(store_failed(db, w->folder.temporary, err));
@@ -674,12 +691,14 @@ done:
 static cn_status copy_failures(work *w, size_t p, results *list, cn_error *err)
 {
     cn_status st = CN_OK;
-    bool ok = true;
+    bool more, ok = true;
     const part *from = w->all.parts[p];
     sqlite3_stmt *q = NULL;
-    CN_CHECK(sqlite3_prepare_v2(from->db, "SELECT path, reason FROM failures", -1, &q, NULL) == SQLITE_OK, CN_EFORMAT,
-             "%s: the part is damaged: %s", from->path, sqlite3_errmsg(from->db));
-    while (sqlite3_step(q) == SQLITE_ROW) {
+    CN_TRY(part_query(from, &q, "SELECT path, reason FROM failures", err));
+    for (;;) {
+        CN_TRY(part_step(from, q, &more, err));
+        if (!more)
+            break;
         const char **row = results_add(list, 2 * sizeof *row);
         CN_CHECK(row, CN_ENOMEM, "out of memory for failures");
         row[0] = results_text(list, q, 0, &ok);
@@ -696,7 +715,8 @@ static int by_first_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static cn_status write_images(work *w, cn_error *err)
+/* All that parts hold row by row. */
+static cn_status write_rows(work *w, cn_error *err)
 {
     static const size_t pointers[] = {0, sizeof(char *)};
     cn_status st = CN_OK;
@@ -706,10 +726,8 @@ static cn_status write_images(work *w, cn_error *err)
     const gathered *g = &w->all;
     for (size_t p = 0; p < g->n_parts; p++) {
         CN_TRY(part_resume(g->parts[p], err));
-        CN_TRY(copy_rows(w, p,
-                         "SELECT id, path, label, medium, caption, source, licence, width, height, format, digest FROM images ORDER BY id",
-                         "INSERT INTO images VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL)", false, err));
-        CN_TRY(copy_rows(w, p, "SELECT image, type, data FROM thumbnails ORDER BY image", "INSERT INTO thumbnails VALUES (?,?,?)", true, err));
+        for (int table = COPY_IMAGES; table <= COPY_RUNS; table++)
+            CN_TRY(copy_rows(w, p, (enum copied)table, err));
         CN_TRY(copy_failures(w, p, &failures, err));
         part_suspend(g->parts[p]);
     }
@@ -721,38 +739,6 @@ static cn_status write_images(work *w, cn_error *err)
 done:
     results_discard(&failures);
     cn_free(rows);
-    return st;
-}
-
-/* Every run that did something, part by part. */
-static cn_status write_runs(work *w, cn_error *err)
-{
-    cn_status st = CN_OK;
-    sqlite3 *db = store_db(w->store);
-    sqlite3_stmt *read = NULL, *write = NULL;
-    for (size_t p = 0; p < w->all.n_parts; p++) {
-        part *from = w->all.parts[p];
-        CN_TRY(part_resume(from, err));
-        CN_CHECK(sqlite3_prepare_v2(from->db, "SELECT NULL, started, seconds, images, failed, shard, program, backend FROM runs ORDER BY id", -1,
-                                    &read, NULL) == SQLITE_OK,
-                 CN_EFORMAT, "%s: the part is damaged: %s", from->path, sqlite3_errmsg(from->db));
-        if (sqlite3_prepare_v2(db, "INSERT INTO runs VALUES (?,?,?,?,?,?,?,?)", -1, &write, NULL) != SQLITE_OK)
-            CN_TRY(store_failed(db, w->folder.temporary, err));
-        while (sqlite3_step(read) == SQLITE_ROW) {
-            for (int c = 0; c < 8; c++)
-                sqlite3_bind_value(write, c + 1, sqlite3_column_value(read, c));
-            const int wrote = sqlite3_step(write);
-            sqlite3_reset(write);
-            if (wrote != SQLITE_DONE)
-                CN_TRY(store_failed(db, w->folder.temporary, err));
-        }
-        sqlite3_finalize(read), read = NULL;
-        sqlite3_finalize(write), write = NULL;
-        part_suspend(from);
-    }
-done:
-    sqlite3_finalize(read);
-    sqlite3_finalize(write);
     return st;
 }
 
@@ -779,15 +765,6 @@ static cn_status put_setting(work *w, const char *key, cn_error *err)
     return st;
 }
 
-static void date(char text[32])
-{
-    const char *fixed = getenv("SOURCE_DATE_EPOCH"); /* reproducible builds of studies, too */
-    time_t now = fixed && *fixed ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
-    struct tm t;
-    gmtime_r(&now, &t);
-    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &t);
-}
-
 static cn_status write_meta(work *w, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -797,7 +774,7 @@ static cn_status write_meta(work *w, cn_error *err)
     double seconds = 0;
     for (size_t p = 0; p < w->all.n_parts; p++)
         seconds += w->all.parts[p]->state.seconds;
-    date(created);
+    store_date(created);
     CN_TRY(part_resume(w->all.parts[0], err));
     CN_TRY(put_text(w, "program", "clipneuron " CN_VERSION, err));
     CN_TRY(put_text(w, "created", created, err));
@@ -885,8 +862,7 @@ cn_status harvest(source *s, const cn_scan_options *options, part *const *parts,
     }
     if (!options->no_matrices && s->embedding)
         CN_TRY(write_matrix(w, "embeddings", CN_DTYPE_F32, options->matrices, s->embedding, err));
-    CN_TRY(write_images(w, err));
-    CN_TRY(write_runs(w, err));
+    CN_TRY(write_rows(w, err));
     CN_TRY(write_meta(w, err));
     store *complete = w->store;
     w->store = NULL;

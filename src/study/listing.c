@@ -2,6 +2,7 @@
 #include "study/listing.h"
 
 #include "base/memory.h"
+#include "base/path.h"
 #include "clipneuron/study.h"
 #include "file/filemap.h"
 #include "file/sha256.h"
@@ -15,19 +16,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-
-static char *join(const char *folder, const char *name)
-{
-    size_t a = strlen(folder), b = strlen(name);
-    char *path = cn_malloc(a + b + 2);
-    if (!path)
-        return NULL;
-    memcpy(path, folder, a);
-    if (a && folder[a - 1] != '/')
-        path[a++] = '/';
-    memcpy(path + a, name, b + 1);
-    return path;
-}
 
 static bool picture_name(const char *name)
 {
@@ -101,8 +89,8 @@ static cn_status walk(listing *l, const char *folder, const char *relative, cons
             continue;
         cn_free(full);
         cn_free(below);
-        full = join(folder, entry->d_name);
-        below = join(relative, entry->d_name);
+        full = path_join(folder, entry->d_name);
+        below = path_join(relative, entry->d_name);
         CN_CHECK(full && below, CN_ENOMEM, "out of memory for the name of %s", entry->d_name);
         struct stat s;
         if (stat(full, &s) != 0) {
@@ -233,7 +221,7 @@ static bool is_file(const char *path)
 static cn_status find_labels(listing *l, const char *labels, cn_error *err)
 {
     cn_status st = CN_OK;
-    char *inside = join(l->root, "labels.csv"), *beside = join(l->root, "../labels.csv");
+    char *inside = path_join(l->root, "labels.csv"), *beside = path_join(l->root, "../labels.csv");
     CN_CHECK(inside && beside, CN_ENOMEM, "out of memory for the name of a labels file");
     if (!labels && is_file(inside)) {
         labels = inside;
@@ -444,5 +432,5 @@ void listing_free(listing *l)
 char *listing_path(const listing *l, size_t i)
 {
     const char *path = l->items[i].path;
-    return path[0] == '/' ? cn_strdup(path) : join(l->root, path);
+    return path[0] == '/' ? cn_strdup(path) : path_join(l->root, path);
 }

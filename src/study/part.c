@@ -2,6 +2,7 @@
 #include "study/part.h"
 
 #include "base/memory.h"
+#include "base/path.h"
 #include "study/reader.h"
 #include "study/schema.h"
 #include "study/studyfolder.h"
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,18 +48,9 @@ void part_settings_free(part_settings *s)
     memset(s, 0, sizeof *s);
 }
 
-static char *join(const char *parent, const char *name)
-{
-    const size_t size = strlen(parent) + strlen(name) + 2;
-    char *path = cn_malloc(size);
-    if (path)
-        snprintf(path, size, "%s/%s", parent, name);
-    return path;
-}
-
 char *part_file(const part *p, const char *name)
 {
-    return join(p->path, name);
+    return path_join(p->path, name);
 }
 
 char *part_arrays(const part *p, bool next)
@@ -70,27 +63,43 @@ char *part_arrays(const part *p, bool next)
 bool part_is_there(const char *path)
 {
     struct stat info;
-    char *file = join(path, PART_FILE);
+    char *file = path_join(path, PART_FILE);
     const bool there = file && stat(file, &info) == 0;
     cn_free(file);
     return there;
 }
 
-/* ---- meta ---- */
+/* ---- queries ---- */
+
+static cn_status damaged(const part *p, cn_error *err)
+{
+    const bool memory = (sqlite3_errcode(p->db) & 0xff) == SQLITE_NOMEM;
+    return cn_fail(err, memory ? CN_ENOMEM : CN_EFORMAT, "%s: the part is damaged: %s", p->path, sqlite3_errmsg(p->db));
+}
+
+cn_status part_query(const part *p, sqlite3_stmt **q, const char *sql, cn_error *err)
+{
+    return sqlite3_prepare_v2(p->db, sql, -1, q, NULL) == SQLITE_OK ? CN_OK : damaged(p, err);
+}
+
+cn_status part_step(const part *p, sqlite3_stmt *q, bool *more, cn_error *err)
+{
+    const int code = sqlite3_step(q);
+    *more = code == SQLITE_ROW;
+    return code == SQLITE_ROW || code == SQLITE_DONE ? CN_OK : damaged(p, err);
+}
 
 /* *out NULL: there is none. */
 static cn_status meta_text(const part *p, const char *key, char **out, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
+    bool more;
     *out = NULL;
-    if (sqlite3_prepare_v2(p->db, "SELECT value FROM meta WHERE key = ?", -1, &q, NULL) != SQLITE_OK ||
-        sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC) != SQLITE_OK)
-        CN_TRY(store_failed(p->db, p->path, err));
-    const int code = sqlite3_step(q);
-    CN_CHECK(code == SQLITE_ROW || code == SQLITE_DONE, (code & 0xff) == SQLITE_NOMEM ? CN_ENOMEM : CN_EFORMAT, "%s: %s", p->path,
-             sqlite3_errmsg(p->db));
-    if (code == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL) {
+    CN_TRY(part_query(p, &q, "SELECT value FROM meta WHERE key = ?", err));
+    sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
+    CN_TRY(part_step(p, q, &more, err));
+    if (more && sqlite3_column_type(q, 0) != SQLITE_NULL) {
         const char *text = (const char *)sqlite3_column_text(q, 0);
         *out = text ? cn_strdup(text) : NULL;
         CN_CHECK(*out, CN_ENOMEM, "%s: out of memory", p->path);
@@ -111,44 +120,54 @@ done:
     return st;
 }
 
-static cn_status meta_number(const part *p, const char *key, int64_t *out, cn_error *err)
-{
-    char *text;
-    const cn_status st = meta_text(p, key, &text, err);
-    *out = text ? strtoll(text, NULL, 10) : 0;
-    cn_free(text);
-    return st;
-}
-
-static cn_status meta_real(const part *p, const char *key, double *out, cn_error *err)
-{
-    char *text;
-    const cn_status st = meta_text(p, key, &text, err);
-    *out = text ? strtod(text, NULL) : 0;
-    cn_free(text);
-    return st;
-}
+/* How far it is, as meta keeps it. */
+static const struct {
+    const char *key;
+    size_t offset;  /* of a part */
+    bool real;      /* double; else int64_t */
+} fields[] = {
+    {"generation", offsetof(part, generation), false},
+    {"next", offsetof(part, state.next), false},
+    {"images", offsetof(part, state.images), false},
+    {"failed", offsetof(part, state.failed), false},
+    {"labelled", offsetof(part, state.labelled), false},
+    {"sample_file", offsetof(part, state.sample_file), false},
+    {"sample_rows", offsetof(part, state.sample_rows), false},
+    {"complete", offsetof(part, state.complete), false},
+    {"runs", offsetof(part, state.runs), false},
+    {"seconds", offsetof(part, state.seconds), true},
+    {"network_seconds", offsetof(part, state.network_seconds), true},
+};
 
 static cn_status read_state(part *p, cn_error *err)
 {
     cn_status st = CN_OK;
-    part_state *s = &p->state;
-    int64_t complete;
-    CN_TRY(meta_number(p, "generation", &p->generation, err));
-    CN_TRY(meta_number(p, "next", &s->next, err));
-    CN_TRY(meta_number(p, "images", &s->images, err));
-    CN_TRY(meta_number(p, "failed", &s->failed, err));
-    CN_TRY(meta_number(p, "labelled", &s->labelled, err));
-    CN_TRY(meta_number(p, "sample_file", &s->sample_file, err));
-    CN_TRY(meta_number(p, "sample_rows", &s->sample_rows, err));
-    CN_TRY(meta_number(p, "complete", &complete, err));
-    CN_TRY(meta_number(p, "runs", &s->runs, err));
-    CN_TRY(meta_real(p, "seconds", &s->seconds, err));
-    CN_TRY(meta_real(p, "network_seconds", &s->network_seconds, err));
-    s->complete = complete;
+    const part_state *s = &p->state;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        char *text;
+        void *to = (char *)p + fields[i].offset;
+        CN_TRY(meta_text(p, fields[i].key, &text, err));
+        if (fields[i].real)
+            *(double *)to = text ? strtod(text, NULL) : 0;
+        else
+            *(int64_t *)to = text ? strtoll(text, NULL, 10) : 0;
+        cn_free(text);
+    }
     CN_CHECK(p->generation >= 0 && s->images >= 0 && s->failed >= 0 && s->next == s->images + s->failed && s->labelled >= 0 &&
                  s->labelled <= s->images && s->sample_file >= 0 && s->sample_rows >= 0,
              CN_EFORMAT, "%s: damaged: it contradicts itself about how far it is", p->path);
+done:
+    return st;
+}
+
+static cn_status write_state(part *p, cn_error *err)
+{
+    cn_status st = CN_OK;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const void *from = (const char *)p + fields[i].offset;
+        CN_TRY(fields[i].real ? store_add(p->store, STORE_META_AGAIN, err, "td", fields[i].key, *(const double *)from)
+                              : store_add(p->store, STORE_META_AGAIN, err, "ti", fields[i].key, *(const int64_t *)from));
+    }
 done:
     return st;
 }
@@ -226,18 +245,30 @@ done:
     return st;
 }
 
+/* Nothing opened yet. *file: its database's, owned by the caller. */
+static cn_status make(part **out, const char *path, char **file, cn_error *err)
+{
+    cn_status st = CN_OK;
+    part *p = cn_calloc(1, sizeof *p);
+    CN_CHECK(p, CN_ENOMEM, "out of memory for a scan's folder");
+    p->lock = -1;
+    p->path = cn_strdup(path);
+    *file = p->path ? part_file(p, PART_FILE) : NULL;
+    CN_CHECK(*file, CN_ENOMEM, "out of memory for a path");
+    *out = p, p = NULL;
+done:
+    part_close(p);
+    return st;
+}
+
 cn_status part_begin(part **out, const char *path, const part_settings *settings, bool restart, cn_error *err)
 {
     cn_status st = CN_OK;
     char *file = NULL;
     bool made = false;
-    part *p = cn_calloc(1, sizeof *p);
+    part *p = NULL;
     *out = NULL;
-    CN_CHECK(p, CN_ENOMEM, "out of memory for a scan's folder");
-    p->lock = -1;
-    p->path = cn_strdup(path);
-    file = p->path ? part_file(p, PART_FILE) : NULL;
-    CN_CHECK(file, CN_ENOMEM, "out of memory for a path");
+    CN_TRY(make(&p, path, &file, err));
     made = mkdir(path, 0777) == 0;
     CN_CHECK(made || errno == EEXIST, CN_EIO, "%s: cannot make a folder here: %s", path, strerror(errno));
     CN_TRY(lock(p, err));
@@ -266,13 +297,9 @@ cn_status part_read(part **out, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
     char *file = NULL;
-    part *p = cn_calloc(1, sizeof *p);
+    part *p = NULL;
     *out = NULL;
-    CN_CHECK(p, CN_ENOMEM, "out of memory for a scan's folder");
-    p->lock = -1;
-    p->path = cn_strdup(path);
-    file = p->path ? part_file(p, PART_FILE) : NULL;
-    CN_CHECK(file, CN_ENOMEM, "out of memory for a path");
+    CN_TRY(make(&p, path, &file, err));
     CN_CHECK(part_is_there(path), CN_ENOTFOUND, "%s: no part of a study ('clipneuron scan --shard' makes them)", path);
     CN_TRY(reader_open(&p->db, file, err));
     CN_TRY(check_kind(p, err));
@@ -309,32 +336,19 @@ done:
 
 /* ---- saving ---- */
 
-static cn_status put_number(part *p, const char *key, int64_t value, cn_error *err)
-{
-    return store_add(p->store, STORE_META_AGAIN, err, "ti", key, value);
-}
-
 cn_status part_commit(part *p, cn_error *err)
 {
     cn_status st = CN_OK;
     char *old = part_arrays(p, false);
-    const part_state *s = &p->state;
     CN_CHECK(old, CN_ENOMEM, "out of memory for a path");
-    CN_TRY(put_number(p, "generation", p->generation + 1, err));
-    CN_TRY(put_number(p, "next", s->next, err));
-    CN_TRY(put_number(p, "images", s->images, err));
-    CN_TRY(put_number(p, "failed", s->failed, err));
-    CN_TRY(put_number(p, "labelled", s->labelled, err));
-    CN_TRY(put_number(p, "sample_file", s->sample_file, err));
-    CN_TRY(put_number(p, "sample_rows", s->sample_rows, err));
-    CN_TRY(put_number(p, "complete", s->complete, err));
-    CN_TRY(put_number(p, "runs", s->runs, err));
-    CN_TRY(store_add(p->store, STORE_META_AGAIN, err, "td", "seconds", s->seconds));
-    CN_TRY(store_add(p->store, STORE_META_AGAIN, err, "td", "network_seconds", s->network_seconds));
-    CN_TRY(store_commit(p->store, err));
-    if (p->generation)
-        unlink(old);
     p->generation++;
+    st = write_state(p, err);
+    if (st == CN_OK)
+        st = store_commit(p->store, err);
+    if (st != CN_OK)
+        p->generation--;
+    else if (p->generation > 1)
+        unlink(old);
 done:
     cn_free(old);
     return st;

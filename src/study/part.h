@@ -39,7 +39,7 @@ typedef struct part_state {
     int64_t failed, labelled;
     int64_t sample_file; /* number of the sample's file */
     int64_t sample_rows; /* in it */
-    bool complete;
+    int64_t complete; /* 1: all of them are done */
     double seconds, network_seconds; /* of all runs together */
     int64_t runs;
 } part_state;
@@ -63,10 +63,14 @@ bool part_is_there(const char *path);
 
 /* CN_EMISMATCH, named: it is not of these settings. */
 cn_status part_compare(const part *p, const part_settings *settings, cn_error *err);
-/* Closes the database of a part that is read, and opens it again: a thousand parts cannot all be open. */
+/* Closes the database of a part that is read, and opens it again: a thousand parts cannot all be open. A part that is written stays open. */
 void part_suspend(part *p);
 cn_status part_resume(part *p, cn_error *err);
 
+/* Prepares sql; moves to the next row, *more = false behind the last. CN_EFORMAT: damaged. */
+struct sqlite3_stmt;
+cn_status part_query(const part *p, struct sqlite3_stmt **q, const char *sql, cn_error *err);
+cn_status part_step(const part *p, struct sqlite3_stmt *q, bool *more, cn_error *err);
 /* out: owned by the caller (cn_free). CN_EFORMAT: it is not there. */
 cn_status part_setting(const part *p, const char *key, char **out, cn_error *err);
 /* path/name; NULL when out of memory. Owned by the caller. */

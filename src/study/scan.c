@@ -1,18 +1,19 @@
 /* study/scan.c -- pictures through the network: list, decode ahead, run in batches, add up, save now and then. */
 #include "base/cores.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "clipneuron/clipneuron.h"
 #include "clipneuron/image.h"
 #include "study/feed.h"
 #include "study/harvest.h"
 #include "study/matrix.h"
+#include "study/reader.h"
 #include "study/sample.h"
 #include "study/studyfolder.h"
 #include "study/unitfile.h"
 #include "study/wordsample.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,9 +57,8 @@ typedef struct scan {
     wordsample sample;
     float *sample_row;
     bool sampling;
-    int64_t batches; /* that must be run before a save is worth it */
     double saved, save_seconds; /* when the last save ended, how long it took */
-    double resumed_seconds, resumed_network;
+    double resumed_seconds;
     int64_t resumed_images, resumed_failed;
     char started[32]; /* date */
 } scan;
@@ -502,15 +502,6 @@ done:
 
 /* ---- all of it ---- */
 
-static void date(char text[32])
-{
-    const char *fixed = getenv("SOURCE_DATE_EPOCH"); /* reproducible builds of studies, too */
-    const time_t now = fixed && *fixed ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
-    struct tm t;
-    gmtime_r(&now, &t);
-    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &t);
-}
-
 static cn_status write_names(scan *s, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -522,16 +513,19 @@ done:
     return st;
 }
 
-/* Is a file of one folder older than that of another? */
-static bool is_older(const char *folder_a, const char *a, const char *folder_b, const char *b)
+/* Was the study made after the part was last saved? */
+static cn_status is_made(const part *p, const char *study, bool *made, cn_error *err)
 {
+    cn_status st = CN_OK;
     struct stat x, y;
-    char path[2][PATH_MAX];
-    snprintf(path[0], sizeof path[0], "%s/%s", folder_a, a);
-    snprintf(path[1], sizeof path[1], "%s/%s", folder_b, b);
-    if (stat(path[0], &x) != 0 || stat(path[1], &y) != 0)
-        return false;
-    return x.st_mtim.tv_sec != y.st_mtim.tv_sec ? x.st_mtim.tv_sec < y.st_mtim.tv_sec : x.st_mtim.tv_nsec < y.st_mtim.tv_nsec;
+    char *mine = part_file(p, PART_FILE), *theirs = reader_file(study);
+    CN_CHECK(mine && theirs, CN_ENOMEM, "out of memory for a path");
+    *made = stat(mine, &x) == 0 && stat(theirs, &y) == 0 &&
+            (x.st_mtim.tv_sec != y.st_mtim.tv_sec ? x.st_mtim.tv_sec < y.st_mtim.tv_sec : x.st_mtim.tv_nsec < y.st_mtim.tv_nsec);
+done:
+    cn_free(mine);
+    cn_free(theirs);
+    return st;
 }
 
 /* The part, as far as it is, and everything that grows in it. */
@@ -541,8 +535,11 @@ static cn_status open_work(scan *s, const char *path, const char *study, cn_erro
     cn_arrays *saved = NULL;
     char *arrays = NULL;
     int64_t columns = s->source->embedding;
+    bool made = false;
     CN_TRY(part_begin(&s->part, path, &s->settings, s->options.restart, err));
-    if (s->part->state.complete && is_older(s->part->path, PART_FILE, study, "study.sqlite")) {
+    if (s->part->state.complete)
+        CN_TRY(is_made(s->part, study, &made, err));
+    if (made) {
         part_remove(s->part); /* its study was made, and then there was no time to remove it */
         CN_TRY(part_begin(&s->part, path, &s->settings, true, err));
     }
@@ -599,7 +596,7 @@ static cn_status pass(scan *s, cn_error *err)
     if (s->part->state.complete)
         return CN_OK;
     s->part->state.runs++;
-    date(s->started);
+    store_date(s->started);
     st = run_images(s, err);
     if (st == CN_OK)
         st = save(s, true, err);
@@ -614,12 +611,10 @@ static cn_status pass(scan *s, cn_error *err)
 /* TARGET.part; owned by the caller. */
 static char *part_path(const char *target)
 {
-    size_t length = strlen(target);
-    while (length > 1 && target[length - 1] == '/')
-        length--;
-    char *path = cn_malloc(length + sizeof ".part");
+    char *name = path_trimmed(target), *path = name ? cn_malloc(strlen(name) + sizeof ".part") : NULL;
     if (path)
-        snprintf(path, length + sizeof ".part", "%.*s.part", (int)length, target);
+        strcat(strcpy(path, name), ".part");
+    cn_free(name);
     return path;
 }
 
@@ -786,18 +781,16 @@ static cn_status check_parts(part *const *parts, size_t n, cn_error *err)
     static const char *const keys[] = {"fingerprint", "precision", "sites", "reduce", "top", "bottom", "buckets", "per_bucket", "seed",
                                        "thumbnail", "matrices", "sample", "preprocessing"};
     cn_status st = CN_OK;
-    char *mine = NULL, *theirs = NULL;
+    char *first[sizeof keys / sizeof *keys] = {NULL}, *theirs = NULL;
     int shards = 0;
     size_t *of = NULL; /* the part that has the shard, from 1 */
     for (size_t i = 0; i < n; i++) {
         int shard = 0, all = 0;
         CN_TRY(part_resume(parts[i], err));
-        for (size_t k = 0; i && k < sizeof keys / sizeof *keys; k++) {
-            CN_TRY(part_setting(parts[0], keys[k], &mine, err));
-            CN_TRY(part_setting(parts[i], keys[k], &theirs, err));
-            CN_CHECK(strcmp(mine, theirs) == 0, CN_EMISMATCH, "%s and %s are of scans with another %s: %.60s and %.60s", parts[0]->path,
-                     parts[i]->path, keys[k], mine, theirs);
-            cn_free(mine), mine = NULL;
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            CN_TRY(part_setting(parts[i], keys[k], i ? &theirs : &first[k], err));
+            CN_CHECK(i == 0 || strcmp(first[k], theirs) == 0, CN_EMISMATCH, "%s and %s are of scans with another %s: %.60s and %.60s",
+                     parts[0]->path, parts[i]->path, keys[k], first[k], theirs);
             cn_free(theirs), theirs = NULL;
         }
         CN_TRY(part_setting(parts[i], "shard", &theirs, err));
@@ -808,9 +801,8 @@ static cn_status check_parts(part *const *parts, size_t n, cn_error *err)
             shards = all;
             of = cn_calloc((size_t)shards, sizeof *of);
             CN_CHECK(of, CN_ENOMEM, "out of memory for %d shards", shards);
-        } else {
-            part_suspend(parts[i]);
         }
+        part_suspend(parts[i]);
         CN_CHECK(all == shards, CN_EMISMATCH, "%s is one of %d parts, %s one of %d", parts[0]->path, shards, parts[i]->path, all);
         CN_CHECK(!of[shard - 1], CN_EINVAL, "%s and %s are both part %d of %d", parts[of[shard - 1] - 1]->path, parts[i]->path, shard, shards);
         of[shard - 1] = i + 1;
@@ -818,9 +810,8 @@ static cn_status check_parts(part *const *parts, size_t n, cn_error *err)
     for (int k = 0; k < shards; k++)
         CN_CHECK(of[k], CN_EINVAL, "part %d of %d is missing: %zu are there", k + 1, shards, n);
 done:
-    if (n)
-        part_suspend(parts[0]);
-    cn_free(mine);
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+        cn_free(first[k]);
     cn_free(theirs);
     cn_free(of);
     return st;

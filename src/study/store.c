@@ -9,7 +9,9 @@
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct store {
     sqlite3 *db;
@@ -162,4 +164,13 @@ void store_close(store *s)
     sqlite3_close(s->db);
     cn_free(s->path);
     cn_free(s);
+}
+
+void store_date(char text[32])
+{
+    const char *fixed = getenv("SOURCE_DATE_EPOCH");
+    const time_t now = fixed && *fixed ? (time_t)strtoll(fixed, NULL, 10) : time(NULL);
+    struct tm t;
+    gmtime_r(&now, &t);
+    strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &t);
 }

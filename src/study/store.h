@@ -51,6 +51,8 @@ cn_status store_add(store *s, store_table table, cn_error *err, const char *form
 cn_status store_commit(store *s, cn_error *err);
 /* Duplicates, indexes, statistics for the query planner, commit. Frees s in any case. */
 cn_status store_finish(store *s, cn_error *err);
+/* Now, as databases have it: "2026-11-24T02:30:00Z". SOURCE_DATE_EPOCH, where it is set, makes studies reproducible. */
+void store_date(char text[32]);
 /* Closes without finishing. Accepts NULL. */
 void store_close(store *s);
 

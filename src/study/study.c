@@ -2,6 +2,7 @@
 #include "study/reader.h"
 
 #include "base/memory.h"
+#include "base/path.h"
 #include "clip/sitenames.h"
 #include "study/part.h"
 #include "study/schema.h"
@@ -236,11 +237,7 @@ done:
 
 char *reader_file(const char *path)
 {
-    const size_t size = strlen(path) + sizeof "/" SCHEMA_FILE;
-    char *file = cn_malloc(size);
-    if (file)
-        snprintf(file, size, "%s/" SCHEMA_FILE, path);
-    return file;
+    return path_join(path, SCHEMA_FILE);
 }
 
 static cn_status open_database(sqlite3 **db, const char *file, int flags, cn_error *err)

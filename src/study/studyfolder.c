@@ -2,6 +2,7 @@
 #include "study/studyfolder.h"
 
 #include "base/memory.h"
+#include "base/path.h"
 #include "study/schema.h"
 
 #include <dirent.h>
@@ -13,15 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char *join(const char *parent, const char *name)
-{
-    size_t size = strlen(parent) + strlen(name) + 2;
-    char *path = cn_malloc(size);
-    if (path)
-        snprintf(path, size, "%s/%s", parent, name);
-    return path;
-}
 
 static bool skip(const char *name)
 {
@@ -109,7 +101,7 @@ static cn_status check_place(folder *f, const char *fingerprint, bool force, cn_
     CN_TRY(for_entries(f->target, count_entry, &entries, err));
     if (entries == 0)
         goto done;
-    database = join(f->target, SCHEMA_FILE);
+    database = path_join(f->target, SCHEMA_FILE);
     CN_CHECK(database, CN_ENOMEM, "out of memory for a path");
     read_fingerprint(database, theirs, &is_study);
     CN_CHECK(is_study, CN_EINVAL, "%s: is not empty and no study: choose another name", f->target);
@@ -129,11 +121,8 @@ static cn_status set_target(folder *f, const char *target, const char *fingerpri
 {
     cn_status st = CN_OK;
     memset(f, 0, sizeof *f);
-    size_t length = strlen(target);
-    while (length > 1 && target[length - 1] == '/')
-        length--;
-    CN_CHECK(length, CN_EINVAL, "a study needs a name");
-    f->target = cn_strndup(target, length);
+    CN_CHECK(*target, CN_EINVAL, "a study needs a name");
+    f->target = path_trimmed(target);
     CN_CHECK(f->target, CN_ENOMEM, "out of memory for a path");
     CN_TRY(check_place(f, fingerprint, force, err));
 done:
@@ -169,7 +158,7 @@ done:
 
 char *folder_path(const folder *f, const char *name)
 {
-    return join(f->temporary, name);
+    return path_join(f->temporary, name);
 }
 
 static cn_status flush_entry(const char *path, const char *name, void *user, cn_error *err)
@@ -177,7 +166,7 @@ static cn_status flush_entry(const char *path, const char *name, void *user, cn_
     cn_status st = CN_OK;
     int fd = -1;
     (void)user;
-    char *full = join(path, name);
+    char *full = path_join(path, name);
     CN_CHECK(full, CN_ENOMEM, "out of memory for a path");
     fd = open(full, O_RDONLY | O_CLOEXEC);
     CN_CHECK(fd >= 0 && fsync(fd) == 0, CN_EIO, "%s: cannot flush to disk: %s", full, strerror(errno));
@@ -196,7 +185,7 @@ static cn_status keep_entry(const char *path, const char *name, void *user, cn_e
     size_t length = strlen(name);
     bool own = strncmp(name, SCHEMA_FILE, sizeof SCHEMA_FILE - 1) == 0 ||
                (length > 4 && strcmp(name + length - 4, ".npy") == 0);
-    char *from = join(path, name), *to = join(destination, name);
+    char *from = path_join(path, name), *to = path_join(destination, name);
     CN_CHECK(from && to, CN_ENOMEM, "out of memory for a path");
     if (!own)
         CN_CHECK(rename(from, to) == 0, CN_EIO, "%s: cannot be moved: %s", from, strerror(errno));

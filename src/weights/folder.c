@@ -3,6 +3,7 @@
 #include "weights/collection.h"
 
 #include "base/memory.h"
+#include "base/path.h"
 #include "file/json.h"
 
 #include <stdio.h>
@@ -20,16 +21,6 @@ static const struct {
     {"open_clip_model.safetensors", false, true}, {"open_clip_pytorch_model.bin", false, true},
     {"pytorch_model.bin", false, false},          {"pytorch_model.bin.index.json", true, false},
 };
-
-/* folder/name, owned; NULL when memory is short. */
-static char *join(const char *folder, const char *name)
-{
-    size_t size = strlen(folder) + strlen(name) + 2;
-    char *path = cn_malloc(size);
-    if (path)
-        snprintf(path, size, "%s%s%s", folder, *folder && folder[strlen(folder) - 1] == '/' ? "" : "/", name);
-    return path;
-}
 
 /* ---- shards ---- */
 
@@ -106,7 +97,7 @@ static cn_status read_shards(cn_weights *w, const char *folder, const char *inde
              CN_MAX_WEIGHTS_HEADER);
     CN_TRY(walk_index(&map, index, s, NULL, err));
     for (size_t i = 0; i < s->count; i++) {
-        path = join(folder, s->names[i]);
+        path = path_join(folder, s->names[i]);
         CN_CHECK(path, CN_ENOMEM, "%s: out of memory", index);
         CN_TRY(weights_read_file(w, path, err));
         cn_free(path);
@@ -132,7 +123,7 @@ static cn_status read_config(cn_weights *w, const char *folder, const char *name
     cn_status st = CN_OK;
     filemap map = {0};
     struct stat info;
-    char *path = join(folder, name);
+    char *path = path_join(folder, name);
     CN_CHECK(path, CN_ENOMEM, "%s: out of memory", folder);
     if (w->config || stat(path, &info) != 0)
         goto done;
@@ -185,7 +176,7 @@ cn_status folder_read(cn_weights *w, const char *folder, cn_error *err)
     for (; i < n; i++) {
         struct stat info;
         cn_free(path);
-        path = join(folder, candidates[i].file);
+        path = path_join(folder, candidates[i].file);
         CN_CHECK(path, CN_ENOMEM, "%s: out of memory", folder);
         if (stat(path, &info) == 0)
             break;

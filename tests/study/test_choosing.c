@@ -1,6 +1,9 @@
 /* Samples, word scores and rankings against slow and obvious versions of themselves. */
 #include "study/ranking.h"
+#include "study/levels.h"
 #include "study/sample.h"
+#include "study/wordsample.h"
+#include "tempdir.h"
 #include "study/wordlist.h"
 #include "study/wordscore.h"
 
@@ -56,7 +59,19 @@ static void buckets_hold_the_pictures_with_the_smallest_keys(void **state)
             high[u] = i && high[u] > v ? high[u] : v;
         }
     }
-    sample_buckets(values, IMAGES, UNITS, keys, low, high, BUCKETS, PER, chosen);
+    levels l;
+    assert_int_equal(levels_init(&l, UNITS, BUCKETS, PER, NULL), CN_OK);
+    for (int i = 0; i < IMAGES * UNITS; i++) {
+        const level_picture picture = {.key = keys[i / UNITS], .image = i / UNITS, .value = values[i]};
+        assert_int_equal(levels_add(&l, i % UNITS, &picture, NULL), CN_OK);
+    }
+    for (int u = 0; u < UNITS; u++) {
+        const level_picture *held[BUCKETS * PER];
+        levels_choose(&l, u, held);
+        for (int i = 0; i < BUCKETS * PER; i++)
+            chosen[u * BUCKETS * PER + i] = held[i] ? held[i]->image : -1;
+    }
+    levels_free(&l);
     for (int u = 0; u < UNITS; u++)
         for (int b = 0; b < BUCKETS; b++) {
             int members = 0;
@@ -88,18 +103,44 @@ static void bucket_borders_are_uniform(void **state)
     assert_int_equal(bucket_of(5, 5, 5, 4), 0);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    return *(const int32_t *)a - *(const int32_t *)b;
+}
+
+/* The pictures that a sample of `most` takes of those with these keys, in rising order; *n of them. */
+static void take_sample(const uint64_t *keys, int images, int64_t most, int32_t *picked, int64_t *n)
+{
+    char *dir = tempdir_make();
+    const part_settings none = {0};
+    part *p;
+    wordsample w;
+    assert_int_equal(part_begin(&p, tempdir_path(dir, "part"), &none, false, NULL), CN_OK);
+    assert_int_equal(wordsample_open(&w, p, 1, most, NULL, NULL), CN_OK);
+    for (int i = 0; i < images; i++)
+        if (wordsample_wants(&w, keys[i]))
+            assert_int_equal(wordsample_add(&w, keys[i], i, &(float){(float)i}, NULL), CN_OK);
+    *n = w.count;
+    for (int64_t i = 0; i < w.count; i++)
+        picked[i] = w.heap[i].image;
+    qsort(picked, (size_t)w.count, sizeof *picked, by_number);
+    wordsample_close(&w);
+    part_close(p);
+    tempdir_remove(dir);
+}
+
 static void a_sample_of_images_has_the_smallest_keys(void **state)
 {
     (void)state;
     const uint64_t keys[] = {50, 3, UINT64_MAX, 0, 7, 6};
     int32_t picked[6];
     int64_t n;
-    sample_images(keys, 6, 3, picked, &n);
+    take_sample(keys, 6, 3, picked, &n);
     assert_int_equal(n, 3);
     assert_int_equal(picked[0], 1);
     assert_int_equal(picked[1], 3);
     assert_int_equal(picked[2], 5);
-    sample_images(keys, 6, 100, picked, &n);
+    take_sample(keys, 6, 100, picked, &n);
     assert_int_equal(n, 6);
     assert_int_equal(picked[2], 2);
 }

@@ -57,6 +57,24 @@ static void add(levels *l, int64_t i, int32_t number)
     }
 }
 
+/* From all values at once: (KINDS, BUCKETS, PER) picture numbers, rising by key, -1 behind the last. */
+static void sample_buckets(int64_t images, const float *low, const float *high, int32_t *chosen)
+{
+    for (int64_t i = 0; i < KINDS * BUCKETS * PER; i++)
+        chosen[i] = -1;
+    for (int64_t i = 0; i < images; i++)
+        for (int64_t u = 0; u < KINDS; u++) {
+            int b = bucket_of(values[i][u], low[u], high[u], BUCKETS);
+            int32_t *list = chosen + (u * BUCKETS + b) * PER;
+            int at = PER - 1;
+            if (list[at] >= 0 && keys[list[at]] <= keys[i])
+                continue;
+            for (; at > 0 && (list[at - 1] < 0 || keys[list[at - 1]] > keys[i]); at--)
+                list[at] = list[at - 1];
+            list[at] = (int32_t)i;
+        }
+}
+
 /* `of` is the number of images at the head that were added; picture numbers are theirs. */
 static void same_as_all(const levels *l, int64_t of)
 {
@@ -70,7 +88,7 @@ static void same_as_all(const levels *l, int64_t of)
             high[k] = fmaxf(high[k], values[i][k]);
         }
     }
-    sample_buckets(values[0], of, KINDS, keys, low, high, BUCKETS, PER, chosen);
+    sample_buckets(of, low, high, chosen);
     for (int k = 0; k < KINDS; k++) {
         levels_choose(l, k, mine);
         for (int i = 0; i < BUCKETS * PER; i++) {

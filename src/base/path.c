@@ -1,0 +1,27 @@
+/* base/path.c */
+#include "base/path.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+char *path_join(const char *folder, const char *name)
+{
+    size_t a = strlen(folder), b = strlen(name);
+    char *path = cn_malloc(a + b + 2);
+    if (!path)
+        return NULL;
+    memcpy(path, folder, a);
+    if (a && folder[a - 1] != '/')
+        path[a++] = '/';
+    memcpy(path + a, name, b + 1);
+    return path;
+}
+
+char *path_trimmed(const char *path)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    return cn_strndup(path, length);
+}

@@ -1,0 +1,10 @@
+/* base/path.h -- names of files put together and taken apart. */
+#ifndef BASE_PATH_H
+#define BASE_PATH_H
+
+/* folder/name, with one slash between them; name alone when the folder is "". Owned by the caller (cn_free), NULL when out of memory. */
+char *path_join(const char *folder, const char *name);
+/* A copy without slashes at the end, but for "/" itself; as path_join. */
+char *path_trimmed(const char *path);
+
+#endif
