@@ -100,6 +100,8 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
         .background = {a->reading.background[0], a->reading.background[1], a->reading.background[2]},
     };
     scan_fill(&o, &a->words, &a->run, &progress);
+    o.more_images = a->folders.items + 1;
+    o.n_more_images = a->folders.count - 1;
     cn_error err = {0};
     const cn_status st = cn_study_scan(model, a->folders.items[0], a->output, &o, result, &err);
     progress_end();
@@ -132,8 +134,8 @@ static int run(int argc, char **argv)
     cn_model *model = NULL;
     cn_scan_result result;
     memset(&result, 0, sizeof result);
-    if (a.folders.count != 1)
-        code = fail_usage("scan", a.folders.count ? "one folder or list at a time" : "no folder named");
+    if (a.folders.count == 0)
+        code = fail_usage("scan", "no folder named");
     else if (!a.output)
         code = fail_usage("scan", "-o STUDY is missing");
     else
@@ -158,9 +160,9 @@ static int run(int argc, char **argv)
 const struct command command_scan = {
     .name = "scan",
     .summary = "run a collection of pictures through a model: a study",
-    .synopsis = "scan [--model M] [--site S...] DIR -o STUDY\nscan [--model M] LIST.txt|LIST.csv -o STUDY",
-    .description = "Runs all pictures below DIR (or of a list: a path a line, or a CSV with a column path) "
-                   "through the model and "
+    .synopsis = "scan [--model M] [--site S...] DIR -o STUDY\nscan [--model M] LIST.txt|LIST.csv -o STUDY\nscan [--model M] PICTURES.tar...|PICTURES.zip -o STUDY",
+    .description = "Runs all pictures below DIR (or of a list: a path a line, or a CSV with a column path; or in tar shards "
+                   "or a zip) through the model and "
                    "writes a study: a folder with statistics of every unit, its strongest and most "
                    "inhibiting examples, a sample "
                    "from every level of activation, what labels and words go with it, and the images x units "
@@ -168,6 +170,10 @@ const struct command command_scan = {
                    "end it prints the most interesting units. 'clipneuron card' makes pages from a study; "
                    "neither the model nor "
                    "the pictures are needed again.\n\n"
+                   "In archives, WebDataset's convention holds: KEY.txt is the caption of KEY.jpg, KEY.cls its label, KEY.json "
+                   "both and more. Names with braces stand for many: 'data/shard-{0000..0999}.tar'. Compressed tars are unpacked into "
+                   "$TMPDIR while they are read. Columns of a CSV and keys of a JSON that have no meaning here are kept in the "
+                   "study's table fields.\n\n"
                    "Pictures that cannot be read are counted and named in the study; they do not end a scan.\n\n"
                    "Work is saved every few seconds, in STUDY.part until it is done: after Ctrl-C, a crash or a power cut "
                    "the same command goes on, and the study is that of a scan that was left alone. With --shard a collection "
@@ -176,6 +182,8 @@ const struct command command_scan = {
                 "$ clipneuron scan photos -o study\n\n"
                 "Again, with other options:\n\n"
                 "$ clipneuron scan --force --reduce max --show 5 photos -o study\n\n"
+                "Tar shards, by name:\n\n"
+                "$ clipneuron scan --no-words --show 5 'shards/{00..01}.tar' -o shards.study\n\n"
                 "In two parts:\n\n"
                 "$ clipneuron scan --shard 1/2 photos -o part1\n"
                 "$ clipneuron scan --shard 2/2 photos -o part2\n"

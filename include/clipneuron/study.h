@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define CN_STUDY_SCHEMA 2 /* of study.sqlite; PRAGMA user_version */
+#define CN_STUDY_SCHEMA 3 /* of study.sqlite; PRAGMA user_version */
 #define CN_MAX_STUDY_IMAGES ((int64_t)16 << 20)
 #define CN_MAX_STUDY_SITES 64
 #define CN_MAX_STUDY_LABELS 65536
@@ -84,6 +84,8 @@ typedef struct cn_scan_options {
     cn_backend backend;
     cn_scan_callback *progress; /* NULL: none */
     void *user;
+    const char *const *more_images; /* archives that are scanned with `images`, which is one as well then */
+    size_t n_more_images;
 } cn_scan_options;
 
 typedef struct cn_scan_result {
@@ -101,8 +103,9 @@ typedef struct cn_scan_result {
  * undisturbed run. With options->shards the result is a part of a study, for cn_study_merge; a part that is done already is
  * left as it is.
  * @param images a folder (searched through; an image's label is the name of its folder), a text file with a
- *        path a line, or a CSV with a column `path` (relative paths: to the file's folder) and any of
- *        label, medium, source, licence, caption
+ *        path a line, a CSV with a column `path` (relative paths: to the file's folder) and any of
+ *        label, medium, source, licence, caption and further ones, or a tar (WebDataset's KEY.jpg, KEY.txt, KEY.json, KEY.cls; plain or
+ *        compressed) or zip. "shard-{000..127}.tar" stands for 128 of them
  * @param study the folder to make. It appears complete or not at all. An empty folder is taken, a
  *        study of the same model is replaced when options->force, anything else is refused
  * @param options NULL for defaults

@@ -41,7 +41,7 @@ PARTS = {
                  "own": .3, "own_text": .5, "high_from": .45, "easy": 0.0, "frozen": 3, "texts_from": .25},
     "polish": {**COMMON, "steps": 1500, "gpu_steps": 10000, "core": 70, "more": 20, "emoji": 10, "words": 110, "hard": 12, "init": "specimen",
                "rate": 5e-4, "own": .4, "own_text": .5, "high_from": 0.0, "easy": 0.0},
-    "control": {**COMMON, "steps": 5000, "gpu_steps": 60000, "core": 150, "more": 44, "emoji": 20, "words": 60, "high_from": .9},
+    "control": {**COMMON, "steps": 3200, "gpu_steps": 60000, "core": 150, "more": 44, "emoji": 20, "words": 60, "high_from": .9},
 }
 FALL = .1            # share of the schedule in which scale and the terms on codes reach their final values; polish begins with them
 

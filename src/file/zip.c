@@ -27,6 +27,7 @@ enum {
 #define MAX_RATIO 1032
 
 struct zip {
+    size_t max_entries, max_directory; /* bytes of the directory */
     const uint8_t *data;
     size_t size;
     char *what;
@@ -105,11 +106,11 @@ static cn_status find_directory(const zip *z, directory *d, cn_error *err)
     else
         CN_CHECK(le16(p + 4) == 0 && le16(p + 6) == 0 && le16(p + 8) == d->count, CN_EUNSUPPORTED,
                  "%s: a zip of several volumes", z->what);
-    CN_CHECK(d->count <= CN_MAX_ZIP_ENTRIES, CN_ELIMIT, "%s: the zip claims %llu entries, more than %d",
-             z->what, (unsigned long long)d->count, CN_MAX_ZIP_ENTRIES);
-    CN_CHECK(d->size <= CN_MAX_WEIGHTS_HEADER, CN_ELIMIT,
+    CN_CHECK(d->count <= z->max_entries, CN_ELIMIT, "%s: the zip claims %llu entries, more than %zu",
+             z->what, (unsigned long long)d->count, z->max_entries);
+    CN_CHECK(d->size <= z->max_directory, CN_ELIMIT,
              "%s: the zip directory claims %llu bytes, more than %zu", z->what, (unsigned long long)d->size,
-             CN_MAX_WEIGHTS_HEADER);
+             z->max_directory);
     CN_CHECK(d->offset <= d->end && d->size <= d->end - d->offset && d->count <= d->size / CENTRAL_SIZE,
              CN_EFORMAT, "%s: damaged zip: the directory lies outside the file", z->what);
 done:
@@ -243,12 +244,19 @@ done:
 
 cn_status zip_open(zip **out, const uint8_t *data, size_t size, const char *what, cn_error *err)
 {
+    return zip_open_large(out, data, size, what, CN_MAX_ZIP_ENTRIES, CN_MAX_WEIGHTS_HEADER, err);
+}
+
+cn_status zip_open_large(zip **out, const uint8_t *data, size_t size, const char *what, size_t max_entries, size_t max_directory, cn_error *err)
+{
     cn_status st = CN_OK;
     *out = NULL;
     zip *z = cn_calloc(1, sizeof *z);
     CN_CHECK(z, CN_ENOMEM, "%s: out of memory", what);
     z->data = data;
     z->size = size;
+    z->max_entries = max_entries;
+    z->max_directory = max_directory;
     z->what = cn_strdup(what);
     CN_CHECK(z->what, CN_ENOMEM, "%s: out of memory", what);
     directory d = {0};

@@ -28,6 +28,9 @@ bool zip_probe(const uint8_t *data, size_t size);
 /* data must outlive the zip; `what` is the file name for messages, and is copied. */
 CN_MUST_CHECK cn_status zip_open(zip **out, const uint8_t *data, size_t size, const char *what,
                                  cn_error *err);
+/* The same with limits of one's own in place of those for weights: entries, and bytes of the directory. */
+CN_MUST_CHECK cn_status zip_open_large(zip **out, const uint8_t *data, size_t size, const char *what,
+                                       size_t max_entries, size_t max_directory, cn_error *err);
 /* Accepts NULL. */
 void zip_close(zip *z);
 

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "clipneuron/image.h"
 #include "file/sha256.h"
-#include "image/picture.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -94,7 +93,7 @@ static cn_status decode(const feed *f, size_t index, feed_item *item, cn_error *
     size_t size;
     char *path = listing_path(f->list, index);
     CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
-    CN_TRY(picture_read(&bytes, &size, path, err));
+    CN_TRY(listing_bytes(f->list, index, &bytes, &size, err));
     CN_TRY(digest(bytes, size, item->digest, err));
     CN_TRY(cn_image_decode(&image, bytes, size, path, &f->options.image, err));
     item->width = image->width;

@@ -627,13 +627,14 @@ done:
 
 /* ---- pictures ---- */
 
-enum copied { COPY_IMAGES, COPY_THUMBNAILS, COPY_RUNS };
+enum copied { COPY_IMAGES, COPY_FIELDS, COPY_THUMBNAILS, COPY_RUNS };
 
 static const struct {
     const char *read, *write; /* as many columns */
 } copied[] = {
     [COPY_IMAGES] = {"SELECT id, path, label, medium, caption, source, licence, width, height, format, digest, NULL FROM images ORDER BY id",
                      "INSERT INTO images VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"},
+    [COPY_FIELDS] = {"SELECT image, field, value FROM fields ORDER BY image, field", "INSERT INTO fields VALUES (?,?,?)"},
     [COPY_THUMBNAILS] = {"SELECT image, type, data FROM thumbnails ORDER BY image", "INSERT INTO thumbnails VALUES (?,?,?)"},
     [COPY_RUNS] = {"SELECT NULL, started, seconds, images, failed, shard, program, backend FROM runs ORDER BY id",
                    "INSERT INTO runs VALUES (?,?,?,?,?,?,?,?)"},

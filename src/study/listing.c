@@ -1,14 +1,13 @@
-/* study/listing.c -- walks folders, reads lists, and gives every picture its label. */
+/* study/listing.c -- the list itself, and what a collection is: a folder, a list, or archives. */
 #include "study/listing.h"
 
 #include "base/memory.h"
 #include "base/path.h"
 #include "clipneuron/study.h"
-#include "file/filemap.h"
 #include "file/sha256.h"
-#include "study/csv.h"
+#include "image/picture.h"
+#include "study/listingparts.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -17,7 +16,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-static bool picture_name(const char *name)
+bool picture_name(const char *name)
 {
     static const char *const endings[] = {"png",  "jpg", "jpeg", "jpe", "jfif",
                                           "webp", "gif", "bmp",  "tif", "tiff"};
@@ -28,17 +27,9 @@ static bool picture_name(const char *name)
     return false;
 }
 
-/* A copy, or NULL for an empty string. *ok = false when out of memory. */
-static char *copy(const char *text, bool *ok)
-{
-    if (!text || !*text)
-        return NULL;
-    char *c = cn_strdup(text);
-    *ok = *ok && c;
-    return c;
-}
+/* ---- items ---- */
 
-static cn_status add(listing *l, const char *path, listing_item **out, cn_error *err)
+cn_status listing_add(listing *l, const char *path, listing_item **out, cn_error *err)
 {
     cn_status st = CN_OK;
     CN_CHECK((int64_t)l->count < CN_MAX_STUDY_IMAGES, CN_ELIMIT, "%s: more than %lld pictures", l->origin,
@@ -52,6 +43,7 @@ static cn_status add(listing *l, const char *path, listing_item **out, cn_error 
     }
     listing_item *item = &l->items[l->count];
     memset(item, 0, sizeof *item);
+    item->archive = -1;
     item->path = cn_strdup(path);
     CN_CHECK(item->path, CN_ENOMEM, "out of memory for a list of %zu pictures", l->count);
     l->count++;
@@ -61,239 +53,7 @@ done:
     return st;
 }
 
-/* ---- folders ---- */
-
-typedef struct ancestor {
-    const struct ancestor *up;
-    dev_t device;
-    ino_t inode;
-    int depth;
-} ancestor;
-
-static cn_status walk(listing *l, const char *folder, const char *relative, const ancestor *up, cn_error *err)
-{
-    cn_status st = CN_OK;
-    char *full = NULL, *below = NULL;
-    struct stat info;
-    DIR *dir = opendir(folder);
-    CN_CHECK(dir, CN_EIO, "%s: cannot read the folder: %s", folder, strerror(errno));
-    CN_CHECK(fstat(dirfd(dir), &info) == 0, CN_EIO, "%s: %s", folder, strerror(errno));
-    ancestor self = {.up = up, .device = info.st_dev, .inode = info.st_ino, .depth = up ? up->depth + 1 : 0};
-    CN_CHECK(self.depth < 128, CN_ELIMIT, "%s: folders are nested more than 128 deep", folder);
-    for (const ancestor *a = up; a; a = a->up)
-        if (a->device == self.device && a->inode == self.inode)
-            goto done; /* a symbolic link back to a folder that we are in */
-    struct dirent *entry;
-    while ((entry = readdir(dir))) {
-        if (entry->d_name[0] == '.')
-            continue;
-        cn_free(full);
-        cn_free(below);
-        full = path_join(folder, entry->d_name);
-        below = path_join(relative, entry->d_name);
-        CN_CHECK(full && below, CN_ENOMEM, "out of memory for the name of %s", entry->d_name);
-        struct stat s;
-        if (stat(full, &s) != 0) {
-            if (picture_name(entry->d_name)) /* a dangling link: let decoding say why */
-                CN_TRY(add(l, below, NULL, err));
-            continue;
-        }
-        if (S_ISDIR(s.st_mode))
-            CN_TRY(walk(l, full, below, &self, err));
-        else if (S_ISREG(s.st_mode) && picture_name(entry->d_name))
-            CN_TRY(add(l, below, NULL, err));
-        else
-            l->ignored++;
-    }
-done:
-    cn_free(full);
-    cn_free(below);
-    if (dir)
-        closedir(dir);
-    return st;
-}
-
-/* The label is the folder that holds the picture, by its path below the root. */
-static cn_status label_by_folder(listing *l, cn_error *err)
-{
-    for (size_t i = 0; i < l->count; i++) {
-        const char *slash = strrchr(l->items[i].path, '/');
-        if (!slash)
-            continue;
-        l->items[i].label = cn_strndup(l->items[i].path, (size_t)(slash - l->items[i].path));
-        if (!l->items[i].label)
-            return cn_fail(err, CN_ENOMEM, "out of memory for the labels of %zu pictures", l->count);
-    }
-    return CN_OK;
-}
-
-/* ---- CSV ---- */
-
-typedef struct columns {
-    int path, label, medium, caption, source, licence;
-} columns;
-
-static columns find_columns(const csv *c)
-{
-    columns k = {.path = csv_find(c, "path"),
-                 .label = csv_find(c, "label"),
-                 .medium = csv_find(c, "medium"),
-                 .caption = csv_find(c, "caption"),
-                 .source = csv_find(c, "source"),
-                 .licence = csv_find(c, "licence")};
-    if (k.licence < 0)
-        k.licence = csv_find(c, "license");
-    return k;
-}
-
-/* Takes what the row says; where it says nothing, what was known stays. */
-static bool take_columns(listing_item *item, const csv *c, const columns *k)
-{
-    struct {
-        char **to;
-        int column;
-    } all[] = {{&item->label, k->label},
-               {&item->medium, k->medium},
-               {&item->caption, k->caption},
-               {&item->source, k->source},
-               {&item->licence, k->licence}};
-    bool ok = true;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        char *text = copy(csv_field(c, all[i].column), &ok);
-        if (!text)
-            continue;
-        cn_free(*all[i].to);
-        *all[i].to = text;
-    }
-    return ok;
-}
-
-static int by_path(const void *a, const void *b)
-{
-    return strcmp(((const listing_item *)a)->path, ((const listing_item *)b)->path);
-}
-
-static listing_item *find_item(const listing *l, const char *path)
-{
-    listing_item key = {.path = (char *)(uintptr_t)path};
-    while (key.path[0] == '.' && key.path[1] == '/')
-        key.path += 2;
-    return l->count ? bsearch(&key, l->items, l->count, sizeof key, by_path) : NULL;
-}
-
-/* Rows about pictures that are not there are passed over: a labels file may serve several folders. */
-static cn_status read_labels(listing *l, const char *path, cn_error *err)
-{
-    cn_status st = CN_OK;
-    filemap map = {0};
-    csv c = {0};
-    bool more;
-    size_t prefix = strlen(l->name);
-    CN_TRY(filemap_open(&map, path, err));
-    CN_CHECK(map.size <= CN_MAX_STUDY_LIST, CN_ELIMIT, "%s: larger than %zu bytes", path, CN_MAX_STUDY_LIST);
-    csv_init(&c, (const char *)map.data, map.size, path);
-    CN_TRY(csv_row(&c, &more, err));
-    columns k = find_columns(&c);
-    CN_CHECK(k.path >= 0, CN_EFORMAT, "%s: the first line names no column \"path\"", path);
-    for (;;) {
-        CN_TRY(csv_row(&c, &more, err));
-        if (!more)
-            break;
-        const char *name = csv_field(&c, k.path);
-        listing_item *item = find_item(l, name);
-        if (!item && strncmp(name, l->name, prefix) == 0 && name[prefix] == '/')
-            item = find_item(l, name + prefix + 1);
-        if (item)
-            CN_CHECK(take_columns(item, &c, &k), CN_ENOMEM, "%s: out of memory", path);
-    }
-done:
-    csv_free(&c);
-    filemap_close(&map);
-    return st;
-}
-
-static bool is_file(const char *path)
-{
-    struct stat s;
-    return path && stat(path, &s) == 0 && S_ISREG(s.st_mode);
-}
-
-static cn_status find_labels(listing *l, const char *labels, cn_error *err)
-{
-    cn_status st = CN_OK;
-    char *inside = path_join(l->root, "labels.csv"), *beside = path_join(l->root, "../labels.csv");
-    CN_CHECK(inside && beside, CN_ENOMEM, "out of memory for the name of a labels file");
-    if (!labels && is_file(inside)) {
-        labels = inside;
-        l->ignored -= l->ignored > 0; /* it was met as a file that is no picture */
-    } else if (!labels && is_file(beside)) {
-        labels = beside;
-    }
-    if (labels)
-        CN_TRY(read_labels(l, labels, err));
-done:
-    cn_free(inside);
-    cn_free(beside);
-    return st;
-}
-
-/* ---- lists ---- */
-
-static cn_status read_list(listing *l, cn_error *err)
-{
-    cn_status st = CN_OK;
-    filemap map = {0};
-    csv c = {0};
-    char *line = NULL;
-    bool more;
-    CN_TRY(filemap_open(&map, l->origin, err));
-    CN_CHECK(map.size <= CN_MAX_STUDY_LIST, CN_ELIMIT, "%s: larger than %zu bytes", l->origin,
-             CN_MAX_STUDY_LIST);
-    csv_init(&c, (const char *)map.data, map.size, l->origin);
-    size_t header = (size_t)(c.end - c.at) < 4096 ? (size_t)(c.end - c.at) : 4096;
-    bool table = memchr(c.at, '\n', header) != NULL; /* a list of binary rubbish is not worth parsing */
-    if (table)
-        CN_TRY(csv_row(&c, &more, err));
-    columns k = find_columns(&c);
-    if (table && k.path >= 0) {
-        for (;;) {
-            listing_item *item;
-            CN_TRY(csv_row(&c, &more, err));
-            if (!more)
-                break;
-            CN_CHECK(*csv_field(&c, k.path), CN_EFORMAT, "%s: line %zu: no path", l->origin, c.line);
-            CN_TRY(add(l, csv_field(&c, k.path), &item, err));
-            CN_CHECK(take_columns(item, &c, &k), CN_ENOMEM, "%s: out of memory", l->origin);
-        }
-        goto done;
-    }
-    const char *p = (const char *)map.data, *end = p + map.size;
-    for (size_t number = 1; p < end; number++) {
-        const char *next = memchr(p, '\n', (size_t)(end - p));
-        const char *stop = next ? next : end;
-        size_t length = (size_t)(stop - p);
-        while (length && (p[length - 1] == '\r' || p[length - 1] == ' '))
-            length--;
-        CN_CHECK(length < PATH_MAX && !memchr(p, '\0', length), CN_EFORMAT, "%s: line %zu is not a path",
-                 l->origin, number);
-        if (length && *p != '#') {
-            cn_free(line);
-            line = cn_strndup(p, length);
-            CN_CHECK(line, CN_ENOMEM, "%s: out of memory", l->origin);
-            CN_TRY(add(l, line, NULL, err));
-        }
-        p = next ? next + 1 : end;
-    }
-done:
-    cn_free(line);
-    csv_free(&c);
-    filemap_close(&map);
-    return st;
-}
-
-/* ---- all together ---- */
-
-static void free_item(listing_item *item)
+void listing_item_free(listing_item *item)
 {
     cn_free(item->path);
     cn_free(item->label);
@@ -301,17 +61,86 @@ static void free_item(listing_item *item)
     cn_free(item->caption);
     cn_free(item->source);
     cn_free(item->licence);
+    cn_free(item->fields);
+    cn_free(item->fault);
 }
 
-/* qsort may be unstable: of equal paths any may come first, so duplicates keep no particular row. */
-static void sort_unique(listing *l)
+bool listing_put(char **to, const char *text)
+{
+    if (!*text)
+        return true;
+    char *copy = cn_strdup(text);
+    if (!copy)
+        return false;
+    cn_free(*to);
+    *to = copy;
+    return true;
+}
+
+bool listing_put_field(listing_item *item, const char *name, const char *value)
+{
+    const size_t name_size = strlen(name) + 1, value_size = strlen(value) + 1;
+    size_t size = 0;
+    if (name_size == 1 || value_size == 1 || value_size > LISTING_MAX_FIELD)
+        return true;
+    while (item->fields && item->fields[size]) {
+        if (strcmp(item->fields + size, name) == 0)
+            return true;
+        size += strlen(item->fields + size) + 1;
+        size += strlen(item->fields + size) + 1;
+    }
+    char *grown = cn_realloc(item->fields, size + name_size + value_size + 1);
+    if (!grown)
+        return false;
+    memcpy(grown + size, name, name_size);
+    memcpy(grown + size + name_size, value, value_size);
+    grown[size + name_size + value_size] = '\0';
+    item->fields = grown;
+    return true;
+}
+
+char **listing_member(listing_item *item, const char *name)
+{
+    const struct {
+        const char *name;
+        char **member;
+    } members[] = {{"label", &item->label},     {"medium", &item->medium},   {"caption", &item->caption},
+                   {"source", &item->source},   {"licence", &item->licence}, {"license", &item->licence}};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (strcasecmp(members[i].name, name) == 0)
+            return members[i].member;
+    return NULL;
+}
+
+/* Of the same path, the later one of an archive first: tar's rule is that the last one counts. */
+static int by_path(const void *a, const void *b)
+{
+    const listing_item *x = a, *y = b;
+    const int order = strcmp(x->path, y->path);
+    return order ? order : (x->at < y->at) - (x->at > y->at);
+}
+
+static int path_against(const void *path, const void *item)
+{
+    return strcmp(path, ((const listing_item *)item)->path);
+}
+
+listing_item *listing_find(const listing *l, const char *path)
+{
+    while (path[0] == '.' && path[1] == '/')
+        path += 2;
+    return l->count ? bsearch(path, l->items, l->count, sizeof *l->items, path_against) : NULL;
+}
+
+/* qsort may be unstable: of equal paths outside archives any may come first, so duplicates keep no particular row. */
+void listing_sort(listing *l)
 {
     size_t kept = 0;
     if (l->count)
         qsort(l->items, l->count, sizeof *l->items, by_path);
     for (size_t i = 0; i < l->count; i++) {
         if (kept && strcmp(l->items[kept - 1].path, l->items[i].path) == 0)
-            free_item(&l->items[i]);
+            listing_item_free(&l->items[i]);
         else
             l->items[kept++] = l->items[i];
     }
@@ -325,7 +154,7 @@ static void keep_shard(listing *l, int shard, int shards)
         if (i % (size_t)shards == (size_t)shard)
             l->items[kept++] = l->items[i];
         else
-            free_item(&l->items[i]);
+            listing_item_free(&l->items[i]);
     l->count = kept;
 }
 
@@ -360,13 +189,162 @@ static cn_status number_names(listing *l, bool media, char ***out, size_t *n, cn
     return CN_OK;
 }
 
-cn_status listing_read(listing *l, const char *path, const char *labels, int shard, int shards, cn_error *err)
+/* ---- kinds of collections ---- */
+
+static bool is_file(const char *path)
+{
+    struct stat s;
+    return path && stat(path, &s) == 0 && S_ISREG(s.st_mode);
+}
+
+static cn_status find_labels(listing *l, const char *labels, cn_error *err)
+{
+    cn_status st = CN_OK;
+    char *inside = path_join(l->root, "labels.csv"), *beside = path_join(l->root, "../labels.csv");
+    CN_CHECK(inside && beside, CN_ENOMEM, "out of memory for the name of a labels file");
+    if (!labels && is_file(inside)) {
+        labels = inside;
+        l->ignored -= l->ignored > 0; /* it was met as a file that is no picture */
+    } else if (!labels && is_file(beside)) {
+        labels = beside;
+    }
+    if (labels)
+        CN_TRY(lists_label_file(l, labels, err));
+done:
+    cn_free(inside);
+    cn_free(beside);
+    return st;
+}
+
+/* Takes the names, relative to the root, in byte order; *whole: every shards-th archive is the part, not every shards-th picture. */
+static cn_status read_archives(listing *l, name_list *names, int shard, int shards, bool *whole, cn_error *err)
+{
+    cn_status st = CN_OK;
+    size_t kept = 0;
+    qsort(names->items, names->count, sizeof *names->items, by_name);
+    for (size_t i = 1; i < names->count; i++)
+        CN_CHECK(strcmp(names->items[i - 1], names->items[i]) != 0, CN_EINVAL, "%s: is named twice", names->items[i]);
+    *whole = names->count >= (size_t)shards;
+    for (size_t i = 0; *whole && i < names->count; i++) {
+        if (i % (size_t)shards == (size_t)shard)
+            names->items[kept++] = names->items[i];
+        else
+            cn_free(names->items[i]);
+    }
+    if (*whole)
+        names->count = kept;
+    CN_CHECK(names->count < INT32_MAX, CN_ELIMIT, "more than %d archives", INT32_MAX);
+    l->archives = names->items;
+    l->n_archives = names->count;
+    memset(names, 0, sizeof *names);
+    CN_TRY(shelf_make(&l->shelf, l->root, (const char *const *)l->archives, l->n_archives, err));
+    CN_TRY(webdataset_read(l, err));
+    listing_sort(l);
+done:
+    return st;
+}
+
+static cn_status read_folder(listing *l, const char *labels, int shard, int shards, bool *whole, cn_error *err)
+{
+    cn_status st = CN_OK;
+    name_list archives = {0};
+    CN_TRY(walk_folder(l, &archives, err));
+    if (l->count == 0 && archives.count) { /* a folder of shards */
+        l->ignored -= archives.count;
+        CN_TRY(read_archives(l, &archives, shard, shards, whole, err));
+    } else {
+        listing_sort(l);
+        CN_TRY(label_by_folder(l, err));
+    }
+    CN_TRY(find_labels(l, labels, err));
+done:
+    name_list_free(&archives);
+    return st;
+}
+
+/* A file's absolute path, with the links in its folder's name resolved but not its own: a link to a shard is called as it is. */
+static cn_status absolute(const char *path, char **out, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    char *folder = slash == path ? cn_strdup("/") : slash ? cn_strndup(path, (size_t)(slash - path)) : cn_strdup(".");
+    char *real = folder ? realpath(folder, NULL) : NULL;
+    CN_CHECK(folder, CN_ENOMEM, "out of memory for the name of %s", path);
+    CN_CHECK(real, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path, strerror(errno));
+    *out = path_join(real, base);
+    CN_CHECK(*out, CN_ENOMEM, "out of memory for the name of %s", path);
+done:
+    free(real);
+    cn_free(folder);
+    return st;
+}
+
+/* Absolute paths of archives into the deepest folder that holds them all, and names relative to it. */
+static cn_status find_root(listing *l, name_list *names, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const char *first = names->items[0];
+    size_t common = (size_t)(strrchr(first, '/') - first) + 1;
+    for (size_t i = 1; i < names->count; i++) {
+        size_t n = 0, slash = 1;
+        for (; n < common && names->items[i][n] == first[n]; n++)
+            if (first[n] == '/')
+                slash = n + 1;
+        common = n < common ? slash : common;
+    }
+    l->root = cn_strndup(first, common > 1 ? common - 1 : 1);
+    CN_CHECK(l->root, CN_ENOMEM, "out of memory for the name of a folder");
+    for (size_t i = 0; i < names->count; i++)
+        memmove(names->items[i], names->items[i] + common, strlen(names->items[i] + common) + 1);
+done:
+    return st;
+}
+
+/* What stands in for the names: the first, and how many more there are. */
+static cn_status name_archives(listing *l, const name_list *names, cn_error *err)
+{
+    cn_status st = CN_OK;
+    char more[40] = "";
+    const char *first = names->items[0], *slash = strrchr(first, '/');
+    if (names->count > 1)
+        snprintf(more, sizeof more, " and %zu more", names->count - 1);
+    const size_t size = strlen(first) + sizeof more;
+    l->origin = cn_malloc(size);
+    l->name = cn_malloc(size);
+    CN_CHECK(l->origin && l->name, CN_ENOMEM, "out of memory for the name of %s", first);
+    snprintf(l->origin, size, "%s%s", first, more);
+    snprintf(l->name, size, "%s%s", slash + 1, more);
+done:
+    return st;
+}
+
+static cn_status read_shards(listing *l, name_list *names, const char *labels, int shard, int shards, bool *whole, cn_error *err)
+{
+    cn_status st = CN_OK;
+    for (size_t i = 0; i < names->count; i++) {
+        struct stat info;
+        char *full;
+        CN_CHECK(archive_name(names->items[i]), CN_EINVAL, "%s: several collections at a time must be archives (.tar, .tar.gz, ..., .zip)",
+                 names->items[i]);
+        CN_CHECK(stat(names->items[i], &info) == 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", names->items[i], strerror(errno));
+        CN_TRY(absolute(names->items[i], &full, err));
+        cn_free(names->items[i]);
+        names->items[i] = full;
+    }
+    CN_TRY(name_archives(l, names, err));
+    CN_TRY(find_root(l, names, err));
+    CN_TRY(read_archives(l, names, shard, shards, whole, err));
+    if (labels)
+        CN_TRY(lists_label_file(l, labels, err));
+done:
+    return st;
+}
+
+static cn_status read_one(listing *l, const char *path, const char *labels, int shard, int shards, bool *whole, cn_error *err)
 {
     cn_status st = CN_OK;
     struct stat info;
-    memset(l, 0, sizeof *l);
-    CN_CHECK(stat(path, &info) == 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path,
-             strerror(errno));
+    CN_CHECK(stat(path, &info) == 0, errno == ENOENT ? CN_ENOTFOUND : CN_EIO, "%s: %s", path, strerror(errno));
     char *real = realpath(path, NULL);
     CN_CHECK(real, CN_EIO, "%s: %s", path, strerror(errno));
     l->origin = cn_strdup(real);
@@ -375,25 +353,45 @@ cn_status listing_read(listing *l, const char *path, const char *labels, int sha
     free(real);
     CN_CHECK(l->origin && l->root && l->name, CN_ENOMEM, "out of memory for the name of %s", path);
     if (S_ISDIR(info.st_mode)) {
-        CN_TRY(walk(l, l->root, "", NULL, err));
-        sort_unique(l);
-        CN_TRY(label_by_folder(l, err));
-        CN_TRY(find_labels(l, labels, err));
+        CN_TRY(read_folder(l, labels, shard, shards, whole, err));
     } else {
         char *slash = strrchr(l->root, '/');
         *(slash == l->root ? slash + 1 : slash) = '\0';
-        CN_TRY(read_list(l, err));
-        sort_unique(l);
+        CN_TRY(lists_read(l, l->origin, err));
+        listing_sort(l);
         if (labels)
-            CN_TRY(read_labels(l, labels, err));
+            CN_TRY(lists_label_file(l, labels, err));
     }
-    keep_shard(l, shard, shards);
+done:
+    return st;
+}
+
+cn_status listing_read(listing *l, const char *const *paths, size_t n, const char *labels, int shard, int shards, cn_error *err)
+{
+    cn_status st = CN_OK;
+    struct stat info;
+    name_list names = {0};
+    bool whole = false;
+    memset(l, 0, sizeof *l);
+    for (size_t i = 0; i < n; i++) {
+        if (stat(paths[i], &info) == 0)
+            CN_TRY(name_list_add(&names, cn_strdup(paths[i]), err));
+        else
+            CN_TRY(braces_expand(&names, paths[i], err));
+    }
+    if (names.count == 1 && !(archive_name(names.items[0]) && stat(names.items[0], &info) == 0 && !S_ISDIR(info.st_mode)))
+        CN_TRY(read_one(l, names.items[0], labels, shard, shards, &whole, err));
+    else
+        CN_TRY(read_shards(l, &names, labels, shard, shards, &whole, err));
+    if (!whole)
+        keep_shard(l, shard, shards);
     CN_TRY(number_names(l, false, &l->labels, &l->n_labels, err));
     CN_TRY(number_names(l, true, &l->media, &l->n_media, err));
-    CN_CHECK(l->n_labels <= CN_MAX_STUDY_LABELS, CN_ELIMIT, "%s: %zu labels, the limit is %d", path,
+    CN_CHECK(l->n_labels <= CN_MAX_STUDY_LABELS, CN_ELIMIT, "%s: %zu labels, the limit is %d", l->origin,
              l->n_labels, CN_MAX_STUDY_LABELS);
-    CN_CHECK(l->n_media <= 256, CN_ELIMIT, "%s: %zu media, the limit is 256", path, l->n_media);
+    CN_CHECK(l->n_media <= 256, CN_ELIMIT, "%s: %zu media, the limit is 256", l->origin, l->n_media);
 done:
+    name_list_free(&names);
     return st;
 }
 
@@ -404,11 +402,14 @@ cn_status listing_digest(const listing *l, char hex[65], cn_error *err)
     CN_TRY(sha256_open(&sum, err));
     for (size_t i = 0; i < l->count; i++) {
         const listing_item *item = &l->items[i];
-        const char *const texts[] = {item->path, item->label, item->medium, item->caption, item->source, item->licence};
+        const char *const texts[] = {item->path, item->label, item->medium, item->caption, item->source, item->licence, item->fault};
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
             const char *text = texts[k] ? texts[k] : "";
             CN_TRY(sha256_add(sum, text, strlen(text) + 1, err));
         }
+        for (const char *f = item->fields; f && *f; f += strlen(f) + 1) /* names and values */
+            CN_TRY(sha256_add(sum, f, strlen(f) + 1, err));
+        CN_TRY(sha256_add(sum, &item->size, sizeof item->size, err));
     }
     CN_TRY(sha256_hex(sum, hex, err));
 done:
@@ -419,8 +420,12 @@ done:
 void listing_free(listing *l)
 {
     for (size_t i = 0; i < l->count; i++)
-        free_item(&l->items[i]);
+        listing_item_free(&l->items[i]);
     cn_free(l->items);
+    shelf_free(l->shelf);
+    for (size_t i = 0; i < l->n_archives; i++)
+        cn_free(l->archives[i]);
+    cn_free(l->archives);
     cn_free(l->labels);
     cn_free(l->media);
     cn_free(l->root);
@@ -433,4 +438,27 @@ char *listing_path(const listing *l, size_t i)
 {
     const char *path = l->items[i].path;
     return path[0] == '/' ? cn_strdup(path) : path_join(l->root, path);
+}
+
+cn_status listing_bytes(const listing *l, size_t i, uint8_t **bytes, size_t *size, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const listing_item *item = &l->items[i];
+    bundle *b;
+    char *path = NULL;
+    *bytes = NULL;
+    CN_CHECK(!item->fault, CN_EFORMAT, "%s", item->fault);
+    if (item->archive < 0) {
+        path = listing_path(l, i);
+        CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
+        CN_TRY(picture_read(bytes, size, path, err));
+    } else {
+        CN_TRY(shelf_take(l->shelf, (size_t)item->archive, &b, err));
+        st = bundle_read(b, item->at, item->size, CN_MAX_IMAGE_FILE, bytes, err);
+        *size = (size_t)item->size;
+        shelf_return(l->shelf, (size_t)item->archive);
+    }
+done:
+    cn_free(path);
+    return st;
 }

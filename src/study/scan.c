@@ -363,6 +363,11 @@ static cn_status add_image(scan *s, const pending *p, int64_t b, cn_error *err)
     }
     CN_TRY(store_add(s->part->store, STORE_IMAGES, err, "itrrtttiittr", (int64_t)id, item->path, item->label_id, item->medium_id, item->caption,
                      item->source, item->licence, (int64_t)p->width, (int64_t)p->height, p->format, p->digest, (int64_t)-1));
+    for (const char *name = item->fields; name && *name;) {
+        const char *value = name + strlen(name) + 1;
+        CN_TRY(store_add(s->part->store, STORE_FIELDS, err, "itt", (int64_t)id, name, value));
+        name = value + strlen(value) + 1;
+    }
     if (p->thumbnail)
         CN_TRY(store_add(s->part->store, STORE_THUMBNAILS, err, "itb", (int64_t)id, p->thumbnail_type, p->thumbnail, p->thumbnail_size));
     state->images++;
@@ -635,11 +640,27 @@ done:
     return st;
 }
 
+/* `images` and options->more_images. */
+static cn_status read_listing(scan *s, const char *images, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const cn_scan_options *o = &s->options;
+    const char **all = cn_calloc(o->n_more_images + 1, sizeof *all);
+    CN_CHECK(all, CN_ENOMEM, "out of memory for %zu names", o->n_more_images);
+    all[0] = images;
+    for (size_t i = 0; i < o->n_more_images; i++)
+        all[i + 1] = o->more_images[i];
+    CN_TRY(listing_read(&s->list, all, o->n_more_images + 1, o->labels, o->shard - 1, o->shards, err));
+done:
+    cn_free(all);
+    return st;
+}
+
 static cn_status prepare(scan *s, const char *images, cn_error *err)
 {
     cn_status st = CN_OK;
     CN_CHECK(reporter_tell(&s->report, CN_SCAN_LISTING, 0, 0, true), CN_ECANCELED, "the scan was cancelled");
-    CN_TRY(listing_read(&s->list, images, s->options.labels, s->options.shard - 1, s->options.shards, err));
+    CN_TRY(read_listing(s, images, err));
     CN_CHECK(reporter_tell(&s->report, CN_SCAN_LISTING, (int64_t)s->list.count, (int64_t)s->list.count, true), CN_ECANCELED,
              "the scan was cancelled");
     s->sampling = !s->options.no_words && s->source->texts && s->source->embedding;

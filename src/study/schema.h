@@ -1,4 +1,4 @@
-/* study/schema.h -- the tables of study.sqlite, version 2. docs/study.md explains every column; change
+/* study/schema.h -- the tables of study.sqlite, version 3. docs/study.md explains every column; change
  * both together and raise CN_STUDY_SCHEMA. */
 #ifndef STUDY_SCHEMA_H
 #define STUDY_SCHEMA_H
@@ -15,6 +15,8 @@
     "CREATE TABLE images (id INTEGER PRIMARY KEY, path TEXT NOT NULL, label INTEGER REFERENCES labels,"      \
     " medium INTEGER REFERENCES media, caption TEXT, source TEXT, licence TEXT, width INTEGER,"              \
     " height INTEGER, format TEXT, digest TEXT, same_as INTEGER REFERENCES images);"                         \
+    "CREATE TABLE fields (image INTEGER NOT NULL REFERENCES images, field TEXT NOT NULL, value TEXT NOT NULL,"  \
+    " PRIMARY KEY (image, field)) WITHOUT ROWID;"                                                            \
     "CREATE TABLE thumbnails (image INTEGER PRIMARY KEY REFERENCES images, type TEXT NOT NULL, data BLOB);"  \
     "CREATE TABLE runs (id INTEGER PRIMARY KEY, started TEXT NOT NULL, seconds REAL, images INTEGER,"        \
     " failed INTEGER, shard TEXT, program TEXT, backend TEXT);"                                              \
@@ -59,6 +61,7 @@
     " WHERE (SELECT min(id) FROM images AS i WHERE i.digest = images.digest) < id;"
 
 #define SCHEMA_INDEXES                                    \
+    "CREATE INDEX fields_by_value ON fields (field, value);" \
     "CREATE INDEX images_by_label ON images (label);"     \
     "CREATE INDEX examples_by_image ON examples (image);" \
     "CREATE INDEX units_by_score ON units (site, score DESC);"

@@ -25,6 +25,7 @@ static const char *const table_names[STORE_TABLES] = {
     [STORE_LABELS] = "labels",
     [STORE_MEDIA] = "media",
     [STORE_IMAGES] = "images",
+    [STORE_FIELDS] = "fields",
     [STORE_THUMBNAILS] = "thumbnails",
     [STORE_FAILURES] = "failures",
     [STORE_RUNS] = "runs",

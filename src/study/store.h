@@ -14,6 +14,7 @@ typedef enum store_table {
     STORE_LABELS,
     STORE_MEDIA,
     STORE_IMAGES,
+    STORE_FIELDS,
     STORE_THUMBNAILS,
     STORE_FAILURES,
     STORE_RUNS, /* replacing, too */

@@ -73,8 +73,9 @@ static inline int shell_begin(void **state)
         return -1;
     setenv("HOME", shell_folder, 1);
     setenv("XDG_CACHE_HOME", shell_folder, 1);
-    return shell("cp %s/chelsea.png cat.png; cp %s/rocket.jpg .; mkdir photos; "
-                 "cp $(ls %s/demo-pictures/*.png | head -n 30) photos",
+    return shell("cp %s/chelsea.png cat.png; cp %s/rocket.jpg .; mkdir photos shards; "
+                 "cp $(ls %s/demo-pictures/*.png | head -n 30) photos; cd photos; "
+                 "tar cf ../shards/00.tar $(ls | head -n 15); tar cf ../shards/01.tar $(ls | tail -n 15)",
                  GOLDEN, GOLDEN, CN_BINARY_DIR);
 }
 

@@ -1,5 +1,5 @@
 /* Runs the examples of every manual: lines "$ COMMAND" under EXAMPLES, in order, in a folder that has
- * cat.png, rocket.jpg and photos/. Lines with "%" need the network and are left out. */
+ * cat.png, rocket.jpg, photos/ and shards/. Lines with "%" need the network and are left out. */
 #include "shell.h"
 
 static void run_examples(const char *command)

@@ -42,6 +42,7 @@ char *dump_study(const char *dir, const char *study)
     static const char *const queries[] = {
         "SELECT key, value FROM meta WHERE key NOT IN ('created', 'seconds') ORDER BY key",
         "SELECT * FROM images ORDER BY id", /* with duplicates */
+        "SELECT * FROM fields ORDER BY image, field",
         "SELECT image, type, hex(data) FROM thumbnails ORDER BY image",
         "SELECT * FROM failures ORDER BY path",
         "SELECT * FROM labels ORDER BY id",

@@ -161,8 +161,8 @@ void fake_break_run(source *s, int n)
 
 void fake_collection(const char *dir, int n)
 {
-    char csv[16384];
-    size_t at = (size_t)snprintf(csv, sizeof csv, "path,label,medium\n");
+    char csv[32768];
+    size_t at = (size_t)snprintf(csv, sizeof csv, "path,label,medium,stars\n");
     for (int i = 0; i < 2 * n; i++) {
         uint8_t rgb[FAKE_RESOLUTION * FAKE_RESOLUTION * 3];
         char name[64];
@@ -177,8 +177,8 @@ void fake_collection(const char *dir, int n)
         snprintf(name, sizeof name, "pics/%s/%03d.png", i % 2 ? "green" : "red", i);
         tempdir_write(dir, name, png, size);
         cn_bytes_free(png);
-        at += (size_t)snprintf(csv + at, sizeof csv - at, "%s,%s,%s\n", name, i % 2 ? "green" : "red",
-                               i / 2 % 2 ? "word" : "line");
+        at += (size_t)snprintf(csv + at, sizeof csv - at, "%s,%s,%s,%d\n", name, i % 2 ? "green" : "red",
+                               i / 2 % 2 ? "word" : "line", i % 5);
     }
     tempdir_text(dir, "labels.csv", csv);
     tempdir_text(dir, "pics/red/broken.png", "\x89PNG\r\n\x1a\nrubbish");

@@ -17,7 +17,7 @@ void fake_break_run(source *s, int n);
 float fake_mean(size_t site, int unit, const float *pixels);
 
 /* A folder of `n` PNG pictures for each of two labels, a colour and a brightness for each, a text file that is no
- * picture, a broken PNG, and labels.csv beside it with media "line" and "word". */
+ * picture, a broken PNG, and labels.csv beside it with media "line" and "word" and a column of its own, "stars" (0 to 4). */
 void fake_collection(const char *dir, int n);
 /* Scans dir/pics to dir/study; fails the test on error. */
 void fake_scan(const char *dir, const char *study, const cn_scan_options *options, cn_scan_result *result);

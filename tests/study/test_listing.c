@@ -110,7 +110,7 @@ static listing read_ok(const char *path, const char *labels)
 {
     listing l;
     cn_error err = {0};
-    if (listing_read(&l, path, labels, 0, 1, &err) != CN_OK)
+    if (listing_read(&l, &path, 1, labels, 0, 1, &err) != CN_OK)
         fail_msg("%s", err.text);
     return l;
 }
@@ -222,7 +222,7 @@ static void refuse_listing(const char *path, const char *labels, cn_status statu
 {
     listing l;
     cn_error err = {0};
-    assert_int_equal(listing_read(&l, path, labels, 0, 1, &err), status);
+    assert_int_equal(listing_read(&l, &path, 1, labels, 0, 1, &err), status);
     if (!strstr(err.text, message))
         fail_msg("\"%s\" does not say \"%s\"", err.text, message);
     listing_free(&l);
@@ -253,7 +253,8 @@ static void each_failing_allocation_of_a_listing_is_survived(void **state)
         listing l;
         cn_error err = {0};
         cn_memory_fail_at(n, false);
-        cn_status st = listing_read(&l, tempdir_path(dir, "pics"), NULL, 0, 1, &err);
+        const char *path = tempdir_path(dir, "pics");
+        cn_status st = listing_read(&l, &path, 1, NULL, 0, 1, &err);
         cn_memory_fail_at(0, false);
         listing_free(&l);
         if (st == CN_OK)
