@@ -1,19 +1,35 @@
 #!/bin/sh
-# bench/run.sh [BUILD] [--quick] [race.py's options] -- the benchmark that `make bench` runs. docs/benchmarks.md
+# bench/run.sh [BUILD] [--scan | --quick] [race.py's options] -- the benchmark that `make bench` runs. docs/benchmarks.md
 # says what it measures. It needs the packages of [bench] in packages.txt and bench/node_modules
 # (tools/setup.sh bench installs both) and the programs in BUILD/bench (cmake --build BUILD makes them).
 set -eu
 cd "$(dirname "$0")/.."
 build=build
 case ${1:-} in '' | -*) ;; *) build=$1; shift ;; esac
-for program in peak bench_forward bench_see; do
+for program in peak bench_forward bench_see bench_scan; do
     [ -x "$build/bench/$program" ] || { echo "bench: $build/bench/$program is missing; run make bench" >&2; exit 1; }
 done
 python=/usr/bin/python3 # Debian's, which has Debian's torch; another one may come first on PATH
 [ -x $python ] || python=python3
 $python -c 'import numpy, torch' 2>/dev/null || {
     echo "bench: python3-torch and python3-numpy are missing; tools/setup.sh bench installs them" >&2; exit 1; }
+scan() { # what a scan costs beside its network
+    models=
+    for name in RN50x4 ViT-B-32; do
+        model=$build/bench/$name.safetensors
+        [ -f "$model" ] || { $python tools/referee/make_checkpoints.py --arch $name --statistics measured -o "$model.part" >/dev/null && mv "$model.part" "$model"; }
+        models="$models $model"
+    done
+    # shellcheck disable=SC2086 # a list
+    GOMP_SPINCOUNT=5000 "$build/bench/bench_scan" "$build/bench/scan-pictures" "$(nproc)" 3 $models
+}
+if [ "${1:-}" = --scan ]; then
+    scan
+    exit
+fi
 $python bench/race.py "$build" "$@"
+echo
+scan
 if [ -x "$build/bench/bench_image" ] && $python -c 'import PIL' 2>/dev/null; then
     echo
     root=$PWD
