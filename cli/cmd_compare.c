@@ -120,8 +120,7 @@ static int compare(const struct arguments *a, cn_study *first, cn_study *second)
     size_t n = 0;
     struct grid g;
     cn_error err = {0};
-    const cn_status st =
-        cn_studies_compare(first, second, a->site, (cn_difference_order)a->sort, (size_t)a->count, &list, &n, &err);
+    const cn_status st = cn_studies_compare(first, second, a->site, (cn_difference_order)a->sort, (size_t)a->count, &list, &n, &err);
     if (st != CN_OK)
         return fail_error(&err, st);
     char **names = need(calloc(n + 1, sizeof *names));
@@ -168,9 +167,11 @@ const struct command command_compare = {
     .summary = "the units of one model on two collections: what changed",
     .synopsis = "compare A B [--sort ORDER] [-n K] [--site SITE]",
     .description =
-        "Compares two studies of one model unit by unit, B against A: Cohen's d, the difference of the means in pooled standard deviations, "
+        "Compares two studies of one model unit by unit, B against A: Cohen's d, the difference of the means in pooled standard "
+        "deviations, "
         "with its standard error and z = d / error; the shares of pictures above zero; two distances of the whole distributions, from the "
-        "studies' histograms: Kolmogorov-Smirnov (KS, 0 to 1) and Jensen-Shannon (JS, bits, 0 to 1) with what chance alone would give for so "
+        "studies' histograms: Kolmogorov-Smirnov (KS, 0 to 1) and Jensen-Shannon (JS, bits, 0 to 1) with what chance alone would give for "
+        "so "
         "many pictures; and each study's label of the unit with its purity. Studies of different models, or one of means and one of "
         "maxima, are refused.\n\n"
         "z takes the pictures as drawn independently. Where both collections share pictures, or pictures of one label resemble each "

@@ -200,8 +200,7 @@ static int export(const struct arguments *a, cn_study *study)
     cn_rows *rows = NULL;
     cn_error err = {0};
     int64_t count = 0;
-    const cn_status st =
-        a->sql ? cn_study_query(&rows, study, a->sql, &err) : cn_study_table(&rows, study, a->operands.items[1], &err);
+    const cn_status st = a->sql ? cn_study_query(&rows, study, a->sql, &err) : cn_study_table(&rows, study, a->operands.items[1], &err);
     if (st != CN_OK)
         return fail_error(&err, st);
     const bool standard = strcmp(a->output, "-") == 0;
@@ -249,7 +248,8 @@ static int run(int argc, char **argv)
         code = fail_usage("export", "one table, or one --sql QUERY, at a time");
     else if (a.operands.count == 1 && !a.sql && !list)
         code = fail_usage("export", "no table named; 'clipneuron export STUDY' lists them");
-    else if (strcmp(a.output, "-") != 0 && wrong_ending(a.output, ".csv") && wrong_ending(a.output, ".json") && wrong_ending(a.output, ".npz"))
+    else if (strcmp(a.output, "-") != 0 && wrong_ending(a.output, ".csv") && wrong_ending(a.output, ".json") &&
+             wrong_ending(a.output, ".npz"))
         code = fail_usage("export", "the output must end in .csv, .json or .npz, not '%s'", a.output);
     if (code == EXIT_DONE)
         code = ask_open("export", &a.operands, &study);
@@ -265,19 +265,21 @@ const struct command command_export = {
     .summary = "a table of a study, or a query, to CSV, JSON or .npz",
     .synopsis = "export STUDY\nexport STUDY TABLE [-o FILE]\nexport STUDY --sql QUERY [-o FILE]",
     .description =
-        "Writes a table of the study's database (docs/study.md explains their columns), or what a query in SQL gives, as CSV, as a JSON array of "
+        "Writes a table of the study's database (docs/study.md explains their columns), or what a query in SQL gives, as CSV, as a JSON "
+        "array of "
         "objects, or as the arrays of a .npz, one for each column: int64, float64 (missing values are NaN) or unicode text. The table "
         "histograms is written decoded: site, unit, low, high, count, a row for each bin that is not empty. Without a table: lists "
         "them.\n\n"
         "Blobs are left out of a .npz; CSV and JSON have their size, or with --blobs their bytes as base64. The study is opened "
         "read-only. Numbers have as many digits as give them back exactly.",
-    .examples = "All units, and the histograms:\n\n"
-                "$ clipneuron scan --quiet photos -o study > /dev/null\n"
-                "$ clipneuron export study units -o units.csv\n"
-                "$ clipneuron export study histograms -o histograms.npz\n\n"
-                "The strongest picture of every unit:\n\n"
-                "$ clipneuron export study --sql \"SELECT unit, path, value FROM examples JOIN images ON id = image WHERE kind = 0 AND rank = 0\" "
-                "-o strongest.json",
+    .examples =
+        "All units, and the histograms:\n\n"
+        "$ clipneuron scan --quiet photos -o study > /dev/null\n"
+        "$ clipneuron export study units -o units.csv\n"
+        "$ clipneuron export study histograms -o histograms.npz\n\n"
+        "The strongest picture of every unit:\n\n"
+        "$ clipneuron export study --sql \"SELECT unit, path, value FROM examples JOIN images ON id = image WHERE kind = 0 AND rank = 0\" "
+        "-o strongest.json",
     .options = options,
     .n_options = CN_COUNT(options),
     .operand = "STUDY [TABLE]",

@@ -32,8 +32,8 @@ static void add_columns(struct grid_column *to, size_t *n, struct grid_column co
     to[(*n)++] = column;
 }
 
-static void show_pictures(const struct arguments *a, const cn_study *study, const cn_unit_ref *units, size_t n_units, const cn_picture *list,
-                          size_t n)
+static void show_pictures(const struct arguments *a, const cn_study *study, const cn_unit_ref *units, size_t n_units,
+                          const cn_picture *list, size_t n)
 {
     struct grid_column *columns = need(calloc(n_units + 8, sizeof *columns));
     char **names = need(calloc(n_units + 1, sizeof *names));
@@ -129,12 +129,13 @@ static void write_head(struct json *j, const void *user)
     json_bool(j, "complete", h->complete);
 }
 
-static void show_units(const struct arguments *a, const cn_study *study, size_t site, int64_t image, bool complete, const cn_fired_unit *list,
-                       size_t n)
+static void show_units(const struct arguments *a, const cn_study *study, size_t site, int64_t image, bool complete,
+                       const cn_fired_unit *list, size_t n)
 {
     static const struct grid_column columns[] = {
-        {"unit", "unit", GRID_INT, 0},   {"sd", "sd", GRID_REAL, 2},       {"value", "activation", GRID_REAL, -4}, {"share_above", "above", GRID_SHARE, 0},
-        {"rank", "rank", GRID_INT, 0},   {"label", "label", GRID_TEXT, 0}, {"word", "word", GRID_TEXT, 0},
+        {"unit", "unit", GRID_INT, 0},           {"sd", "sd", GRID_REAL, 2},    {"value", "activation", GRID_REAL, -4},
+        {"share_above", "above", GRID_SHARE, 0}, {"rank", "rank", GRID_INT, 0}, {"label", "label", GRID_TEXT, 0},
+        {"word", "word", GRID_TEXT, 0},
     };
     const struct head head = {a->image, cn_study_site_at(study, site)->name, image, complete};
     struct grid g;
@@ -172,7 +173,8 @@ static int units_of_picture(const struct arguments *a, cn_study *study)
         return fail_error(&err, st);
     show_units(a, study, site, image, complete, list, n);
     if (!complete)
-        note(a->quiet, "clipneuron: the study was made without matrices: only units that have the picture among their strongest examples are known");
+        note(a->quiet,
+             "clipneuron: the study was made without matrices: only units that have the picture among their strongest examples are known");
     cn_fired_units_free(list);
     return EXIT_DONE;
 }
@@ -204,9 +206,11 @@ const struct command command_images = {
     .summary = "pictures that fire several units, units that a picture fires, pictures by text",
     .synopsis = "images STUDY UNIT...\nimages STUDY --image PATH [--site SITE]\nimages STUDY --search TEXT",
     .description =
-        "With UNITs: the pictures of the collection by the sum of their activations in sd units over all of them, with each unit's own. The "
+        "With UNITs: the pictures of the collection by the sum of their activations in sd units over all of them, with each unit's own. "
+        "The "
         "study's matrices are read, so the study must have them (scan makes them unless --matrices none was given).\n\n"
-        "With --image: the units of a site that a picture fires most, with the share of the collection's pictures that fire each more, and the "
+        "With --image: the units of a site that a picture fires most, with the share of the collection's pictures that fire each more, and "
+        "the "
         "picture's rank among the unit's strongest examples. PATH is as in the study, or the end of it after a slash. Without matrices "
         "only units are known of whose strongest examples the picture is one.\n\n"
         "With --search: pictures that have the text in their path, label or caption; capitals do not matter in ASCII.",

@@ -142,8 +142,8 @@ static void print_study(const struct arguments *a, const cn_study *study, const 
     const cn_study_summary *s = &f->summary;
     char n[6][32];
     const size_t labels = a->labels && (size_t)a->labels < f->n_labels ? (size_t)a->labels : f->n_labels;
-    print_line("study", i->path, ": %.1f MB of tables, %.1f MB of matrices (%s)", (double)s->database_bytes / 1e6, (double)s->matrix_bytes / 1e6,
-               s->matrices);
+    print_line("study", i->path, ": %.1f MB of tables, %.1f MB of matrices (%s)", (double)s->database_bytes / 1e6,
+               (double)s->matrix_bytes / 1e6, s->matrices);
     print_line("model", i->model_file, " (%s, %d px), fingerprint %.12s", i->model_name, i->resolution, i->fingerprint);
     print_line("collection", i->collection_name, ", scanned %s by %s in %.1f s, %s", i->created, i->program, i->seconds, i->precision);
     print_line("pictures", "", "%s: %s labelled, %s with the bytes of an earlier one; %s failed", ask_count(i->images, n[0]),
@@ -303,8 +303,12 @@ static void free_unit(struct unit_facts *f)
 
 static void print_groups(const char *title, const char *heading, const cn_group *list, size_t n)
 {
-    const struct grid_column columns[] = {{NULL, heading, GRID_TEXT, 0},   {NULL, "pictures", GRID_INT, 0}, {NULL, "mean sd", GRID_REAL, 2},
-                                          {NULL, "active", GRID_SHARE, 0}, {NULL, "z", GRID_REAL, 1}};
+    const bool counted = n && list[0].share_positive >= 0;
+    const struct grid_column columns[] = {{NULL, heading, GRID_TEXT, 0},
+                                          {NULL, "pictures", GRID_INT, 0},
+                                          {NULL, "mean sd", GRID_REAL, 2},
+                                          {NULL, counted ? "active" : NULL, GRID_SHARE, 0},
+                                          {NULL, "z", GRID_REAL, 1}};
     struct grid g;
     if (!n)
         return;
@@ -326,7 +330,8 @@ static void print_groups(const char *title, const char *heading, const cn_group 
 
 static void print_quantiles(const struct unit_facts *f)
 {
-    static const struct grid_column columns[] = {{NULL, "quantile", GRID_TEXT, 0}, {NULL, "activation", GRID_REAL, -4}, {NULL, "sd", GRID_REAL, 2}};
+    static const struct grid_column columns[] = {
+        {NULL, "quantile", GRID_TEXT, 0}, {NULL, "activation", GRID_REAL, -4}, {NULL, "sd", GRID_REAL, 2}};
     char names[CN_COUNT(shares)][16];
     struct grid g;
     grid_begin(&g, columns, CN_COUNT(columns));
@@ -383,8 +388,8 @@ static void print_unit(const struct arguments *a, const cn_study *study, const s
     print_line("kurtosis", "", "%.4g", r->kurtosis);
     print_line("above zero", "", "%.4g%%", 100 * r->share_positive);
     if (r->label[0])
-        print_line("label", r->label, ": %lld of the %d strongest, %lld in the collection; purity %.0f%%, surprise %.1f", (long long)r->label_hits,
-                   CN_STUDY_PURITY_TOP, (long long)r->label_images, 100 * r->purity, r->surprise);
+        print_line("label", r->label, ": %lld of the %d strongest, %lld in the collection; purity %.0f%%, surprise %.1f",
+                   (long long)r->label_hits, CN_STUDY_PURITY_TOP, (long long)r->label_images, 100 * r->purity, r->surprise);
     if (r->media[0])
         print_line("media", r->media, "%s", r->reads ? " (reads)" : "");
     print_quantiles(f);
@@ -525,12 +530,13 @@ const struct command command_stats = {
     .name = "stats",
     .summary = "what a study is made of, or all numbers of units",
     .synopsis = "stats STUDY [UNIT...]",
-    .description = "Without UNITs: the model, the collection, how many pictures there are, failed (with the reasons counted), have labels, or "
-                   "are there twice, the sites with their units, media and labels, and who worked on the study. With UNITs: mean, standard "
-                   "deviation, rms, kurtosis, the share of pictures above zero, quantiles, the label, the media, the labels with the largest "
-                   "z and the nearest words of each.\n\n"
-                   "Quantiles come from the study's histogram, which has 128 bins in each octave: they are within 0.8% of the true value "
-                   "(JSON: between low and high for certain). UNIT is a number at the study's first site, or SITE:UNIT.",
+    .description =
+        "Without UNITs: the model, the collection, how many pictures there are, failed (with the reasons counted), have labels, or "
+        "are there twice, the sites with their units, media and labels, and who worked on the study. With UNITs: mean, standard "
+        "deviation, rms, kurtosis, the share of pictures above zero, quantiles, the label, the media, the labels with the largest "
+        "z and the nearest words of each.\n\n"
+        "Quantiles come from the study's histogram, which has 128 bins in each octave: they are within 0.8% of the true value "
+        "(JSON: between low and high for certain). UNIT is a number at the study's first site, or SITE:UNIT.",
     .examples = "What a study is:\n\n"
                 "$ clipneuron scan --quiet photos -o study > /dev/null\n"
                 "$ clipneuron stats study\n\n"

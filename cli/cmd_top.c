@@ -72,26 +72,13 @@ static const struct option top_options[] = {
 /* clang-format on */
 
 static const struct grid_column top_columns[] = {
-    {"rank", "rank", GRID_INT, 0},
-    {"sd", "sd", GRID_REAL, 2},
-    {"value", "activation", GRID_REAL, -4},
-    {"peak", "peak", GRID_REAL, -4},
-    {"row", NULL, GRID_INT, 0},
-    {"column", NULL, GRID_INT, 0},
-    {NULL, "at", GRID_TEXT, 0},
-    {NULL, "box", GRID_TEXT, 0},
-    {"left", NULL, GRID_REAL, 0},
-    {"top", NULL, GRID_REAL, 0},
-    {"right", NULL, GRID_REAL, 0},
-    {"bottom", NULL, GRID_REAL, 0},
-    {"input_left", NULL, GRID_REAL, 0},
-    {"input_top", NULL, GRID_REAL, 0},
-    {"input_right", NULL, GRID_REAL, 0},
-    {"input_bottom", NULL, GRID_REAL, 0},
-    {"label", "label", GRID_TEXT, 0},
-    {"medium", "medium", GRID_TEXT, 0},
-    {"path", "path", GRID_TEXT, 0},
-    {"image", NULL, GRID_INT, 0},
+    {"rank", "rank", GRID_INT, 0},        {"sd", "sd", GRID_REAL, 2},        {"value", "activation", GRID_REAL, -4},
+    {"peak", "peak", GRID_REAL, -4},      {"row", NULL, GRID_INT, 0},        {"column", NULL, GRID_INT, 0},
+    {NULL, "at", GRID_TEXT, 0},           {NULL, "box", GRID_TEXT, 0},       {"left", NULL, GRID_REAL, 0},
+    {"top", NULL, GRID_REAL, 0},          {"right", NULL, GRID_REAL, 0},     {"bottom", NULL, GRID_REAL, 0},
+    {"input_left", NULL, GRID_REAL, 0},   {"input_top", NULL, GRID_REAL, 0}, {"input_right", NULL, GRID_REAL, 0},
+    {"input_bottom", NULL, GRID_REAL, 0}, {"label", "label", GRID_TEXT, 0},  {"medium", "medium", GRID_TEXT, 0},
+    {"path", "path", GRID_TEXT, 0},       {"image", NULL, GRID_INT, 0},
 };
 
 static void add_box(struct grid *g, const cn_box *box, bool known)
@@ -223,18 +210,10 @@ static const struct option bucket_options[] = {
 /* clang-format on */
 
 static const struct grid_column bucket_columns[] = {
-    {"bucket", "bucket", GRID_INT, 0},
-    {"low_sd", "from sd", GRID_REAL, 2},
-    {"high_sd", "to sd", GRID_REAL, 2},
-    {"low", NULL, GRID_REAL, 0},
-    {"high", NULL, GRID_REAL, 0},
-    {"images", "pictures", GRID_INT, 0},
-    {NULL, "share", GRID_SHARE, 0},
-    {"sd", "sd", GRID_REAL, 2},
-    {"value", NULL, GRID_REAL, 0},
-    {"label", "label", GRID_TEXT, 0},
-    {"medium", "medium", GRID_TEXT, 0},
-    {"path", "path", GRID_TEXT, 0},
+    {"bucket", "bucket", GRID_INT, 0}, {"low_sd", "from sd", GRID_REAL, 2}, {"high_sd", "to sd", GRID_REAL, 2},
+    {"low", NULL, GRID_REAL, 0},       {"high", NULL, GRID_REAL, 0},        {"images", "pictures", GRID_INT, 0},
+    {NULL, "share", GRID_SHARE, 0},    {"sd", "sd", GRID_REAL, 2},          {"value", NULL, GRID_REAL, 0},
+    {"label", "label", GRID_TEXT, 0},  {"medium", "medium", GRID_TEXT, 0},  {"path", "path", GRID_TEXT, 0},
     {"image", NULL, GRID_INT, 0},
 };
 
@@ -265,8 +244,8 @@ static void add_bucket(struct grid *g, const cn_bucket *b, int number, int64_t a
     }
 }
 
-static void buckets_json(const cn_study *study, const cn_unit_row *row, const cn_bucket *b, size_t n, const cn_example *e, size_t n_examples,
-                         size_t most)
+static void buckets_json(const cn_study *study, const cn_unit_row *row, const cn_bucket *b, size_t n, const cn_example *e,
+                         size_t n_examples, size_t most)
 {
     const struct head head = {study, row, NULL};
     struct json j;
@@ -345,10 +324,11 @@ const struct command command_buckets = {
     .name = "buckets",
     .summary = "how a unit's activations spread over its range, with examples of every level",
     .synopsis = "buckets STUDY UNIT [-n K]",
-    .description = "Divides the range of a unit from its minimum to its maximum into the equal intervals of the study (ten, unless the scan was "
-                   "told otherwise) and lists for each how many pictures lie in it and a few of them, drawn at random. The strongest examples "
-                   "alone say little about what a unit does: most of what it answers to lies in the buckets between. Numbers of pictures "
-                   "come from the histogram: a value within 0.8% of a border may be counted on its other side.",
+    .description =
+        "Divides the range of a unit from its minimum to its maximum into the equal intervals of the study (ten, unless the scan was "
+        "told otherwise) and lists for each how many pictures lie in it and a few of them, drawn at random. The strongest examples "
+        "alone say little about what a unit does: most of what it answers to lies in the buckets between. Numbers of pictures "
+        "come from the histogram: a value within 0.8% of a border may be counted on its other side.",
     .examples = "Two pictures of every level:\n\n"
                 "$ clipneuron scan --quiet photos -o study > /dev/null\n"
                 "$ clipneuron buckets study 7 -n 2",

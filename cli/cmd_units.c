@@ -15,7 +15,8 @@ struct arguments {
 };
 
 /* As in cn_unit_order. */
-static const char *const sort_choices[] = {"interesting", "unit", "peak", "purity", "kurtosis", "share", "label", "sd", "mean", "word", NULL};
+static const char *const sort_choices[] = {"interesting", "unit", "peak", "purity", "kurtosis", "share",
+                                           "label",       "sd",   "mean", "word",   NULL};
 
 /* clang-format off */
 static const struct option options[] = {
@@ -137,10 +138,11 @@ const struct command command_units = {
     .name = "units",
     .summary = "the units of a study in an order: most interesting, purest, rarest, by label or word...",
     .synopsis = "units STUDY [SITE] [--sort ORDER] [-n K] [--label L] [--min-purity P]",
-    .description = "Lists the units of one site, the study's first unless another is named: label and purity, the peak in sd units, the share of "
-                   "pictures on which the unit is above zero, mean, standard deviation and kurtosis of its activation, the nearest word with its "
-                   "correlation, and the media in which it answers to its label. Units that are constant on the collection are listed by --sort "
-                   "unit only.",
+    .description =
+        "Lists the units of one site, the study's first unless another is named: label and purity, the peak in sd units, the share of "
+        "pictures on which the unit is above zero, mean, standard deviation and kurtosis of its activation, the nearest word with its "
+        "correlation, and the media in which it answers to its label. Units that are constant on the collection are listed by --sort "
+        "unit only.",
     .examples = "The ten purest units:\n\n"
                 "$ clipneuron scan --quiet photos -o study > /dev/null\n"
                 "$ clipneuron units study --sort purity -n 10\n\n"

@@ -128,12 +128,12 @@ static size_t last_filled(const struct grid *g, size_t row, size_t end)
 void grid_print(const struct grid *g, FILE *out)
 {
     const size_t n = g->n_columns, rows = grid_rows(g);
-    size_t *widths = need(calloc(n + 1, sizeof *widths)), shown = 0;
+    size_t *widths = need(calloc(n + 1, sizeof *widths)), shown = 0; /* up to the last heading that says something */
     char buffer[32];
     for (size_t c = 0; c < n; c++) {
         if (!g->columns[c].heading)
             continue;
-        shown = c + 1;
+        shown = *g->columns[c].heading ? c + 1 : shown;
         widths[c] = printed_width(g->columns[c].heading);
         for (size_t r = 0; r < rows; r++) {
             const size_t w = printed_width(cell_text(&g->cells[r * n + c], &g->columns[c], buffer));
@@ -141,7 +141,7 @@ void grid_print(const struct grid *g, FILE *out)
         }
     }
     for (size_t r = 0; r <= rows; r++) { /* the first is the head */
-        const size_t end = r ? last_filled(g, r - 1, shown) : shown;
+        const size_t end = r ? last_filled(g, r - 1, n) : shown;
         bool first = true;
         for (size_t c = 0; c < end; c++) {
             const struct grid_column *column = &g->columns[c];

@@ -71,7 +71,8 @@ static double matrix_value(const site_matrix *m, int64_t image, int64_t unit)
 
 static cn_status not_finite(const cn_study *s, int64_t image, cn_error *err)
 {
-    return cn_fail(err, CN_EFORMAT, "%s: the study is damaged: its matrix has values that are not finite on picture %" PRId64, s->path, image);
+    return cn_fail(err, CN_EFORMAT, "%s: the study is damaged: its matrix has values that are not finite on picture %" PRId64, s->path,
+                   image);
 }
 
 /* ---- the largest k ---- */
@@ -143,7 +144,7 @@ static cn_status best_begin(best *b, size_t limit, int64_t all, cn_error *err)
 
 /* ---- pictures as rows ---- */
 
-#define PICTURE_SELECT                                                                                                 \
+#define PICTURE_SELECT                                                                                                    \
     "SELECT i.id, i.path, l.name, m.name, i.caption FROM images i LEFT JOIN labels l ON l.id = i.label LEFT JOIN media m" \
     " ON m.id = i.medium"
 
@@ -311,8 +312,9 @@ cn_status cn_study_search_pictures(cn_study *s, const char *text, size_t limit, 
     CN_CHECK(*text, CN_EINVAL, "nothing to search for");
     /* Labels are few: they are searched first, not with every picture. */
     CN_TRY(reader_query(s, &q, err,
-                        PICTURE_SELECT " WHERE i.path LIKE ?1 ESCAPE '\\' OR i.label IN (SELECT id FROM labels WHERE name LIKE ?1 ESCAPE '\\')"
-                                       " OR i.caption LIKE ?1 ESCAPE '\\' ORDER BY i.id LIMIT ?2",
+                        PICTURE_SELECT
+                        " WHERE i.path LIKE ?1 ESCAPE '\\' OR i.label IN (SELECT id FROM labels WHERE name LIKE ?1 ESCAPE '\\')"
+                        " OR i.caption LIKE ?1 ESCAPE '\\' ORDER BY i.id LIMIT ?2",
                         ""));
     sqlite3_bind_text(q, 1, pattern, -1, SQLITE_STATIC);
     sqlite3_bind_int64(q, 2, limit && limit < INT64_MAX ? (int64_t)limit : -1);
@@ -344,8 +346,9 @@ cn_status cn_study_find_picture(cn_study *s, const char *path, int64_t *image, c
     CN_TRY(reader_query(s, &q, err, "SELECT id, path FROM images WHERE substr(path, -length(?1)) = ?1 ORDER BY id LIMIT 2", ""));
     sqlite3_bind_text(q, 1, end, -1, SQLITE_STATIC);
     CN_TRY(reader_step(s, q, &more, err));
-    CN_CHECK(more, CN_ENOTFOUND, "%s: no picture \"%s\": a picture is named by its path in the collection, such as 'clipneuron images --search TEXT' "
-                                 "prints",
+    CN_CHECK(more, CN_ENOTFOUND,
+             "%s: no picture \"%s\": a picture is named by its path in the collection, such as 'clipneuron images --search TEXT' "
+             "prints",
              s->path, path);
     const char *name = (const char *)sqlite3_column_text(q, 1);
     const int64_t found = sqlite3_column_int64(q, 0);
@@ -390,15 +393,16 @@ static cn_status best_of_examples(best *b, cn_study *s, int64_t image, size_t si
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
     bool more;
-    CN_TRY(reader_query(s, &q, err, "SELECT unit, value FROM examples WHERE image = ? AND site = ? AND kind = 0", "ii", image, (int64_t)site));
+    CN_TRY(
+        reader_query(s, &q, err, "SELECT unit, value FROM examples WHERE image = ? AND site = ? AND kind = 0", "ii", image, (int64_t)site));
     for (;;) {
         CN_TRY(reader_step(s, q, &more, err));
         if (!more)
             break;
         const int64_t unit = sqlite3_column_int64(q, 0);
         const double value = sqlite3_column_double(q, 1);
-        CN_CHECK(unit >= 0 && unit < s->sites[site].units && isfinite(value), CN_EFORMAT, "%s: the study is damaged: an example of unit %" PRId64,
-                 s->path, unit);
+        CN_CHECK(unit >= 0 && unit < s->sites[site].units && isfinite(value), CN_EFORMAT,
+                 "%s: the study is damaged: an example of unit %" PRId64, s->path, unit);
         if (rms[unit] > 0)
             best_add(b, (scored){value / rms[unit], unit});
     }
@@ -492,7 +496,8 @@ cn_status cn_study_units_of_picture(cn_study *s, int64_t image, size_t site, siz
     *n = 0;
     *complete = false;
     CN_TRY(reader_check_unit(s, (cn_unit_ref){site, 0}, err));
-    CN_CHECK(image >= 0 && image < s->info.images, CN_EINVAL, "%s: picture %" PRId64 ": the study has %" PRId64, s->path, image, s->info.images);
+    CN_CHECK(image >= 0 && image < s->info.images, CN_EINVAL, "%s: picture %" PRId64 ": the study has %" PRId64, s->path, image,
+             s->info.images);
     rms = cn_calloc((size_t)s->sites[site].units, sizeof *rms);
     CN_CHECK(rms, CN_ENOMEM, "out of memory for %" PRId64 " units", s->sites[site].units);
     CN_TRY(read_scales(s, site, rms, err));

@@ -110,7 +110,8 @@ static void compare_means(const cn_unit_row *a, const cn_unit_row *b, cn_unit_di
     }
 }
 
-static cn_status compare_unit(results *list, const cn_unit_row *a, const cn_unit_row *b, const finehist *ha, const finehist *hb, cn_error *err)
+static cn_status compare_unit(results *list, const cn_unit_row *a, const cn_unit_row *b, const finehist *ha, const finehist *hb,
+                              cn_error *err)
 {
     cn_status st = CN_OK;
     bool ok = true;
@@ -126,8 +127,8 @@ static cn_status compare_unit(results *list, const cn_unit_row *a, const cn_unit
     d->label_a = results_keep(list, a->label, strlen(a->label) + 1, &ok);
     d->label_b = results_keep(list, b->label, strlen(b->label) + 1, &ok);
     CN_CHECK(ok, CN_ENOMEM, "out of memory for the differences of units");
-    CN_CHECK(isfinite(d->d) && isfinite(d->z), CN_EFORMAT, "unit %" PRId64 " of one of the studies is damaged: its mean or sd is not finite",
-             a->ref.unit);
+    CN_CHECK(isfinite(d->d) && isfinite(d->z), CN_EFORMAT,
+             "unit %" PRId64 " of one of the studies is damaged: its mean or sd is not finite", a->ref.unit);
 done:
     return st;
 }
@@ -154,8 +155,8 @@ static cn_status compare_site(results *list, cn_study *a, size_t site_a, cn_stud
     finehist *h = cn_reallocarray(NULL, 2, sizeof *h);
     const cn_study_site *sa = &a->sites[site_a], *sb = &b->sites[site_b];
     CN_CHECK(h, CN_ENOMEM, "out of memory for histograms");
-    CN_CHECK(sa->units == sb->units, CN_EMISMATCH, "%s has %" PRId64 " units in %s and %" PRId64 " in %s", sa->short_name, sa->units, a->path,
-             sb->units, b->path);
+    CN_CHECK(sa->units == sb->units, CN_EMISMATCH, "%s has %" PRId64 " units in %s and %" PRId64 " in %s", sa->short_name, sa->units,
+             a->path, sb->units, b->path);
     CN_TRY(read_units(a, site_a, &rows_a, err));
     CN_TRY(read_units(b, site_b, &rows_b, err));
     CN_TRY(stream_open(&stream_a, a, site_a, err));
@@ -217,10 +218,10 @@ static bool site_named(const cn_study *s, const char *name, size_t *site)
 static cn_status check_pair(const cn_study *a, const cn_study *b, cn_error *err)
 {
     cn_status st = CN_OK;
-    CN_CHECK(strcmp(a->info.fingerprint, b->info.fingerprint) == 0, CN_EMISMATCH, "%s and %s are studies of two models (%.12s and %.12s)", a->path,
-             b->path, a->info.fingerprint, b->info.fingerprint);
-    CN_CHECK(a->info.reduce == b->info.reduce, CN_EMISMATCH, "%s is about spatial %s and %s about %s: their numbers cannot be compared", a->path,
-             a->info.reduce == CN_REDUCE_MAX ? "maxima" : "means", b->path, b->info.reduce == CN_REDUCE_MAX ? "maxima" : "means");
+    CN_CHECK(strcmp(a->info.fingerprint, b->info.fingerprint) == 0, CN_EMISMATCH, "%s and %s are studies of two models (%.12s and %.12s)",
+             a->path, b->path, a->info.fingerprint, b->info.fingerprint);
+    CN_CHECK(a->info.reduce == b->info.reduce, CN_EMISMATCH, "%s is about spatial %s and %s about %s: their numbers cannot be compared",
+             a->path, a->info.reduce == CN_REDUCE_MAX ? "maxima" : "means", b->path, b->info.reduce == CN_REDUCE_MAX ? "maxima" : "means");
 done:
     return st;
 }

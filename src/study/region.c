@@ -34,8 +34,7 @@ bool region_mark(const cn_example *e, const cn_study_site *site, int sign, float
             if (inside[i] || weight[i] < 0.5f)
                 continue;
             int64_t x = i % w;
-            if ((i >= w && inside[i - w]) || (i + w < n && inside[i + w]) || (x > 0 && inside[i - 1]) ||
-                (x + 1 < w && inside[i + 1]))
+            if ((i >= w && inside[i - w]) || (i + w < n && inside[i + w]) || (x > 0 && inside[i - 1]) || (x + 1 < w && inside[i + 1]))
                 inside[i] = grew = true;
         }
     }

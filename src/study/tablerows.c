@@ -42,12 +42,12 @@ static cn_status prepare(cn_rows *r, const char *sql, cn_error *err)
     const int code = sqlite3_prepare_v2(db, sql, -1, &r->q, &rest);
     sqlite3_set_authorizer(db, NULL, NULL);
     CN_CHECK(code != SQLITE_NOMEM, CN_ENOMEM, "out of memory for a query");
-    CN_CHECK(code != SQLITE_AUTH, CN_EINVAL, "a query may only read the study (SELECT)");
-    CN_CHECK(code == SQLITE_OK, CN_EINVAL, "%s", sqlite3_errmsg(db));
-    CN_CHECK(r->q && sqlite3_column_count(r->q) > 0, CN_EINVAL, "the query gives no table");
+    CN_CHECK(code != SQLITE_AUTH, CN_EINVAL, "%s: a query may only read the study (SELECT)", r->study->path);
+    CN_CHECK(code == SQLITE_OK, CN_EINVAL, "%s: %s", r->study->path, sqlite3_errmsg(db));
+    CN_CHECK(r->q && sqlite3_column_count(r->q) > 0, CN_EINVAL, "%s: the query gives no table", r->study->path);
     while (*rest && (isspace((unsigned char)*rest) || *rest == ';'))
         rest++;
-    CN_CHECK(!*rest, CN_EINVAL, "one query at a time: \"%.60s\" follows it", rest);
+    CN_CHECK(!*rest, CN_EINVAL, "%s: one query at a time: \"%.60s\" follows it", r->study->path, rest);
 done:
     return st;
 }
