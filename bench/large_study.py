@@ -5,6 +5,7 @@ nothing; its histograms and counts agree. Only the standard library is needed.""
 import array
 import os
 import random
+import re
 import sqlite3
 import struct
 import sys
@@ -34,10 +35,8 @@ def main():
     db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;")
     for pragma in ("application_id", "user_version"):
         db.execute(f"PRAGMA {pragma}={old.execute(f'PRAGMA {pragma}').fetchone()[0]}")
-    schema = old.execute("SELECT type, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'").fetchall()
-    for kind, sql in schema:
-        if kind == "table":
-            db.execute(sql)
+    for (sql,) in old.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+        db.execute(sql)
     meta = dict(old.execute("SELECT key, value FROM meta"))
     meta.update(images=images, labelled=images, failed=0, words=WORDS, resolution=288, buckets=BUCKETS)
     db.executemany("INSERT INTO meta VALUES (?,?)", meta.items())
@@ -74,8 +73,8 @@ def main():
     many("words", 3, ((i, f"word{name(i)}", 1) for i in range(WORDS)))
     many("unit_words", 7, ((0, u, r, (u + r) % WORDS, 0.3, 9.0, 1) for u in range(units) for r in range(8)))
     many("runs", 8, [(1, "2026-01-01T00:00:00Z", 1000.0, images, 0, "1/1", "made up", "none")])
-    for kind, sql in schema:
-        if kind == "index":
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "src", "study", "schema.h")) as f:
+        for sql in re.findall(r'"(CREATE INDEX [^"]*);"', f.read()):
             db.execute(sql)
     db.commit()
     db.close()

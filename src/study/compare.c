@@ -127,13 +127,11 @@ static cn_status compare_unit(results *list, const cn_unit_row *a, const cn_unit
     d->label_a = results_keep(list, a->label, strlen(a->label) + 1, &ok);
     d->label_b = results_keep(list, b->label, strlen(b->label) + 1, &ok);
     CN_CHECK(ok, CN_ENOMEM, "out of memory for the differences of units");
-    CN_CHECK(isfinite(d->d) && isfinite(d->z), CN_EFORMAT,
-             "unit %" PRId64 " of one of the studies is damaged: its mean or sd is not finite", a->ref.unit);
 done:
     return st;
 }
 
-/* All units of a site, by number. */
+/* All units of a site, by number, with numbers that can be reckoned with. */
 static cn_status read_units(cn_study *s, size_t site, cn_unit_row **rows, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -143,6 +141,11 @@ static cn_status read_units(cn_study *s, size_t site, cn_unit_row **rows, cn_err
     for (size_t i = 0; whole && i < n; i++)
         whole = (*rows)[i].ref.unit == (int64_t)i;
     CN_CHECK(whole, CN_EFORMAT, "%s: the study is damaged: units of %s are missing", s->path, s->sites[site].short_name);
+    for (size_t i = 0; i < n; i++) {
+        const cn_unit_row *r = &(*rows)[i];
+        CN_CHECK(fabs(r->mean) < 1e150 && r->sd >= 0 && r->sd < 1e150, CN_EFORMAT, "%s: the study is damaged: mean or sd of unit %" PRId64, s->path,
+                 r->ref.unit);
+    }
 done:
     return st;
 }
