@@ -32,6 +32,11 @@ CN_API CN_MUST_CHECK cn_status cn_npz_writer_open(cn_npz_writer **out, const cha
 /** Adds the array `name` (without ".npy"), stored uncompressed. */
 CN_API CN_MUST_CHECK cn_status cn_npz_writer_add(cn_npz_writer *w, const char *name, cn_dtype dtype, int ndim,
                                                  const int64_t *shape, const void *data, cn_error *err);
+/** Adds n texts as an array of numpy's fixed-width unicode ("<U7"). cn_arrays_open does not read such arrays.
+ * @param texts zero-terminated UTF-8; bytes that are none become U+FFFD
+ * @return also CN_ELIMIT, before anything is written: the longest text and n together make more than `most` bytes */
+CN_API CN_MUST_CHECK cn_status cn_npz_writer_add_texts(cn_npz_writer *w, const char *name, const char *const *texts, size_t n, size_t most,
+                                                       cn_error *err);
 CN_API CN_MUST_CHECK cn_status cn_npz_writer_finish(cn_npz_writer *w, cn_error *err);
 CN_API void cn_npz_writer_discard(cn_npz_writer *w);
 

@@ -5,6 +5,7 @@
 #define CLIPNEURON_CLIPNEURON_H
 
 #include "clipneuron/array.h"
+#include "clipneuron/ask.h"
 #include "clipneuron/card.h"
 #include "clipneuron/error.h"
 #include "clipneuron/evidence.h"

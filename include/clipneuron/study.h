@@ -218,7 +218,10 @@ typedef enum cn_unit_order {
     CN_ORDER_PURITY,   /* falling, then label_z */
     CN_ORDER_KURTOSIS, /* falling */
     CN_ORDER_SHARE,    /* share_positive, rising */
-    CN_ORDER_LABEL     /* by name, then purity */
+    CN_ORDER_LABEL,    /* by name, then purity */
+    CN_ORDER_SD,       /* standard deviation, falling */
+    CN_ORDER_MEAN,     /* falling */
+    CN_ORDER_WORD      /* nearest word by name, then its score */
 } cn_unit_order;
 
 /** Units of a site in an order; dead ones only for CN_ORDER_UNIT. @param limit 0: all
@@ -245,6 +248,7 @@ typedef struct cn_example {
     const void *thumbnail; /* JPEG or PNG bytes of the preprocessed crop; NULL if there is none */
     size_t thumbnail_size;
     const char *thumbnail_type; /* "image/jpeg", "image/png", or "" */
+    int width, height;          /* px of the picture as decoded; 0 where unknown */
 } cn_example;
 
 /** Strongest first, most inhibiting first, or bucket by bucket from the lowest.

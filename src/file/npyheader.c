@@ -19,20 +19,13 @@ static const struct {
     {"|i1", CN_DTYPE_I8},  {"|u1", CN_DTYPE_U8},  {"|b1", CN_DTYPE_BOOL},
 };
 
-cn_status npyheader_make(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data_size, cn_dtype dtype,
-                         int ndim, const int64_t *shape, const char *what, cn_error *err)
+static cn_status make(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data_size, const char *descr, size_t element, int ndim,
+                      const int64_t *shape, const char *what, cn_error *err)
 {
     cn_status st = CN_OK;
-    const char *descr = NULL;
-    for (size_t i = 0; i < sizeof descrs / sizeof descrs[0]; i++)
-        if (descrs[i].dtype == dtype)
-            descr = descrs[i].descr;
-    CN_CHECK(descr, CN_EINVAL, "%s: numpy has no type %s", what, cn_dtype_name(dtype));
-    CN_CHECK(ndim >= 0 && ndim <= CN_MAX_TENSOR_DIMS, CN_EINVAL, "%s: %d dimensions, at most %d", what, ndim,
-             CN_MAX_TENSOR_DIMS);
     char dims[24 * CN_MAX_TENSOR_DIMS + 1] = "";
     size_t fill = 0;
-    *data_size = cn_dtype_size(dtype);
+    *data_size = element;
     for (int i = 0; i < ndim; i++) {
         CN_CHECK(shape[i] >= 0 && cn_mul_size(*data_size, (size_t)shape[i], data_size), CN_EINVAL,
                  "%s: an array of this shape is not possible", what);
@@ -52,6 +45,36 @@ cn_status npyheader_make(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data
     bytes[7] = 0;
     bytes[8] = (char)((*size - 10) & 0xff);
     bytes[9] = (char)((*size - 10) >> 8);
+done:
+    return st;
+}
+
+cn_status npyheader_make(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data_size, cn_dtype dtype,
+                         int ndim, const int64_t *shape, const char *what, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const char *descr = NULL;
+    for (size_t i = 0; i < sizeof descrs / sizeof descrs[0]; i++)
+        if (descrs[i].dtype == dtype)
+            descr = descrs[i].descr;
+    CN_CHECK(descr, CN_EINVAL, "%s: numpy has no type %s", what, cn_dtype_name(dtype));
+    CN_CHECK(ndim >= 0 && ndim <= CN_MAX_TENSOR_DIMS, CN_EINVAL, "%s: %d dimensions, at most %d", what, ndim,
+             CN_MAX_TENSOR_DIMS);
+    CN_TRY(make(bytes, size, data_size, descr, cn_dtype_size(dtype), ndim, shape, what, err));
+done:
+    return st;
+}
+
+cn_status npyheader_make_text(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data_size, size_t width, size_t count,
+                              const char *what, cn_error *err)
+{
+    cn_status st = CN_OK;
+    char descr[32];
+    const int64_t shape = (int64_t)count;
+    size_t element;
+    CN_CHECK(cn_mul_size(width, 4, &element) && shape >= 0, CN_EINVAL, "%s: an array of this shape is not possible", what);
+    snprintf(descr, sizeof descr, "<U%zu", width);
+    CN_TRY(make(bytes, size, data_size, descr, element, 1, &shape, what, err));
 done:
     return st;
 }

@@ -18,6 +18,10 @@ CN_MUST_CHECK cn_status npyheader_make(char bytes[NPY_HEADER_ROOM], size_t *size
                                        cn_dtype dtype, int ndim, const int64_t *shape, const char *what,
                                        cn_error *err);
 
+/* The same for `count` texts of `width` characters each, numpy's "<U". */
+CN_MUST_CHECK cn_status npyheader_make_text(char bytes[NPY_HEADER_ROOM], size_t *size, size_t *data_size, size_t width, size_t count,
+                                            const char *what, cn_error *err);
+
 bool npyheader_probe(const uint8_t *data, size_t size);
 /* Fills everything of *t but the name from a whole .npy in memory; t->data points into it. */
 CN_MUST_CHECK cn_status npyheader_parse(cn_tensor *t, const uint8_t *data, size_t size, const char *what,

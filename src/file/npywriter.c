@@ -101,13 +101,12 @@ done:
     return st;
 }
 
-cn_status cn_npz_writer_add(cn_npz_writer *w, const char *name, cn_dtype dtype, int ndim,
-                            const int64_t *shape, const void *data, cn_error *err)
+static cn_status add_member(cn_npz_writer *w, const char *name, const void *header, size_t size, const void *data, size_t data_size,
+                            cn_error *err)
 {
     cn_status st = CN_OK;
-    char header[NPY_HEADER_ROOM], *member = NULL;
-    size_t size, data_size, length = strlen(name);
-    CN_TRY(npyheader_make(header, &size, &data_size, dtype, ndim, shape, name, err));
+    const size_t length = strlen(name);
+    char *member = NULL;
     CN_CHECK(length > 0, CN_EINVAL, "an array of a .npz file needs a name");
     member = cn_malloc(length + sizeof ".npy");
     CN_CHECK(member, CN_ENOMEM, "%s: out of memory", name);
@@ -115,6 +114,65 @@ cn_status cn_npz_writer_add(cn_npz_writer *w, const char *name, cn_dtype dtype, 
     CN_TRY(zipwriter_add(w->zip, member, header, size, data, data_size, err));
 done:
     cn_free(member);
+    return st;
+}
+
+cn_status cn_npz_writer_add(cn_npz_writer *w, const char *name, cn_dtype dtype, int ndim,
+                            const int64_t *shape, const void *data, cn_error *err)
+{
+    cn_status st = CN_OK;
+    char header[NPY_HEADER_ROOM];
+    size_t size, data_size;
+    CN_TRY(npyheader_make(header, &size, &data_size, dtype, ndim, shape, name, err));
+    CN_TRY(add_member(w, name, header, size, data, data_size, err));
+done:
+    return st;
+}
+
+/* The next character of UTF-8; U+FFFD for a byte that begins none. */
+static uint32_t next_character(const unsigned char **text)
+{
+    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *s = *text;
+    const size_t length = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
+    uint32_t c = length == 1 ? s[0] : s[0] & (0x7fu >> length);
+    bool good = length > 0 && s[0] <= 0xf4;
+    for (size_t i = 1; good && i < length; i++) {
+        good = (s[i] & 0xc0) == 0x80; /* a text's zero ends this */
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    good = good && c >= smallest[length] && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff);
+    *text += good ? length : 1;
+    return good ? c : 0xfffd;
+}
+
+cn_status cn_npz_writer_add_texts(cn_npz_writer *w, const char *name, const char *const *texts, size_t n, size_t most, cn_error *err)
+{
+    cn_status st = CN_OK;
+    char header[NPY_HEADER_ROOM];
+    size_t size, data_size, width = 1;
+    unsigned char *data = NULL;
+    for (size_t i = 0; i < n; i++) {
+        size_t length = 0;
+        for (const unsigned char *s = (const unsigned char *)texts[i]; *s; length++)
+            (void)next_character(&s);
+        width = length > width ? length : width;
+    }
+    CN_TRY(npyheader_make_text(header, &size, &data_size, width, n, name, err));
+    CN_CHECK(data_size <= most, CN_ELIMIT, "%s: %zu texts of %zu characters make more than %zu bytes", name, n, width, most);
+    data = cn_calloc(data_size + 1, 1);
+    CN_CHECK(data, CN_ENOMEM, "%s: out of memory", name);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char *to = data + 4 * width * i;
+        for (const unsigned char *s = (const unsigned char *)texts[i]; *s; to += 4) {
+            const uint32_t c = next_character(&s);
+            for (int k = 0; k < 4; k++)
+                to[k] = (unsigned char)(c >> 8 * k);
+        }
+    }
+    CN_TRY(add_member(w, name, header, size, data, data_size, err));
+done:
+    cn_free(data);
     return st;
 }
 

@@ -29,6 +29,9 @@ cn_status png_decode(cn_image **out, const picture_source *src, cn_error *err);
 cn_status webp_decode(cn_image **out, const picture_source *src, cn_error *err);
 cn_status gif_decode(cn_image **out, const picture_source *src, cn_error *err);
 
+/* The part of a picture that preprocessing keeps, px of the picture: within it, and square but for the rounding of the resize. */
+void picture_crop(int width, int height, int size, double *left, double *top, double *right, double *bottom);
+
 /* The one PNG encoder (encode.c): 8 bits in 3 or 4 channels, with n text chunks (NULL for none). *bytes: cn_free. */
 struct spng_text;
 cn_status png_encode(const uint8_t *pixels, int width, int height, int channels, struct spng_text *texts, size_t n, void **bytes,

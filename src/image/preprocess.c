@@ -28,9 +28,8 @@ static int64_t crop_start(int64_t excess)
     return excess / 2 + (excess % 2 != 0 && excess / 2 % 2 != 0);
 }
 
-static fit fit_of(const cn_image *image, int size)
+static fit fit_of(int w, int h, int size)
 {
-    const int w = image->width, h = image->height;
     fit f = {.size = size};
     f.width = w <= h ? size : long_side(size, w, h);
     f.height = w <= h ? long_side(size, h, w) : size;
@@ -144,7 +143,7 @@ cn_status cn_image_preprocess(const cn_image *image, int size, uint8_t *rgb, cn_
     resize_axis x = {0}, y = {0};
     const int w = image->width, h = image->height;
     CN_TRY(check_output(size, size, err));
-    const fit f = fit_of(image, size);
+    const fit f = fit_of(w, h, size);
     if (image->mode == CN_IMAGE_MODE_NEAREST)
         return by_nearest(image, &f, rgb, err);
     if (image->mode == CN_IMAGE_MODE_GREY16)
@@ -162,9 +161,19 @@ done:
     return st;
 }
 
+void picture_crop(int width, int height, int size, double *left, double *top, double *right, double *bottom)
+{
+    const fit f = fit_of(width, height, size);
+    const double across = (double)width / (double)f.width, down = (double)height / (double)f.height;
+    *left = (double)f.left * across;
+    *right = (double)(f.left + size) * across;
+    *top = (double)f.top * down;
+    *bottom = (double)(f.top + size) * down;
+}
+
 void cn_image_crop_box(const cn_image *image, int size, double *left, double *top, double *side)
 {
-    const fit f = fit_of(image, size);
+    const fit f = fit_of(image->width, image->height, size);
     *left = (double)f.left * image->width / (double)f.width;
     *top = (double)f.top * image->height / (double)f.height;
     *side = image->width < image->height ? image->width : image->height;

@@ -200,40 +200,7 @@ void card_free(card *c)
     memset(c, 0, sizeof *c);
 }
 
-/* ---- the responding region ---- */
-
-bool card_region(const cn_example *e, const cn_study_site *site, int sign, float *weight, bool *inside)
-{
-    int64_t h = site->height, w = site->width, n = h * w, peak = 0;
-    if (!e->map || n < 2)
-        return false;
-    for (int64_t i = 0; i < n; i++) {
-        if (!isfinite(e->map[i]))
-            return false;
-        if ((float)sign * e->map[i] > (float)sign * e->map[peak])
-            peak = i;
-    }
-    float top = (float)sign * e->map[peak];
-    if (!(top > 0))
-        return false;
-    for (int64_t i = 0; i < n; i++) {
-        float v = (float)sign * e->map[i] / top;
-        weight[i] = v > 0 ? v : 0;
-        inside[i] = i == peak;
-    }
-    for (bool grew = true; grew;) { /* grow from the peak over cells at half of it */
-        grew = false;
-        for (int64_t i = 0; i < n; i++) {
-            if (inside[i] || weight[i] < 0.5f)
-                continue;
-            int64_t x = i % w;
-            if ((i >= w && inside[i - w]) || (i + w < n && inside[i + w]) || (x > 0 && inside[i - 1]) ||
-                (x + 1 < w && inside[i + 1]))
-                inside[i] = grew = true;
-        }
-    }
-    return true;
-}
+/* ---- the mask ---- */
 
 typedef struct bytes {
     unsigned char *data;

@@ -60,11 +60,6 @@ const char *card_number_at(double value, double step, char text[32]);
 /* "4.9%", "<0.1%"; caller's buffer. */
 const char *card_share(double share, char text[32]);
 
-/* The region of an example's map that answers: weight 0..1 for every cell, and which cells are at half
- * of the extreme or beyond and hang together with it. sign -1: the most inhibited. False when there is
- * nothing to mark (no map, a single cell, or no value on that side of zero). */
-bool card_region(const cn_example *e, const cn_study_site *site, int sign, float *weight, bool *inside);
-
 /* A transparent picture, about 24 px wide, that darkens what does not respond; owned by the caller,
  * in an error state when out of memory. */
 cairo_surface_t *card_mask(const float *weight, int64_t height, int64_t width);

@@ -3,6 +3,7 @@
 #include "study/cardhtml.h"
 
 #include "base/memory.h"
+#include "study/region.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -108,7 +109,7 @@ static void mark_region(html *h, const cn_example *e, const cn_study_site *s, in
     void *png = NULL;
     if (!weight || !inside) {
         h->status = h->status == CN_OK ? cn_fail(h->err, CN_ENOMEM, "out of memory for a map") : h->status;
-    } else if (card_region(e, s, sign, weight, inside)) {
+    } else if (region_mark(e, s, sign, weight, inside)) {
         cn_status st = card_mask_png(weight, s->height, s->width, &png, &size, h->err);
         if (st != CN_OK && h->status == CN_OK)
             h->status = st;

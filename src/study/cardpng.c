@@ -1,6 +1,7 @@
 /* study/cardpng.c -- cards as pictures, by Cairo and Pango. The same content as the page, in one fixed
  * design: all lengths are points of a card of CARD_WIDTH; a first pass without pictures measures. */
 #include "study/carddata.h"
+#include "study/region.h"
 
 #include "base/check.h"
 #include "base/memory.h"
@@ -237,7 +238,7 @@ static void region(painter *d, const cn_example *e, const cn_study_site *s, int 
     bool *inside = cn_calloc(cells, sizeof *inside);
     if (!weight || !inside) {
         d->status = cn_fail(d->err, CN_ENOMEM, "out of memory for a map");
-    } else if (card_region(e, s, sign, weight, inside)) {
+    } else if (region_mark(e, s, sign, weight, inside)) {
         cairo_surface_t *mask = card_mask(weight, s->height, s->width);
         paint_scaled(d->cr, mask, x, y, side, side);
         cairo_surface_destroy(mask);

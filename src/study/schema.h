@@ -61,9 +61,11 @@
     " WHERE (SELECT min(id) FROM images AS i WHERE i.digest = images.digest) < id;"
 
 #define SCHEMA_INDEXES                                    \
-    "CREATE INDEX fields_by_value ON fields (field, value);" \
-    "CREATE INDEX images_by_label ON images (label);"     \
-    "CREATE INDEX examples_by_image ON examples (image);" \
+    "CREATE INDEX fields_by_value ON fields (field, value);"                              \
+    "CREATE INDEX images_by_label ON images (label);"                                     \
+    "CREATE INDEX images_by_path ON images (path);"                                       \
+    "CREATE INDEX images_by_same ON images (same_as) WHERE same_as IS NOT NULL;"          \
+    "CREATE INDEX examples_by_image ON examples (image);"                                 \
     "CREATE INDEX units_by_score ON units (site, score DESC);"
 
 #endif

@@ -2,11 +2,13 @@
 #include "study/reader.h"
 
 #include "base/memory.h"
-#include "study/finebins.h"
+#include "clipneuron/ask.h"
+#include "study/finehist.h"
 #include "study/float16.h"
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #define POINTER(type, member) offsetof(type, member)
@@ -24,23 +26,17 @@
 static const char *order_sql(cn_unit_order order)
 {
     switch (order) {
-    case CN_ORDER_UNIT: return UNIT_SELECT " WHERE u.site = ? ORDER BY u.unit LIMIT ?";
-    case CN_ORDER_PEAK:
-        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.max / u.rms DESC, u.unit LIMIT ?";
-    case CN_ORDER_PURITY:
-        return UNIT_SELECT
-            " WHERE u.site = ? AND NOT u.dead ORDER BY u.purity DESC, u.label_z DESC, u.unit LIMIT ?";
-    case CN_ORDER_KURTOSIS:
-        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.kurtosis DESC, u.unit LIMIT ?";
-    case CN_ORDER_SHARE:
-        return UNIT_SELECT " WHERE u.site = ? AND NOT u.dead ORDER BY u.positive, u.unit LIMIT ?";
-    case CN_ORDER_LABEL:
-        return UNIT_SELECT
-            " WHERE u.site = ? AND NOT u.dead ORDER BY l.name IS NULL, l.name, u.purity DESC, u.unit LIMIT ?";
+    case CN_ORDER_UNIT: return "";
+    case CN_ORDER_PEAK: return "u.max / u.rms DESC, ";
+    case CN_ORDER_PURITY: return "u.purity DESC, u.label_z DESC, ";
+    case CN_ORDER_KURTOSIS: return "u.kurtosis DESC, ";
+    case CN_ORDER_SHARE: return "u.positive, ";
+    case CN_ORDER_LABEL: return "l.name IS NULL, l.name, u.purity DESC, ";
+    case CN_ORDER_SD: return "u.sd DESC, ";
+    case CN_ORDER_MEAN: return "u.mean DESC, ";
+    case CN_ORDER_WORD: return "w.word IS NULL, w.word, uw.score DESC, ";
     case CN_ORDER_INTERESTING:
-    default:
-        return UNIT_SELECT
-            " WHERE u.site = ? AND NOT u.dead AND u.max > 0 ORDER BY u.score DESC, u.unit LIMIT ?";
+    default: return "u.score DESC, ";
     }
 }
 
@@ -77,21 +73,73 @@ static cn_status read_unit(const cn_study *s, sqlite3_stmt *q, results *list, vo
 static const size_t unit_pointers[] = {POINTER(cn_unit_row, label), POINTER(cn_unit_row, media), POINTER(cn_unit_row, word)};
 static const row_kind unit_rows = {sizeof(cn_unit_row), unit_pointers, COUNT(unit_pointers), read_unit};
 
-cn_status cn_study_units(cn_study *s, size_t site, cn_unit_order order, size_t limit, cn_unit_row **out,
-                         size_t *n, cn_error *err)
+/* The label's number; CN_ENOTFOUND with some that there are. */
+static cn_status find_label(cn_study *s, const char *label, int64_t *id, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
+    bool more;
+    char names[256] = "";
+    CN_TRY(reader_query(s, &q, err, "SELECT id FROM labels WHERE name = ?", ""));
+    sqlite3_bind_text(q, 1, label, -1, SQLITE_STATIC);
+    CN_TRY(reader_step(s, q, &more, err));
+    if (more) {
+        *id = sqlite3_column_int64(q, 0);
+        goto done;
+    }
+    sqlite3_finalize(q);
+    q = NULL;
+    /* those that share a piece with what was asked for come first */
+    CN_TRY(reader_query(s, &q, err, "SELECT name FROM labels ORDER BY instr(name, ?1) + instr(?1, name) = 0, name", ""));
+    sqlite3_bind_text(q, 1, label, -1, SQLITE_STATIC);
+    for (size_t at = 0; at + 40 < sizeof names;) {
+        CN_TRY(reader_step(s, q, &more, err));
+        if (!more)
+            break;
+        const char *name = (const char *)sqlite3_column_text(q, 0);
+        const int n = snprintf(names + at, sizeof names - at, "%s%.32s", at ? ", " : "", name ? name : "");
+        at += n > 0 ? (size_t)n : 0;
+    }
+    st = cn_fail(err, CN_ENOTFOUND, "%s: no picture has the label \"%s\"%s%s%s", s->path, label, *names ? "; there are " : "", names,
+                 more ? "..." : "");
+done:
+    sqlite3_finalize(q);
+    return st;
+}
+
+cn_status cn_study_find_units(cn_study *s, size_t site, const cn_unit_query *query, cn_unit_row **out, size_t *n, cn_error *err)
+{
+    static const cn_unit_query defaults;
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
     void *block;
+    char sql[1024];
+    int64_t label = -1;
     *out = NULL;
     *n = 0;
+    query = query ? query : &defaults;
     CN_TRY(reader_check_unit(s, (cn_unit_ref){site, 0}, err));
-    int64_t most = limit && limit < INT64_MAX ? (int64_t)limit : -1;
-    CN_TRY(reader_query(s, &q, err, order_sql(order), "ii", (int64_t)site, most));
+    CN_CHECK(query->min_purity >= 0 && query->min_purity <= 1, CN_EINVAL, "a purity is a number from 0 to 1");
+    if (query->label)
+        CN_TRY(find_label(s, query->label, &label, err));
+    const int64_t most = query->limit && query->limit < INT64_MAX ? (int64_t)query->limit : -1;
+    snprintf(sql, sizeof sql, UNIT_SELECT " WHERE u.site = ?1%s%s%s AND (?3 < 0 OR u.label = ?3) ORDER BY %su.unit LIMIT ?2",
+             query->order == CN_ORDER_UNIT ? "" : " AND NOT u.dead", query->order == CN_ORDER_INTERESTING ? " AND u.max > 0" : "",
+             query->min_purity > 0 ? " AND u.purity >= ?4" : "", order_sql(query->order));
+    CN_TRY(reader_query(s, &q, err, sql, "iii", (int64_t)site, most, label));
+    if (query->min_purity > 0)
+        sqlite3_bind_double(q, 4, query->min_purity);
     CN_TRY(reader_rows(s, q, &unit_rows, &site, &block, n, err));
     *out = block;
 done:
     return st;
+}
+
+cn_status cn_study_units(cn_study *s, size_t site, cn_unit_order order, size_t limit, cn_unit_row **out,
+                         size_t *n, cn_error *err)
+{
+    const cn_unit_query query = {.order = order, .limit = limit};
+    return cn_study_find_units(s, site, &query, out, n, err);
 }
 
 cn_status cn_study_unit(cn_study *s, cn_unit_ref ref, cn_unit_row **out, cn_error *err)
@@ -194,6 +242,9 @@ static cn_status read_example(const cn_study *s, sqlite3_stmt *q, results *list,
     const void *data = sqlite3_column_blob(q, 12);
     e->thumbnail_size = data ? (size_t)sqlite3_column_bytes(q, 12) : 0;
     e->thumbnail = data ? results_keep(list, data, e->thumbnail_size, ok) : NULL;
+    e->width = sqlite3_column_int(q, 13);
+    e->height = sqlite3_column_int(q, 14);
+    CN_CHECK(e->width >= 0 && e->height >= 0, CN_EFORMAT, "%s: the study is damaged: the size of picture %lld", s->path, (long long)e->image);
 done:
     return st;
 }
@@ -216,7 +267,7 @@ cn_status cn_study_examples(cn_study *s, cn_unit_ref ref, cn_example_kind kind, 
     CN_TRY(reader_query(
         s, &q, err,
         "SELECT e.image, i.path, l.name, m.name, i.caption, e.bucket, e.value, e.peak, e.y, e.x, e.map,"
-        " t.type, t.data FROM examples e JOIN images i ON i.id = e.image"
+        " t.type, t.data, i.width, i.height FROM examples e JOIN images i ON i.id = e.image"
         " LEFT JOIN labels l ON l.id = i.label LEFT JOIN media m ON m.id = i.medium"
         " LEFT JOIN thumbnails t ON t.image = e.image"
         " WHERE e.site = ? AND e.unit = ? AND e.kind = ? ORDER BY e.rank LIMIT 1024",
@@ -238,34 +289,19 @@ cn_status cn_study_histogram(cn_study *s, cn_unit_ref ref, double low, double hi
                              int64_t *counts, cn_error *err)
 {
     cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    bool more;
+    finehist *h = NULL;
     double rms = 0;
     CN_CHECK(bins > 0 && low < high && isfinite(low) && isfinite(high), CN_EINVAL,
              "a histogram needs bins and a rising range");
     memset(counts, 0, bins * sizeof *counts);
     CN_TRY(read_rms(s, ref, &rms, err));
-    CN_TRY(reader_query(s, &q, err, "SELECT bins FROM histograms WHERE site = ? AND unit = ?", "ii",
-                        (int64_t)ref.site, ref.unit));
-    CN_TRY(reader_step(s, q, &more, err));
-    if (!more || !(rms > 0)) /* a dead unit has none */
-        goto done;
-    const unsigned char *b = sqlite3_column_blob(q, 0);
-    int size = sqlite3_column_bytes(q, 0);
-    CN_CHECK(size % 8 == 0 && size / 8 <= FINEBINS, CN_EFORMAT,
-             "%s: the study is damaged: the histogram of unit %lld", s->path, (long long)ref.unit);
-    for (int i = 0; b && i < size; i += 8) {
-        uint32_t bin = 0, count = 0;
-        for (int k = 3; k >= 0; k--) {
-            bin = bin << 8 | b[i + k];
-            count = count << 8 | b[i + 4 + k];
-        }
-        CN_CHECK(bin < FINEBINS, CN_EFORMAT, "%s: the study is damaged: the histogram of unit %lld", s->path,
-                 (long long)ref.unit);
-        finebins_spread(bin, count, low * rms, high * rms, bins, counts);
-    }
+    h = cn_malloc(sizeof *h);
+    CN_CHECK(h, CN_ENOMEM, "out of memory for a histogram");
+    CN_TRY(finehist_read(h, s, ref, err));
+    for (size_t i = 0; i < h->n && rms > 0; i++) /* a dead unit has none */
+        finebins_spread(h->bins[i].bin, h->bins[i].count, low * rms, high * rms, bins, counts);
 done:
-    sqlite3_finalize(q);
+    cn_free(h);
     return st;
 }
 

@@ -2,25 +2,13 @@
 #include "study/reader.h"
 #include "study/schema.h"
 #include "study/store.h"
+#include "study/summary.h"
 
 #include "base/memory.h"
 
 #include <math.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-/* Whether anything was ever kept. */
-static cn_status has_table(cn_study *s, bool *has, cn_error *err)
-{
-    cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    *has = false;
-    CN_TRY(reader_query(s, &q, err, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'visualisations'", ""));
-    CN_TRY(reader_step(s, q, has, err));
-done:
-    sqlite3_finalize(q);
-    return st;
-}
 
 static cn_status read_visualisation(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *context, bool *ok, cn_error *err)
 {
@@ -53,7 +41,7 @@ cn_status cn_study_visualisations(cn_study *s, cn_unit_ref ref, cn_visualisation
     *out = NULL;
     *n = 0;
     CN_TRY(reader_check_unit(s, ref, err));
-    CN_TRY(has_table(s, &has, err));
+    CN_TRY(summary_has_table(s, "visualisations", &has, err)); /* not before anything was kept */
     if (!has)
         goto done;
     CN_TRY(reader_query(s, &q, err,

@@ -42,6 +42,13 @@ EXAMPLES(see)
 EXAMPLES(facet)
 EXAMPLES(scan)
 EXAMPLES(card)
+EXAMPLES(stats)
+EXAMPLES(units)
+EXAMPLES(top)
+EXAMPLES(buckets)
+EXAMPLES(images)
+EXAMPLES(compare)
+EXAMPLES(export)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -55,6 +62,10 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_gradient_run),
         IN_A_NEW_FOLDER(examples_of_see_run),      IN_A_NEW_FOLDER(examples_of_facet_run),
         IN_A_NEW_FOLDER(examples_of_scan_run),     IN_A_NEW_FOLDER(examples_of_card_run),
+        IN_A_NEW_FOLDER(examples_of_stats_run),    IN_A_NEW_FOLDER(examples_of_units_run),
+        IN_A_NEW_FOLDER(examples_of_top_run),      IN_A_NEW_FOLDER(examples_of_buckets_run),
+        IN_A_NEW_FOLDER(examples_of_images_run),   IN_A_NEW_FOLDER(examples_of_compare_run),
+        IN_A_NEW_FOLDER(examples_of_export_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_pull_run),
     };

@@ -8,8 +8,8 @@
         assert_string_equal(shell_out, "");           \
     } while (0)
 
-static const char *const commands[] = {"info", "embed",  "classify", "activations", "scan",
-                                       "card", "tokens", "pixels",   "pull"};
+static const char *const commands[] = {"info", "embed",  "classify", "activations", "scan",   "card",
+                                       "stats", "units", "top", "buckets", "images", "compare", "export", "tokens", "pixels", "pull"};
 
 static void version_is_one_line(void **state)
 {

@@ -4,6 +4,7 @@
 #include "clipneuron/image.h"
 #include "fake.h"
 #include "study/carddata.h"
+#include "study/region.h"
 #include "study/html.h"
 #include "tempdir.h"
 
@@ -378,18 +379,18 @@ static void the_region_hangs_together_with_the_peak(void **state)
     cn_example e = {.map = map};
     float weight[8];
     bool inside[8];
-    assert_true(card_region(&e, &site, 1, weight, inside));
+    assert_true(region_mark(&e, &site, 1, weight, inside));
     const bool hot[] = {true,  true,  false, false,
                         false, false, false, false}; /* 3 and 2.5 are not connected */
     assert_memory_equal(inside, hot, sizeof hot);
     assert_true(weight[0] == 1 && weight[1] == 0.5f && weight[4] == 0);
-    assert_true(card_region(&e, &site, -1, weight, inside));
+    assert_true(region_mark(&e, &site, -1, weight, inside));
     assert_true(inside[4] && !inside[0] && !inside[5]);
     const float negative[] = {-1, -2, -1, -1, -1, -1, -1, -1};
     e.map = negative;
-    assert_false(card_region(&e, &site, 1, weight, inside)); /* nothing responds */
+    assert_false(region_mark(&e, &site, 1, weight, inside)); /* nothing responds */
     e.map = NULL;
-    assert_false(card_region(&e, &site, 1, weight, inside));
+    assert_false(region_mark(&e, &site, 1, weight, inside));
 }
 
 /* ---- studies from strangers ---- */
