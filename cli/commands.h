@@ -14,6 +14,8 @@ extern const struct command command_facet;
 extern const struct command command_scan;
 extern const struct command command_merge;
 extern const struct command command_card;
+extern const struct command command_find;
+extern const struct command command_name;
 extern const struct command command_tokens;
 extern const struct command command_pixels;
 extern const struct command command_pull;

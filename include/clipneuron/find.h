@@ -164,7 +164,7 @@ typedef struct cn_name_result {
  * of the same method.
  * @param model the study's; may be NULL for CN_NAME_DISSECT and CN_NAME_NEAREST with the study's own words
  * @param[out] out owned by the caller with all it points to, cn_name_result_free; NULL on failure
- * @return CN_OK; CN_EINVAL (fewer than 16 pictures in a half, fewer than 2 known words, no model), CN_EUNSUPPORTED (a site without directions), CN_ENOTFOUND
+ * @return CN_OK; CN_EINVAL (fewer than 8 pictures in a half, fewer than 2 known words, no model), CN_EUNSUPPORTED (a site without directions), CN_ENOTFOUND
  *         (a study without matrices or words), CN_EMISMATCH, CN_EFORMAT, CN_ECANCELED, CN_EIO, CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_study_name(cn_study *study, const cn_model *model, const cn_name_options *options, cn_name_result **out,
                                              cn_error *err);

@@ -23,9 +23,18 @@ void finder_close(finder *f);
 /* Directions of a study's site in the model, owned by the caller (cn_free); NULL with the reason in `why` when the site has none. */
 cn_status finder_directions(const cn_model *model, const cn_study *s, size_t site, float **out, char why[512], cn_error *err);
 
+/* cn_find_image with a source whose only site it is. */
+cn_status finder_picture(cn_study *s, source *from, const char *path, size_t site, cn_answer **out, size_t *n, cn_error *err);
+
 /* cn_study_name with any source. model->from may be NULL where no text is embedded. */
 cn_status naming_run(cn_study *s, const finder_model *model, const cn_name_options *options, cn_name_result **out, cn_error *err);
-/* Writes names in place of those of the same site and method. */
-cn_status names_keep(cn_study *s, size_t site, const char *method, const cn_unit_name *names, size_t n, cn_error *err);
+/* What names of one run have in common. */
+typedef struct names_about {
+    size_t site;
+    const char *method, *template, *created;
+    int64_t words, pictures; /* of the list; that chose */
+} names_about;
+/* Writes names in place of those of the same site and method, all or none. */
+cn_status names_keep(cn_study *s, const names_about *about, const cn_unit_name *names, size_t n, cn_error *err);
 
 #endif
