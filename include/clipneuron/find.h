@@ -23,7 +23,7 @@ extern "C" {
 typedef enum cn_find_by { CN_FIND_LINEAR, CN_FIND_DISSECT, CN_FIND_LABELS, CN_FIND_KINDS } cn_find_by;
 #define CN_FIND_ALL CN_FIND_KINDS /* the order over all of them */
 
-/** Called from the calling thread, now and then. what: "texts", "words", "names"; static. @return false to stop (CN_ECANCELED) */
+/** Called from the calling thread, now and then. what: "texts", "words", "labels", "names"; static. @return false to stop (CN_ECANCELED) */
 typedef bool cn_find_callback(const char *what, int64_t done, int64_t total, void *user);
 
 /* ---- units for a text ---- */
@@ -49,7 +49,7 @@ typedef struct cn_found {
 } cn_found;
 
 typedef struct cn_find_result {
-    cn_found *units; /* not dead; by combined, falling, then by the best rank, then by number */
+    cn_found *units; /* not dead; by combined, falling, then by the sum of z over the scores that count, then by number */
     size_t n;
     const char *why[CN_FIND_KINDS]; /* in words, why a score is missing; NULL where there is one, or none was asked for */
     bool counts[CN_FIND_KINDS];     /* whether a score is in `combined`: a label that is only near does not, unless it is all there is */

@@ -373,7 +373,7 @@ static int64_t order_units(const finder *f, const double *score, ranked *order)
     return n;
 }
 
-static void fill_kind(const finder *f, int kind, const double *score, const ranked *order, int64_t n, cn_found *by_unit)
+static void fill_kind(int kind, const ranked *order, int64_t n, cn_found *by_unit)
 {
     double sum = 0, power = 0;
     for (int64_t i = 0; i < n; i++)
@@ -382,13 +382,44 @@ static void fill_kind(const finder *f, int kind, const double *score, const rank
     for (int64_t i = 0; i < n; i++)
         power += (order[i].score - mean) * (order[i].score - mean);
     const double sd = n ? sqrt(power / (double)n) : 0;
-    (void)f;
     for (int64_t i = 0; i < n; i++) {
         cn_found *u = &by_unit[order[i].unit];
-        u->score[kind] = score[order[i].unit];
+        u->score[kind] = order[i].score;
         u->z[kind] = sd > 0 ? (u->score[kind] - mean) / sd : 0;
         u->rank[kind] = i + 1;
     }
+}
+
+/* All scores into by_unit (units), and in `order` the live units by the mean of 1/rank over those that count; equal ones by the sum of z.
+ * Returns how many. */
+static int64_t combine(const finder *f, const asking *a, const bool counts[CN_FIND_KINDS], cn_found *by_unit, ranked *order)
+{
+    int64_t n = 0;
+    int counted = 0;
+    for (int64_t u = 0; u < f->units.n; u++) {
+        by_unit[u] = (cn_found){.ref = {f->site, u}};
+        for (int i = 0; i < CN_FIND_KINDS; i++)
+            by_unit[u].score[i] = by_unit[u].z[i] = (double)NAN;
+    }
+    for (int i = 0; i < CN_FIND_KINDS; i++) {
+        if (a->score[i])
+            fill_kind(i, order, order_units(f, a->score[i], order), by_unit);
+        counted += counts[i];
+    }
+    for (int64_t u = 0; u < f->units.n; u++) {
+        cn_found *unit = &by_unit[u];
+        double z = 0;
+        if (f->units.dead[u])
+            continue;
+        for (int i = 0; i < CN_FIND_KINDS; i++)
+            if (counts[i] && unit->rank[i]) {
+                unit->combined += 1 / (double)unit->rank[i] / counted;
+                z += unit->z[i];
+            }
+        order[n++] = (ranked){unit->combined, -z, u};
+    }
+    qsort(order, (size_t)n, sizeof *order, by_score);
+    return n;
 }
 
 /* The text of a reason and of a label live behind the result. */
@@ -398,43 +429,19 @@ typedef struct kept_result {
     char *label;
 } kept_result;
 
-static cn_status rank_units(const finder *f, const asking *a, kept_result *kept, cn_error *err)
+static cn_status rank_units(const finder *f, const asking *a, cn_find_result *r, cn_error *err)
 {
     cn_status st = CN_OK;
-    cn_find_result *r = &kept->result;
-    int counted = 0, there = 0;
+    int there = 0;
     ranked *order = cn_calloc((size_t)f->units.n, sizeof *order);
     cn_found *by_unit = cn_calloc((size_t)f->units.n, sizeof *by_unit);
     r->units = cn_calloc((size_t)f->units.live + 1, sizeof *r->units);
     CN_CHECK(order && by_unit && r->units, CN_ENOMEM, "out of memory for the ranks of %" PRId64 " units", f->units.n);
-    for (int64_t u = 0; u < f->units.n; u++) {
-        by_unit[u].ref = (cn_unit_ref){f->site, u};
-        for (int i = 0; i < CN_FIND_KINDS; i++)
-            by_unit[u].score[i] = by_unit[u].z[i] = (double)NAN;
-    }
-    for (int i = 0; i < CN_FIND_KINDS; i++) {
-        if (!a->score[i])
-            continue;
-        fill_kind(f, i, a->score[i], order, order_units(f, a->score[i], order), by_unit);
-        there++;
-    }
-    for (int i = 0; i < CN_FIND_KINDS; i++) {
+    for (int i = 0; i < CN_FIND_KINDS; i++)
+        there += a->score[i] != NULL;
+    for (int i = 0; i < CN_FIND_KINDS; i++)
         r->counts[i] = a->score[i] && (i != CN_FIND_LABELS || r->label_same || there == 1);
-        counted += r->counts[i];
-    }
-    for (int64_t u = 0; u < f->units.n; u++) {
-        cn_found *unit = &by_unit[u];
-        int64_t best = INT64_MAX;
-        if (f->units.dead[u])
-            continue;
-        for (int i = 0; i < CN_FIND_KINDS; i++)
-            if (r->counts[i] && unit->rank[i]) {
-                unit->combined += 1 / (double)unit->rank[i] / counted;
-                best = unit->rank[i] < best ? unit->rank[i] : best;
-            }
-        order[r->n++] = (ranked){unit->combined, (double)best, u};
-    }
-    qsort(order, r->n, sizeof *order, by_score);
+    r->n = (size_t)combine(f, a, r->counts, by_unit, order);
     for (size_t i = 0; i < r->n; i++)
         r->units[i] = by_unit[order[i].unit];
 done:
@@ -508,7 +515,7 @@ cn_status finder_ask(finder *f, const char *text, cn_find_result **out, cn_error
     kept->result.pictures = f->top ? f->pictures.n : 0;
     kept->result.strongest = f->top ? f->k : 0;
     kept->result.words = f->words.n;
-    CN_TRY(rank_units(f, &a, kept, err));
+    CN_TRY(rank_units(f, &a, &kept->result, err));
     *out = &kept->result, kept = NULL;
 done:
     if (kept)
@@ -530,43 +537,36 @@ void cn_find_result_free(cn_find_result *result)
 
 /* ---- measuring ---- */
 
-/* The first place, from 1, of a unit whose own label it is. */
-static int64_t first_right(const finder *f, int64_t label, const ranked *order, int64_t n)
+static void count_place(cn_find_measure *m, int kind, int64_t place)
 {
-    for (int64_t i = 0; i < n; i++)
-        if (f->units.label[order[i].unit] == label)
-            return i + 1;
-    return INT64_MAX;
+    m->first[kind] += place == 1;
+    m->ten[kind] += place <= 10;
 }
 
-static cn_status measure_label(finder *f, int64_t label, const float *text, double *combined, ranked *order, cn_find_measure *m, cn_error *err)
+static cn_status measure_label(finder *f, int64_t label, const float *text, cn_found *by_unit, ranked *order, cn_find_measure *m, cn_error *err)
 {
     cn_status st = CN_OK;
     asking a = {.text = f->labels.name[label], .embedding = text, .word = corpus_words_find(&f->words, f->labels.word[label])};
-    int counted = 0;
-    memset(combined, 0, (size_t)f->units.n * sizeof *combined);
     CN_TRY(ask(f, &a, err));
+    const bool counts[CN_FIND_KINDS] = {[CN_FIND_LINEAR] = a.score[CN_FIND_LINEAR] != NULL, [CN_FIND_DISSECT] = a.score[CN_FIND_DISSECT] != NULL};
+    const int64_t n = combine(f, &a, counts, by_unit, order);
     for (int i = 0; i < CN_FIND_KINDS; i++) {
-        if (!a.score[i]) {
+        int64_t place = INT64_MAX;
+        for (int64_t u = 0; u < f->units.n; u++)
+            if (f->units.label[u] == label && by_unit[u].rank[i] && by_unit[u].rank[i] < place)
+                place = by_unit[u].rank[i];
+        if (a.score[i])
+            count_place(m, i, place);
+        else
             m->first[i] = m->ten[i] = -1;
-            continue;
-        }
-        const int64_t n = order_units(f, a.score[i], order), place = first_right(f, label, order, n);
-        m->first[i] += place == 1;
-        m->ten[i] += place <= 10;
-        if (i == CN_FIND_LABELS)
-            continue;
-        counted++;
-        for (int64_t k = 0; k < n; k++)
-            combined[order[k].unit] += 1 / (double)(k + 1);
     }
-    if (counted) {
-        const int64_t n = order_units(f, combined, order), place = first_right(f, label, order, n);
-        m->first[CN_FIND_ALL] += place == 1;
-        m->ten[CN_FIND_ALL] += place <= 10;
-    } else {
+    int64_t place = 0;
+    while (place < n && f->units.label[order[place].unit] != label)
+        place++;
+    if (counts[CN_FIND_LINEAR] || counts[CN_FIND_DISSECT])
+        count_place(m, CN_FIND_ALL, place + 1);
+    else
         m->first[CN_FIND_ALL] = m->ten[CN_FIND_ALL] = -1;
-    }
 done:
     asking_free(&a);
     return st;
@@ -575,17 +575,18 @@ done:
 cn_status finder_measure(finder *f, cn_find_measure *out, cn_error *err)
 {
     cn_status st = CN_OK;
-    double *combined = NULL, chance = 0;
+    double chance = 0;
+    cn_found *by_unit = NULL;
     ranked *order = NULL;
     int64_t *own = NULL;
     cn_find_measure m;
     memset(&m, 0, sizeof m);
     memset(out, 0, sizeof *out);
     CN_CHECK(f->labels.n > 0, CN_ENOTFOUND, "%s: the study has no labels to ask for", f->study->path);
-    combined = cn_calloc((size_t)f->units.n, sizeof *combined);
+    by_unit = cn_calloc((size_t)f->units.n, sizeof *by_unit);
     order = cn_calloc((size_t)f->units.n, sizeof *order);
     own = cn_calloc((size_t)f->labels.n, sizeof *own);
-    CN_CHECK(combined && order && own, CN_ENOMEM, "out of memory for the ranks of %" PRId64 " units", f->units.n);
+    CN_CHECK(by_unit && order && own, CN_ENOMEM, "out of memory for the ranks of %" PRId64 " units", f->units.n);
     for (int64_t u = 0; u < f->units.n; u++)
         if (!f->units.dead[u] && f->units.label[u] >= 0)
             own[f->units.label[u]]++;
@@ -601,7 +602,7 @@ cn_status finder_measure(finder *f, cn_find_measure *out, cn_error *err)
         const float *text = label_text(f, i);
         if (!own[i] || !text)
             continue;
-        CN_TRY(measure_label(f, i, text, combined, order, &m, err));
+        CN_TRY(measure_label(f, i, text, by_unit, order, &m, err));
         m.asked++;
         chance += (double)own[i] / (double)f->units.live;
         CN_CHECK(!f->options.progress || f->options.progress("labels", i + 1, f->labels.n, f->options.user), CN_ECANCELED, "cancelled");
@@ -610,7 +611,7 @@ cn_status finder_measure(finder *f, cn_find_measure *out, cn_error *err)
     m.chance = chance / (double)m.asked;
     *out = m;
 done:
-    cn_free(combined);
+    cn_free(by_unit);
     cn_free(order);
     cn_free(own);
     return st;
