@@ -165,7 +165,9 @@ cn_status corpus_words_read(corpus_words *w, cn_study *s, cn_error *err)
     rowfile texts = {0};
     bool more;
     int64_t row = 0;
-    const int64_t most = s->info.words > 0 && s->info.words <= CN_MAX_STUDY_WORDS ? s->info.words : 0;
+    const int64_t most = s->info.words;
+    memset(w, 0, sizeof *w);
+    CN_CHECK(most >= 0 && most <= CN_MAX_STUDY_WORDS, CN_EFORMAT, "%s: the study is damaged: %" PRId64 " words", s->path, most);
     CN_TRY(begin_words(w, most, s->info.embedding, err));
     if (most)
         CN_TRY(rowfile_open(&texts, s, "words.npy", most, w->width, err));
