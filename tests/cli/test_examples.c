@@ -42,6 +42,8 @@ EXAMPLES(see)
 EXAMPLES(facet)
 EXAMPLES(scan)
 EXAMPLES(card)
+EXAMPLES(find)
+EXAMPLES(name)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -55,6 +57,7 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_gradient_run),
         IN_A_NEW_FOLDER(examples_of_see_run),      IN_A_NEW_FOLDER(examples_of_facet_run),
         IN_A_NEW_FOLDER(examples_of_scan_run),     IN_A_NEW_FOLDER(examples_of_card_run),
+        IN_A_NEW_FOLDER(examples_of_find_run),     IN_A_NEW_FOLDER(examples_of_name_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_pull_run),
     };

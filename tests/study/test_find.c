@@ -858,7 +858,8 @@ static void damaged_studies_are_refused_in_one_line(void **state)
         assert_true(!kept && n == 0);
     }
     cn_error_clear(&err);
-    assert_int_equal(names_keep(s, &(names_about){.method = "x", .template = "{}", .created = ""}, NULL, 0, &err), CN_OK);
+    assert_int_equal(names_keep(s, &(names_about){.method = "x", .template = "{}", .created = ""}, NULL, 0, &err), CN_EIO);
+    assert_non_null(strstr(err.text, "study.sqlite"));
     cn_study_close(s);
 }
 
