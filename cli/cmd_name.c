@@ -74,7 +74,8 @@ static void print_names(const cn_name_result *r, const cn_unit_row *rows, size_t
         width = w > width ? w : width;
         label = l > label ? l : label;
     }
-    printf(" unit  %-*s  %8s  held out  %6s  %5s  %-*s  others\n", (int)width, "name", "score", "z", "AUC", (int)label, "label");
+    if (n)
+        printf(" unit  %-*s  %8s  held out  %6s  %5s  %-*s  others\n", (int)width, "name", "score", "z", "AUC", (int)label, "label");
     for (size_t i = 0; i < n; i++) {
         const cn_unit_name *u = &r->names[i];
         printf("%5lld  ", (long long)u->ref.unit);

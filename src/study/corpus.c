@@ -47,8 +47,8 @@ static cn_status read_keys(cn_study *s, keyed **out, cn_error *err)
     CN_CHECK(s->info.images > 0 && s->info.images <= CN_MAX_STUDY_IMAGES, CN_ENOTFOUND, "%s: the study has no pictures", s->path);
     keys = cn_calloc((size_t)s->info.images, sizeof *keys);
     CN_CHECK(keys, CN_ENOMEM, "out of memory for %" PRId64 " pictures", s->info.images);
-    CN_TRY(reader_query(s, &q, err,
-                        "SELECT i.id, coalesce(f.path, i.path) FROM images i LEFT JOIN images f ON f.id = i.same_as ORDER BY i.id", ""));
+    CN_TRY(reader_query(s, &q, err, "SELECT i.id, coalesce(f.path, i.path) FROM images i LEFT JOIN images f ON f.id = i.same_as ORDER BY i.id",
+                        ""));
     for (;; n++) {
         CN_TRY(reader_step(s, q, &more, err));
         if (!more)
@@ -279,23 +279,20 @@ cn_status corpus_labels_read(corpus_labels *l, cn_study *s, cn_error *err)
     l->images = cn_calloc((size_t)most + 1, sizeof *l->images);
     CN_CHECK(l->name && l->word && l->images, CN_ENOMEM, "out of memory for %" PRId64 " labels", most);
     CN_TRY(reader_query(s, &q, err, "SELECT id, name, images FROM labels ORDER BY id", ""));
-    for (;; l->n++) {
+    for (;;) {
         CN_TRY(reader_step(s, q, &more, err));
         if (!more)
             break;
         const char *name = (const char *)sqlite3_column_text(q, 1);
         CN_CHECK(l->n < most && sqlite3_column_int64(q, 0) == l->n && name, CN_EFORMAT,
                  "%s: the study is damaged: its labels are not numbered 0, 1, 2...", s->path);
-        l->images[l->n] = sqlite3_column_int64(q, 2);
-        l->name[l->n] = cn_strdup(name);
+        const int64_t i = l->n++;
+        l->images[i] = sqlite3_column_int64(q, 2);
+        l->name[i] = cn_strdup(name);
         CN_TRY(wordlist_add_label(&one, name, err));
-        l->word[l->n] = one.count ? one.words[0] : cn_strdup("");
+        l->word[i] = one.count ? one.words[0] : cn_strdup("");
         one.count = 0; /* the word is ours */
-        if (!l->name[l->n] || !l->word[l->n]) {
-            l->n++; /* to be freed */
-            st = cn_fail(err, CN_ENOMEM, "out of memory for %" PRId64 " labels", most);
-            goto done;
-        }
+        CN_CHECK(l->name[i] && l->word[i], CN_ENOMEM, "out of memory for %" PRId64 " labels", most);
     }
 done:
     sqlite3_finalize(q);
@@ -350,8 +347,8 @@ cn_status corpus_units_read(corpus_units *u, cn_study *s, size_t site, cn_error 
     u->purity = cn_calloc((size_t)n, sizeof *u->purity);
     CN_CHECK(u->dead && u->mean && u->sd && u->rms && u->label && u->purity, CN_ENOMEM, "out of memory for %" PRId64 " units", n);
     u->n = n;
-    CN_TRY(reader_query(s, &q, err, "SELECT unit, dead, mean, sd, rms, label, purity FROM units WHERE site = ? ORDER BY unit", "i",
-                        (int64_t)site));
+    CN_TRY(
+        reader_query(s, &q, err, "SELECT unit, dead, mean, sd, rms, label, purity FROM units WHERE site = ? ORDER BY unit", "i", (int64_t)site));
     for (;; seen++) {
         CN_TRY(reader_step(s, q, &more, err));
         if (!more)

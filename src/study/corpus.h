@@ -11,11 +11,11 @@
 /* A sample of the pictures: those with the smallest keys (sample.h, seed 0); copies of a picture have the key of the first. Those with
  * an even key come first ("halves" below), each half in the order of keys. */
 typedef struct corpus_pictures {
-    int64_t n, even;     /* all; with an even key */
+    int64_t n, even; /* all; with an even key */
     int64_t width, units;
-    int64_t *image;      /* (n): rows of the matrices */
-    float *embedding;    /* (n, width) of length 1 */
-    float *values;       /* (units, n): activation, reduced as the study does; NULL without a site */
+    int64_t *image;   /* (n): rows of the matrices */
+    float *embedding; /* (n, width) of length 1 */
+    float *values;    /* (units, n): activation, reduced as the study does; NULL without a site */
 } corpus_pictures;
 
 /* On failure p holds what corpus_pictures_free accepts. CN_ENOTFOUND when the study has no matrices. */
@@ -26,9 +26,9 @@ void corpus_pictures_free(corpus_pictures *p);
 typedef struct corpus_words {
     char **word; /* (n) */
     int64_t n, width;
-    float *text;   /* (n, width) of length 1 */
-    float *centre; /* (width): their mean */
-    int64_t *order; /* (n) without regard to case */
+    float *text;     /* (n, width) of length 1 */
+    float *centre;   /* (width): their mean */
+    int64_t *order;  /* (n) without regard to case */
     int64_t unknown; /* left out */
 } corpus_words;
 
@@ -62,7 +62,7 @@ typedef struct corpus_units {
     int64_t n, live;
     bool *dead;
     double *mean, *sd, *rms;
-    int64_t *label;  /* own label, -1: none */
+    int64_t *label; /* own label, -1: none */
     double *purity;
 } corpus_units;
 

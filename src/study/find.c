@@ -32,8 +32,8 @@ struct finder {
     corpus_pictures pictures;
     share_scale *scales; /* (pictures) */
     int64_t k;
-    int32_t *top;      /* (units, k); NULL: no dissect */
-    rowfile means;     /* labels.npy; tensor NULL: none */
+    int32_t *top;       /* (units, k); NULL: no dissect */
+    rowfile means;      /* labels.npy; tensor NULL: none */
     corpus_words names; /* the labels' texts, read when first needed */
     bool has_names;
     char why[CN_FIND_KINDS][WHY_ROOM]; /* "": there is nothing in the way */
@@ -123,8 +123,8 @@ cn_status finder_open(finder **out, cn_study *s, const finder_model *model, cons
     if (!f->options.by)
         f->options.by = (1u << CN_FIND_KINDS) - 1;
     CN_CHECK(s->info.embedding > 0, CN_EUNSUPPORTED, "%s: the study's model gives no embeddings that texts could be compared with", s->path);
-    CN_CHECK(!model->from || model->from->embedding == s->info.embedding, CN_EMISMATCH, "%s: embeddings of %d values, the model's have %d", s->path,
-             s->info.embedding, model->from->embedding);
+    CN_CHECK(!model->from || model->from->embedding == s->info.embedding, CN_EMISMATCH, "%s: embeddings of %d values, the model's have %d",
+             s->path, s->info.embedding, model->from->embedding);
     f->template = s->info.word_template ? s->info.word_template : "{}";
     CN_TRY(corpus_check_template(f->template, err));
     CN_TRY(corpus_units_read(&f->units, s, f->site, err));
@@ -167,8 +167,8 @@ void finder_close(finder *f)
 /* One score of all units, and what is worth knowing beside it. */
 typedef struct asking {
     const char *text;
-    const float *embedding; /* of length 1; NULL: the model does not know the text */
-    int64_t word;           /* the same in the study's list, -1 */
+    const float *embedding;       /* of length 1; NULL: the model does not know the text */
+    int64_t word;                 /* the same in the study's list, -1 */
     double *score[CN_FIND_KINDS]; /* (units); NULL: not computed */
     char why[CN_FIND_KINDS][WHY_ROOM];
     int64_t label;
@@ -548,7 +548,8 @@ static cn_status measure_label(finder *f, int64_t label, const float *text, cn_f
     cn_status st = CN_OK;
     asking a = {.text = f->labels.name[label], .embedding = text, .word = corpus_words_find(&f->words, f->labels.word[label])};
     CN_TRY(ask(f, &a, err));
-    const bool counts[CN_FIND_KINDS] = {[CN_FIND_LINEAR] = a.score[CN_FIND_LINEAR] != NULL, [CN_FIND_DISSECT] = a.score[CN_FIND_DISSECT] != NULL};
+    const bool counts[CN_FIND_KINDS] = {
+        [CN_FIND_LINEAR] = a.score[CN_FIND_LINEAR] != NULL, [CN_FIND_DISSECT] = a.score[CN_FIND_DISSECT] != NULL};
     const int64_t n = combine(f, &a, counts, by_unit, order);
     for (int i = 0; i < CN_FIND_KINDS; i++) {
         int64_t place = INT64_MAX;

@@ -8,9 +8,9 @@
 
 /* What a model says, borrowed. */
 typedef struct finder_model {
-    source *from;               /* for texts */
-    const float *directions;    /* (units, embedding) of the site; NULL: none */
-    const char *no_directions;  /* why; static, or as long as the finder */
+    source *from;              /* for texts */
+    const float *directions;   /* (units, embedding) of the site; NULL: none */
+    const char *no_directions; /* why; static, or as long as the finder */
 } finder_model;
 
 typedef struct finder finder;

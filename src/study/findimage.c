@@ -163,7 +163,8 @@ cn_status cn_find_image(cn_study *s, const cn_model *model, const char *path, co
     CN_CHECK(o.site < s->n_sites, CN_EINVAL, "%s: site %zu: the study has %zu", s->path, o.site, s->n_sites);
     CN_TRY(cn_study_check_model(s, model, err));
     const char *name = s->sites[o.site].name;
-    const cn_scan_options runners = {.sites = &name, .n_sites = 1, .batch = 1, .threads = o.threads, .precision = o.precision, .backend = o.backend};
+    const cn_scan_options runners = {
+        .sites = &name, .n_sites = 1, .batch = 1, .threads = o.threads, .precision = o.precision, .backend = o.backend};
     CN_TRY(source_open_model(&from, model, &runners, true, err));
     CN_TRY(finder_picture(s, &from, path, o.site, out, n, err));
 done:

@@ -15,10 +15,10 @@
 #include <string.h>
 
 enum {
-    BLOCK = 256,   /* words at a time */
-    KEPT = 64,     /* candidates of a method for each unit: ranks beyond count as 0 */
-    SHOWN = 3,     /* names of a unit: the name and two others */
-    LEAST = 8,     /* pictures in a half */
+    BLOCK = 256, /* words at a time */
+    KEPT = 64,   /* candidates of a method for each unit: ranks beyond count as 0 */
+    SHOWN = 3,   /* names of a unit: the name and two others */
+    LEAST = 8,   /* pictures in a half */
     SHUFFLES = 200,
     STRONGEST_PART = 20 /* AUC: one picture of so many */
 };
@@ -40,14 +40,14 @@ typedef struct naming {
     corpus_pictures pictures;
     corpus_words words;
     corpus_labels labels;
-    share_scale *scales;             /* (pictures) */
-    float *choosing, *measuring;      /* (units, even), (units, n - even): activations; standardised when they are no longer ordered */
-    float *directions;               /* (units, width) of length 1 */
+    share_scale *scales;         /* (pictures) */
+    float *choosing, *measuring; /* (units, even), (units, n - even): activations; standardised when they are no longer ordered */
+    float *directions;           /* (units, width) of length 1 */
     int64_t k;
-    int32_t *top;                    /* (units, k) of the even half */
+    int32_t *top; /* (units, k) of the even half */
     bool uses[METHODS];
-    candidate *best[METHODS];        /* (units, KEPT), best first */
-    candidate *named;                /* (units, SHOWN) */
+    candidate *best[METHODS]; /* (units, KEPT), best first */
+    candidate *named;         /* (units, SHOWN) */
 } naming;
 
 const char *cn_name_method_text(cn_name_method method)
@@ -89,7 +89,8 @@ static cn_status read_words(naming *g, cn_error *err)
             CN_TRY(corpus_words_embed(&g->words, g->model->from, (const char *const *)list.words, list.count, g->template, texts_go_on, g, err));
         } else {
             CN_TRY(corpus_words_read(&own, g->study, err));
-            CN_TRY(corpus_words_embed(&g->words, g->model->from, (const char *const *)own.word, (size_t)own.n, g->template, texts_go_on, g, err));
+            CN_TRY(
+                corpus_words_embed(&g->words, g->model->from, (const char *const *)own.word, (size_t)own.n, g->template, texts_go_on, g, err));
             g->words.unknown += own.unknown;
         }
     }
@@ -108,7 +109,8 @@ static cn_status split(naming *g, cn_error *err)
     corpus_pictures *p = &g->pictures;
     const int64_t odd = p->n - p->even;
     CN_CHECK(p->even >= LEAST && odd >= LEAST, CN_EINVAL,
-             "%s: names are chosen on one half of the pictures and measured on the other: %" PRId64 " and %" PRId64 " are too few, %d each it takes",
+             "%s: names are chosen on one half of the pictures and measured on the other: %" PRId64 " and %" PRId64
+             " are too few, %d each it takes",
              g->study->path, p->even, odd, LEAST);
     g->choosing = product_floats(p->units, p->even);
     g->measuring = product_floats(p->units, odd);
@@ -138,8 +140,8 @@ static cn_status prepare(naming *g, cn_error *err)
     g->uses[LINEAR] = (all && g->model->directions) || g->o.method == CN_NAME_LINEAR;
     CN_CHECK(!g->uses[LINEAR] || g->model->directions, CN_EUNSUPPORTED, "%s",
              g->model->no_directions && *g->model->no_directions ? g->model->no_directions : "the site has no directions");
-    CN_CHECK(!g->model->from || g->model->from->embedding == s->info.embedding, CN_EMISMATCH, "%s: embeddings of %d values, the model's have %d", s->path,
-             s->info.embedding, g->model->from->embedding);
+    CN_CHECK(!g->model->from || g->model->from->embedding == s->info.embedding, CN_EMISMATCH, "%s: embeddings of %d values, the model's have %d",
+             s->path, s->info.embedding, g->model->from->embedding);
     CN_TRY(corpus_units_read(&g->units, s, g->o.site, err));
     CN_TRY(corpus_labels_read(&g->labels, s, err));
     CN_TRY(corpus_pictures_read(&g->pictures, s, g->o.site, g->o.pictures ? g->o.pictures : CORPUS_PICTURES, err));
@@ -257,7 +259,8 @@ static cn_status score_words(naming *g, cn_error *err)
     const int64_t even = g->pictures.even;
     scratch x = {product_floats(even, BLOCK), product_floats(BLOCK, even), product_floats(BLOCK, g->words.width),
                  product_floats(g->units.n, BLOCK), cn_calloc((size_t)g->units.n, BLOCK * sizeof(double))};
-    CN_CHECK(x.shares && x.turned && x.texts && x.found && x.evidence, CN_ENOMEM, "out of memory for the scores of %" PRId64 " words", g->words.n);
+    CN_CHECK(x.shares && x.turned && x.texts && x.found && x.evidence, CN_ENOMEM, "out of memory for the scores of %" PRId64 " words",
+             g->words.n);
     for (int64_t first = 0; first < g->words.n; first += BLOCK) {
         const int64_t count = g->words.n - first < BLOCK ? g->words.n - first : BLOCK;
         CN_TRY(tell(g, "words", first, g->words.n, err));
@@ -318,10 +321,10 @@ static void choose(naming *g)
 /* ---- measuring ---- */
 
 typedef struct measuring {
-    int64_t odd, names;    /* pictures, different names */
-    int32_t *name_of;      /* (words): number among the names, -1 */
-    float *shares;         /* (names, odd): standardised in the end */
-    float *ranks;          /* (names, odd): of the shares, from 1, equal ones their mean */
+    int64_t odd, names; /* pictures, different names */
+    int32_t *name_of;   /* (words): number among the names, -1 */
+    float *shares;      /* (names, odd): standardised in the end */
+    float *ranks;       /* (names, odd): of the shares, from 1, equal ones their mean */
     int64_t live;
     int64_t *unit;         /* (live) */
     int32_t *name;         /* (live): of each, shuffled later */
@@ -612,8 +615,12 @@ cn_status naming_run(cn_study *s, const finder_model *model, const cn_name_optio
     CN_TRY(list_names(&g, &m, date, r, err));
     CN_TRY(shuffle(&g, &m, r, err));
     if (!g.o.dry) {
-        const names_about about = {.site = g.o.site, .method = cn_name_method_text(g.o.method), .template = g.template, .created = date,
-                                   .words = r->words, .pictures = r->pictures};
+        const names_about about = {.site = g.o.site,
+                                   .method = cn_name_method_text(g.o.method),
+                                   .template = g.template,
+                                   .created = date,
+                                   .words = r->words,
+                                   .pictures = r->pictures};
         CN_TRY(names_keep(s, &about, r->names, r->n, err));
     }
     *out = r, r = NULL;

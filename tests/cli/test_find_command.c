@@ -6,9 +6,10 @@
 static int make_study(void **state)
 {
     const int failed = shell_begin(state);
-    return failed ? failed : shell("for c in " CN_CONCEPT " apple anchor alien bee; do mkdir -p p/$c; cp %s/demo-pictures/$c-*.png p/$c; done\n"
-                                   "clipneuron scan --quiet p -o study > /dev/null",
-                                   CN_BINARY_DIR);
+    return failed ? failed
+                  : shell("for c in " CN_CONCEPT " apple anchor alien bee; do mkdir -p p/$c; cp %s/demo-pictures/$c-*.png p/$c; done\n"
+                          "clipneuron scan --quiet p -o study > /dev/null",
+                          CN_BINARY_DIR);
 }
 
 static void find_knows_the_unit_of_a_concept(void **state)

@@ -26,8 +26,8 @@
 
 enum { EACH = 24, IMAGES = 2 * EACH, WIDTH = FAKE_EMBEDDING, LIVE = FAKE_UNITS - 1 };
 
-static const char *const list[] = {"ant", "bee", "cow", "dog", "emu", "fox", "gnu", "hen", "ibex", "jay", "kiwi", "lynx", "mole", "newt", "owl", "pig",
-                                   "zebra"};
+static const char *const list[] = {"ant", "bee",  "cow",  "dog",  "emu",  "fox", "gnu", "hen",  "ibex",
+                                   "jay", "kiwi", "lynx", "mole", "newt", "owl", "pig", "zebra"};
 enum { LISTED = sizeof list / sizeof *list, KNOWN = LISTED - 1 + 2 }; /* words with a z are unknown; red and green are added */
 
 static char *dir; /* a study that the tests do not change, but for names */
@@ -77,7 +77,7 @@ static void text_of(const char *word, double out[WIDTH])
         out[k] /= length > 0 ? sqrt(length) : 1;
 }
 
-static const float directions[FAKE_UNITS * WIDTH] = {1, 0, 0, 0,  0, 2, 0, 0,  0, 0, -1, 1,  1, 1, 1, 1,  -1, 0, 2, 0,  0, 0, 0, 1};
+static const float directions[FAKE_UNITS * WIDTH] = {1, 0, 0, 0, 0, 2, 0, 0, 0, 0, -1, 1, 1, 1, 1, 1, -1, 0, 2, 0, 0, 0, 0, 1};
 
 /* What a test knows of the study: matrices as doubles. */
 typedef struct facts {
@@ -595,7 +595,7 @@ static void names_are_the_best_words_of_one_half(void **state)
         for (size_t i = 0; i < r->n; i++) {
             const int64_t u = r->names[i].ref.unit;
             const int named = number_of(f, r->names[i].name);
-            const double (*from)[FAKE_UNITS] = methods[k] == CN_NAME_CONSENSUS ? agreed : score;
+            const double(*from)[FAKE_UNITS] = methods[k] == CN_NAME_CONSENSUS ? agreed : score;
             assert_true(fabs(r->names[i].score - from[named][u]) < 2e-3 * (1 + fabs(from[named][u])));
             for (int w = 0; w < KNOWN; w++) /* texts that sum up the same are equal up to rounding */
                 assert_true(from[w][u] <= from[named][u] + 1e-3);
@@ -846,10 +846,11 @@ static void damaged_studies_are_refused_in_one_line(void **state)
     size_t n;
     cn_error err = {0};
     sqlite3_open(tempdir_path(dir, "names/study.sqlite"), &db);
-    sqlite3_exec(db,
-                 "DROP TABLE IF EXISTS unit_names; CREATE TABLE unit_names (site, unit, method, name, score, heldout, heldout_z, auc, created);"
-                 "INSERT INTO unit_names VALUES (0, 1, 'x', 'y', 1, 3, 0, 0.5, ''); INSERT INTO unit_names VALUES (0, 2, 'x', 'y', 9e999, 0, 0, 0.5, '')",
-                 NULL, NULL, NULL);
+    sqlite3_exec(
+        db,
+        "DROP TABLE IF EXISTS unit_names; CREATE TABLE unit_names (site, unit, method, name, score, heldout, heldout_z, auc, created);"
+        "INSERT INTO unit_names VALUES (0, 1, 'x', 'y', 1, 3, 0, 0.5, ''); INSERT INTO unit_names VALUES (0, 2, 'x', 'y', 9e999, 0, 0, 0.5, '')",
+        NULL, NULL, NULL);
     sqlite3_close(db);
     cn_study *s = open_study("names");
     for (int u = 1; u < 3; u++) {
