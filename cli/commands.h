@@ -21,6 +21,8 @@ extern const struct command command_units;
 extern const struct command command_images;
 extern const struct command command_compare;
 extern const struct command command_export;
+extern const struct command command_find;
+extern const struct command command_name;
 extern const struct command command_tokens;
 extern const struct command command_pixels;
 extern const struct command command_pull;

@@ -9,11 +9,12 @@
 #include <unistd.h>
 
 static const struct command *const commands[] = {
-    &command_info, &command_embed,  &command_classify, &command_activations, &command_gradient,
-    &command_see, &command_scan, &command_merge, &command_card,
+    &command_info, &command_embed, &command_classify, &command_activations, &command_gradient,
+    &command_see, &command_facet,
+    &command_scan, &command_merge, &command_card,
     &command_stats, &command_units, &command_top, &command_buckets, &command_images, &command_compare, &command_export,
-    &command_tokens,      &command_pixels,
-    &command_facet, &command_pull,
+    &command_find, &command_name,
+    &command_tokens, &command_pixels, &command_pull,
 };
 
 static void overview(FILE *out)

@@ -10,6 +10,7 @@
 #include "clipneuron/error.h"
 #include "clipneuron/evidence.h"
 #include "clipneuron/facet.h"
+#include "clipneuron/find.h"
 #include "clipneuron/image.h"
 #include "clipneuron/linear.h"
 #include "clipneuron/model.h"

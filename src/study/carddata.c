@@ -180,6 +180,7 @@ cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_opt
     c->n_labels = at_most(c->n_labels, o->labels);
     c->n_words = at_most(c->n_words, o->words);
     CN_TRY(cn_study_visualisations(study, ref, &c->seen, &c->n_seen, err));
+    CN_TRY(cn_study_unit_names(study, ref, &c->names, &c->n_names, err));
     CN_TRY(read_histogram(c, study, err));
 done:
     return st;
@@ -196,6 +197,7 @@ void card_free(card *c)
     cn_groups_free(c->label_media);
     cn_words_free(c->words);
     cn_visualisations_free(c->seen);
+    cn_unit_names_free(c->names);
     cn_free(c->bucket_counts);
     memset(c, 0, sizeof *c);
 }

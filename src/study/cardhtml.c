@@ -363,6 +363,24 @@ static void side_words(html *h, const card *c)
     html_raw(h, "</section>\n");
 }
 
+static void side_names(html *h, const card *c)
+{
+    if (!c->n_names)
+        return;
+    html_raw(h, "<section><h3>Names <small>by method; correlation on pictures that did not choose them</small></h3>\n<ul class=\"words\">");
+    for (size_t i = 0; i < c->n_names; i++) {
+        char number[32];
+        html_raw(h, "<li>");
+        html_text(h, c->names[i].name);
+        html_raw(h, " <span class=\"soft\">");
+        html_text(h, c->names[i].method);
+        html_raw(h, " ");
+        html_raw(h, card_number_at(c->names[i].heldout, 0.03, number));
+        html_raw(h, "</span></li>\n");
+    }
+    html_raw(h, "</ul>\n</section>\n");
+}
+
 /* ---- the range ---- */
 
 static void bucket_picture(html *h, const cn_example *e, const cn_study_site *s)
@@ -488,6 +506,14 @@ static void write_card(html *h, const card *c)
         html_text(h, r->word);
         html_raw(h, "?</span>");
     }
+    if (c->n_names) {
+        char number[32];
+        html_raw(h, "<span class=\"chip\">name: ");
+        html_text(h, c->names[0].name);
+        html_raw(h, " ");
+        html_raw(h, card_number_at(c->names[0].heldout, 0.03, number));
+        html_raw(h, "</span>");
+    }
     if (!r->dead)
         figure_row(h, c);
     html_raw(h, "</div>\n");
@@ -506,6 +532,7 @@ static void write_card(html *h, const card *c)
     side_labels(h, c);
     side_media(h, c);
     side_words(h, c);
+    side_names(h, c);
     html_raw(h, "</div>\n");
     range(h, c);
     html_raw(h, "</div></section>\n");

@@ -517,8 +517,11 @@ static double title(painter *d, const card *c, double x, double y, double width)
                            *r->label                               ? r->label
                            : c->n_words && c->words[0].significant ? c->words[0].word
                                                                    : "");
-    snprintf(text, sizeof text, "%s%.400s",
-             r->reads && r->media_count > 1 && r->max > 0 ? "multimodal: " : "", r->media);
+    int used = snprintf(text, sizeof text, "%s%.300s",
+                        r->reads && r->media_count > 1 && r->max > 0 ? "multimodal: " : "", r->media);
+    if (c->n_names)
+        snprintf(text + used, sizeof text - (size_t)used, "%sname: %.120s %s", used ? " \xc2\xb7 " : "", c->names[0].name,
+                 card_number_at(c->names[0].heldout, 0.03, number));
     line_of_text(d, x + w + 14, y + 7, width - w - 14, (style){12, false, d->p->soft, 0}, text);
     y += 32;
     if (r->dead)

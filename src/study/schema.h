@@ -54,6 +54,12 @@
     " facet TEXT NOT NULL, objective TEXT NOT NULL, settings TEXT NOT NULL, value REAL NOT NULL, path REAL,"  \
     " blocks TEXT, png BLOB NOT NULL, PRIMARY KEY (site, unit, facet));"
 
+/* Made by the first names that are kept (names.c). */
+#define SCHEMA_UNIT_NAMES                                                                                      \
+    "CREATE TABLE IF NOT EXISTS unit_names (site INTEGER NOT NULL, unit INTEGER NOT NULL, method TEXT NOT NULL," \
+    " name TEXT NOT NULL, score REAL, heldout REAL, heldout_z REAL, auc REAL, template TEXT, words INTEGER,"   \
+    " pictures INTEGER, created TEXT NOT NULL, PRIMARY KEY (site, unit, method)) WITHOUT ROWID;"
+
 /* Of pictures with the same bytes, all but the first. */
 #define SCHEMA_DUPLICATES                                                                                    \
     "CREATE INDEX images_by_digest ON images (digest);"                                                      \

@@ -49,6 +49,8 @@ EXAMPLES(buckets)
 EXAMPLES(images)
 EXAMPLES(compare)
 EXAMPLES(export)
+EXAMPLES(find)
+EXAMPLES(name)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -66,6 +68,7 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_top_run),      IN_A_NEW_FOLDER(examples_of_buckets_run),
         IN_A_NEW_FOLDER(examples_of_images_run),   IN_A_NEW_FOLDER(examples_of_compare_run),
         IN_A_NEW_FOLDER(examples_of_export_run),
+        IN_A_NEW_FOLDER(examples_of_find_run),     IN_A_NEW_FOLDER(examples_of_name_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_pull_run),
     };
