@@ -52,6 +52,14 @@
     " facet TEXT NOT NULL, objective TEXT NOT NULL, settings TEXT NOT NULL, value REAL NOT NULL, path REAL,"  \
     " blocks TEXT, png BLOB NOT NULL, PRIMARY KEY (site, unit, facet));"
 
+/* Made by the first answer of a rater. */
+#define SCHEMA_RATINGS                                                                                        \
+    "CREATE TABLE IF NOT EXISTS rating_categories (site INTEGER NOT NULL, unit INTEGER NOT NULL,"             \
+    " rank INTEGER NOT NULL, category TEXT NOT NULL, PRIMARY KEY (site, unit, rank)) WITHOUT ROWID;"          \
+    "CREATE TABLE IF NOT EXISTS ratings (site INTEGER NOT NULL, unit INTEGER NOT NULL,"                       \
+    " image INTEGER NOT NULL, rater TEXT NOT NULL, category TEXT NOT NULL, created TEXT NOT NULL,"            \
+    " PRIMARY KEY (site, unit, rater, image)) WITHOUT ROWID;"
+
 /* Of pictures with the same bytes, all but the first. */
 #define SCHEMA_DUPLICATES                                                                                    \
     "CREATE INDEX images_by_digest ON images (digest);"                                                      \
