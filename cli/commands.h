@@ -14,6 +14,7 @@ extern const struct command command_facet;
 extern const struct command command_scan;
 extern const struct command command_merge;
 extern const struct command command_card;
+extern const struct command command_label;
 extern const struct command command_tokens;
 extern const struct command command_pixels;
 extern const struct command command_pull;

@@ -10,7 +10,7 @@
 
 static const struct command *const commands[] = {
     &command_info, &command_embed,  &command_classify, &command_activations, &command_gradient,
-    &command_see, &command_scan, &command_merge, &command_card,     &command_tokens,      &command_pixels,
+    &command_see, &command_scan, &command_merge, &command_card, &command_label, &command_tokens,      &command_pixels,
     &command_facet, &command_pull,
 };
 

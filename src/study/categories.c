@@ -287,7 +287,7 @@ static cn_status options(cn_category_options *o, const cn_category_options *give
     cn_status st = CN_OK;
     *o = given ? *given : defaults;
     if (o->bins == 0)
-        o->bins = s->info.buckets;
+        o->bins = s->info.buckets < CN_MAX_CATEGORY_BINS ? s->info.buckets : CN_MAX_CATEGORY_BINS;
     if (o->confidence == 0)
         o->confidence = 0.95;
     if (o->resamples == 0)

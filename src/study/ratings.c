@@ -176,6 +176,7 @@ static cn_status read_range(cn_study *s, cn_unit_ref ref, unit_range *range, cn_
 {
     cn_status st = CN_OK;
     cn_unit_row *row = NULL;
+    CN_CHECK(s->info.buckets <= CN_MAX_STUDY_EXAMPLES, CN_EFORMAT, "%s: the study is damaged: %d buckets", s->path, s->info.buckets);
     CN_TRY(cn_study_unit(s, ref, &row, err));
     *range = (unit_range){(float)row->min, (float)row->max, row->count, row->dead ? 0 : row->rms};
     CN_CHECK(row->dead || (row->rms > 0 && isfinite(row->rms) && isfinite(row->min) && row->min < row->max && isfinite(row->max)), CN_EFORMAT,

@@ -66,14 +66,11 @@ static const char script[] =
     "});\n"
     "show();\n";
 
-/* The script's hash as Content-Security-Policy has it. */
-static cn_status script_hash(char text[64], cn_error *err)
+static cn_status script_hash(unsigned char hash[32], cn_error *err)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     cn_status st = CN_OK;
     sha256 *sum = NULL;
     char hex[65];
-    unsigned char b[33] = {0};
     CN_TRY(sha256_open(&sum, err));
     CN_TRY(sha256_add(sum, script, sizeof script - 1, err));
     CN_TRY(sha256_hex(sum, hex, err));
@@ -83,16 +80,8 @@ static cn_status script_hash(char text[64], cn_error *err)
             const char c = hex[2 * i + k];
             value = value << 4 | (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
         }
-        b[i] = (unsigned char)value;
+        hash[i] = (unsigned char)value;
     }
-    int at = 0;
-    for (int i = 0; i < 33; i += 3) {
-        const uint32_t three = (uint32_t)b[i] << 16 | (uint32_t)b[i + 1] << 8 | b[i + 2];
-        for (int k = 18; k >= 0; k -= 6)
-            text[at++] = digits[three >> k & 63];
-    }
-    text[43] = '='; /* 32 bytes are 43 digits */
-    text[44] = '\0';
 done:
     sha256_close(sum);
     return st;
@@ -129,7 +118,7 @@ static void write_picture(html *h, const cn_rating_picture *p, size_t i, size_t 
     html_raw(h, "</fieldset>\n");
 }
 
-static void write_page(html *h, const cn_study *s, const char *unit, const char *rater, const char *hash, const cn_rating_picture *pictures,
+static void write_page(html *h, const cn_study *s, const char *unit, const char *rater, const unsigned char hash[32], const cn_rating_picture *pictures,
                        size_t n, const cn_category *categories, size_t n_categories)
 {
     char name[512];
@@ -137,7 +126,7 @@ static void write_page(html *h, const cn_study *s, const char *unit, const char 
                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
                 "script-src 'sha256-");
-    html_raw(h, hash);
+    html_base64(h, hash, 32);
     html_raw(h, "'\">\n<title>Pictures to sort: ");
     html_text(h, rater);
     html_raw(h, "</title>\n<style>\n");
@@ -172,7 +161,8 @@ cn_status cn_study_write_rating_sheet(cn_study *s, cn_unit_ref ref, const char *
     cn_category *categories = NULL;
     size_t n = 0, n_categories = 0;
     output *out = NULL;
-    char unit[256], hash[64];
+    char unit[256];
+    unsigned char hash[32];
     CN_TRY(rating_check_name(s->path, "rater", rater, CN_EINVAL, err));
     CN_TRY(cn_study_categories(s, ref, &categories, &n_categories, err));
     CN_CHECK(n_categories > 0, CN_EINVAL, "%s: %s has no categories yet", s->path, rating_unit(s, ref, unit, sizeof unit));
