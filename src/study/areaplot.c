@@ -31,6 +31,22 @@ static double middle(const area *a, size_t bin)
     return plot_at(&a->x, (a->t->bins[bin].low + a->t->bins[bin].high) / 2);
 }
 
+/* The look of a category: "other" is grey. */
+static size_t series(const area *a, size_t category)
+{
+    size_t n = category;
+    bool grey = false;
+    for (size_t c = 0; c < a->t->n_categories; c++) {
+        const bool other = strcmp(a->t->categories[c], "other") == 0;
+        grey = grey || other;
+        if (other && c < category)
+            n--;
+        if (other && c == category)
+            return PLOT_SERIES - 1;
+    }
+    return grey && n >= PLOT_SERIES - 1 ? n + 1 : n;
+}
+
 /* The edges of a category's area at a bin, in points. */
 static double upper(const area *a, size_t bin, size_t category)
 {
@@ -58,10 +74,10 @@ static void draw_run(plot *p, const area *a, size_t first, size_t last)
             low[n] = lower(a, bin, c);
             high[n] = upper(a, bin, c);
         }
-        plot_area(p, c, x, low, high, n);
+        plot_area(p, series(a, c), x, low, high, n);
         if (c == 0)
             continue;
-        plot_ink(p, p->colours->page, 0.9); /* areas that meet are told apart in grey, too */
+        plot_ink(p, p->colours->edge, 0.9); /* areas that meet are told apart in grey, too */
         cairo_set_line_width(p->cr, 1.2);
         for (size_t i = 0; i < n; i++)
             cairo_line_to(p->cr, x[i], low[i]);
@@ -75,7 +91,7 @@ static void draw_areas(plot *p, const area *a)
         if (!a->t->bins[b].images) {
             const double x = plot_at(&a->x, a->t->bins[b].low), width = plot_at(&a->x, a->t->bins[b].high) - x;
             if (width > 30)
-                plot_text(p, x + width / 2, (TOP + BOTTOM) / 2, (plot_style){11, false, p->colours->soft, 0.5, width}, "none");
+                plot_text(p, x + width / 2, (TOP + BOTTOM) / 2, (plot_style){PLOT_TEXT, false, p->colours->soft, 0.5, width}, "none");
             continue;
         }
         size_t last = b;
@@ -112,17 +128,28 @@ static bool apart(const rectangle *a, const rectangle *b)
     return a->x + a->width < b->x || b->x + b->width < a->x || a->y + a->height < b->y || b->y + b->height < a->y;
 }
 
+/* How well a name would stand at a bin: its neighbours count a little. */
+static double thickness(const area *a, size_t bin, size_t category)
+{
+    double sum = 0;
+    for (size_t b = bin > 0 ? bin - 1 : 0; b <= bin + 1 && b < a->t->n_bins; b++)
+        if (a->t->bins[b].images && a->t->bins[bin].images)
+            sum += (b == bin ? 1 : 0.2) * a->t->bins[b].shares[category].share;
+    return sum;
+}
+
 /* A category's name where its area is thickest, if there is room for it. */
 static void draw_names(plot *p, const area *a)
 {
     rectangle placed[CN_MAX_CATEGORIES];
     size_t n = 0;
     for (size_t c = 0; c < a->t->n_categories; c++) {
-        const plot_style style = {11.5, true, p->colours->ink, 0.5, 150};
+        const plot_style style = {PLOT_TEXT, true, p->colours->ink, 0.5, 150};
         size_t best = a->t->n_bins;
+        double most = 0;
         for (size_t b = 0; b < a->t->n_bins; b++)
-            if (a->t->bins[b].images && (best == a->t->n_bins || a->t->bins[b].shares[c].share > a->t->bins[best].shares[c].share + 1e-9))
-                best = b;
+            if (thickness(a, b, c) > most + 1e-9)
+                best = b, most = thickness(a, b, c);
         if (best == a->t->n_bins || a->t->bins[best].shares[c].share * (BOTTOM - TOP) < 26)
             continue;
         rectangle r = {.width = plot_text_width(p, style, a->t->categories[c]) + 14, .height = 20};
@@ -150,8 +177,8 @@ static void draw_legend(plot *p, const area *a)
     for (size_t i = 0; i < a->t->n_categories; i++) { /* in the order of the stack */
         const size_t c = a->t->n_categories - 1 - i;
         const double y = TOP + step * ((double)i + 0.5);
-        plot_swatch(p, c, x, y - fmin(7, 0.4 * step), 18, fmin(14, 0.8 * step));
-        plot_text(p, x + 26, y, (plot_style){12, false, p->colours->ink, 0, p->width - x - 26 - 12}, a->t->categories[c]);
+        plot_swatch(p, series(a, c), x, y - fmin(7, 0.4 * step), 18, fmin(14, 0.8 * step));
+        plot_text(p, x + 26, y, (plot_style){PLOT_TEXT, false, p->colours->ink, 0, p->width - x - 26 - 12}, a->t->categories[c]);
     }
 }
 
@@ -173,10 +200,10 @@ static void draw_counts(plot *p, const area *a)
     const double width = (RIGHT - LEFT) / (double)a->t->n_bins, y = BOTTOM + 34;
     const bool rated = a->t->source == CN_CATEGORIES_RATED;
     char number[32];
-    plot_text(p, LEFT - 8, y, (plot_style){11, false, p->colours->soft, 1, 0}, rated ? "rated" : "sample");
-    plot_text(p, LEFT - 8, y + 16, (plot_style){11, false, p->colours->soft, 1, 0}, "of");
+    plot_text(p, LEFT - 8, y, (plot_style){PLOT_TEXT, false, p->colours->soft, 1, 0}, rated ? "rated" : "sample");
+    plot_text(p, LEFT - 8, y + 16, (plot_style){PLOT_TEXT, false, p->colours->soft, 1, 0}, "of");
     for (size_t b = 0; b < a->t->n_bins; b++) {
-        const plot_style style = {width < 24 ? 8.5 : 11, false, p->colours->ink, 0.5, 0}, soft = {style.size, false, p->colours->soft, 0.5, 0};
+        const plot_style style = {width < 24 ? 8.5 : PLOT_TEXT, false, p->colours->ink, 0.5, 0}, soft = {style.size, false, p->colours->soft, 0.5, 0};
         plot_text(p, middle(a, b), y, style, short_count(a->t->bins[b].images, number));
         if (width >= 20)
             plot_text(p, middle(a, b), y + 16, soft, short_count(a->t->bins[b].population, number));
@@ -197,13 +224,15 @@ static void draw_strip(plot *p, const area *a)
     for (size_t i = 0; i < CN_CATEGORY_HISTOGRAM; i++) {
         const double tall = card_height(a->t->histogram[i], most) * (STRIP_BOTTOM - STRIP_TOP);
         if (tall > 0)
-            plot_box(p, LEFT + (double)i * width, STRIP_BOTTOM - tall, width * 0.86, tall, p->colours->soft);
+            cairo_rectangle(p->cr, LEFT + (double)i * width, STRIP_BOTTOM - tall, width * 0.86, tall);
     }
+    plot_ink(p, p->colours->soft, 1);
+    cairo_fill(p->cr);
     plot_line(p, LEFT, STRIP_BOTTOM, RIGHT, STRIP_BOTTOM, 1, p->colours->soft);
-    plot_text(p, LEFT - 8, STRIP_TOP + 4, (plot_style){11, false, p->colours->soft, 1, 0}, short_count(most, number));
-    plot_text(p, LEFT - 8, STRIP_BOTTOM - 4, (plot_style){11, false, p->colours->soft, 1, 0}, "1");
-    plot_text(p, RIGHT + 22, STRIP_TOP + 12, (plot_style){11, false, p->colours->soft, 0, 0}, "all pictures,");
-    plot_text(p, RIGHT + 22, STRIP_TOP + 28, (plot_style){11, false, p->colours->soft, 0, 0}, "logarithmic");
+    plot_text(p, LEFT - 8, STRIP_TOP + 4, (plot_style){PLOT_TEXT, false, p->colours->soft, 1, 0}, short_count(most, number));
+    plot_text(p, LEFT - 8, STRIP_BOTTOM - 4, (plot_style){PLOT_TEXT, false, p->colours->soft, 1, 0}, "1");
+    plot_text(p, RIGHT + 22, STRIP_TOP + 12, (plot_style){PLOT_TEXT, false, p->colours->soft, 0, 0}, "all pictures,");
+    plot_text(p, RIGHT + 22, STRIP_TOP + 28, (plot_style){PLOT_TEXT, false, p->colours->soft, 0, 0}, "logarithmic");
 }
 
 /* Appends and never overflows. */
@@ -267,14 +296,14 @@ static void titles(plot *p, const area *a)
         add(text, sizeof text, &at, "%s of the collection", t->source == CN_CATEGORIES_LABEL ? "labels" : "media");
     }
     add(text, sizeof text, &at, " \xc2\xb7 a random sample from each level \xc2\xb7 %s on %s", t->model_file, t->collection_name);
-    plot_text(p, LEFT, 50, (plot_style){12, false, p->colours->soft, 0, p->width - LEFT - 12}, text);
-    plot_text(p, (LEFT + RIGHT) / 2, STRIP_BOTTOM + 16, (plot_style){12, false, p->colours->ink, 0.5, 0}, "activation, sd units");
+    plot_text(p, LEFT, 50, (plot_style){PLOT_TEXT, false, p->colours->soft, 0, p->width - LEFT - 12}, text);
+    plot_text(p, (LEFT + RIGHT) / 2, STRIP_BOTTOM + 16, (plot_style){PLOT_TEXT, false, p->colours->ink, 0.5, 0}, "activation, sd units");
     at = 0;
     const char *agreement = areaplot_agreement(t, text, sizeof text);
-    plot_text(p, LEFT, STRIP_BOTTOM + 42, (plot_style){12, true, p->colours->ink, 0, p->width - LEFT - 12}, agreement);
+    plot_text(p, LEFT, STRIP_BOTTOM + 42, (plot_style){PLOT_TEXT, true, p->colours->ink, 0, p->width - LEFT - 12}, agreement);
     snprintf(text, sizeof text, "Bars: %.0f%% intervals of the upper edges of areas (Wilson), from the number of pictures at that level.",
              100 * t->confidence);
-    plot_text(p, LEFT, STRIP_BOTTOM + (*agreement ? 62 : 42), (plot_style){11, false, p->colours->soft, 0, p->width - LEFT - 12}, text);
+    plot_text(p, LEFT, STRIP_BOTTOM + (*agreement ? 62 : 42), (plot_style){PLOT_TEXT, false, p->colours->soft, 0, p->width - LEFT - 12}, text);
 }
 
 void areaplot_draw(plot *p, const void *table)

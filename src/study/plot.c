@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -24,9 +25,9 @@
     }
 
 static const plot_colours themes[] = {
-    [CN_PLOT_LIGHT] = {RGB(0xffffff), RGB(0x1c1b19), RGB(0x5f5c56), RGB(0xd6d3cb), OKABE_ITO, 0.35, false},
-    [CN_PLOT_DARK] = {RGB(0x1c1e22), RGB(0xeceae6), RGB(0xb0aea8), RGB(0x3c4047), OKABE_ITO, 0.35, false},
-    [CN_PLOT_PRINT] = {RGB(0xffffff), RGB(0x000000), RGB(0x333333), RGB(0xb0b0b0),
+    [CN_PLOT_LIGHT] = {RGB(0xffffff), RGB(0x1c1b19), RGB(0x5f5c56), RGB(0xd6d3cb), RGB(0xffffff), OKABE_ITO, 0.35, false},
+    [CN_PLOT_DARK] = {RGB(0x1c1e22), RGB(0xeceae6), RGB(0xb0aea8), RGB(0x3c4047), RGB(0x1c1e22), OKABE_ITO, 0.35, false},
+    [CN_PLOT_PRINT] = {RGB(0xffffff), RGB(0x000000), RGB(0x333333), RGB(0xb0b0b0), RGB(0x000000),
                        {RGB(0x555555), RGB(0xe8e8e8), RGB(0xa8a8a8), RGB(0xffffff), RGB(0x808080), RGB(0xd2d2d2), RGB(0xbcbcbc), RGB(0xf4f4f4)},
                        0.8, true},
 };
@@ -68,6 +69,38 @@ static cn_status translate(cairo_status_t status, cn_error *err)
     return cn_fail(err, status == CAIRO_STATUS_NO_MEMORY ? CN_ENOMEM : CN_EINVAL, "a plot cannot be drawn: %s", cairo_status_to_string(status));
 }
 
+/* Numbers with two decimals in place of six: a hundredth of a point is enough, and the file is half as long. Cairo's SVG has no
+ * text of anybody's in it yet. */
+static void round_numbers(bytes *b)
+{
+    size_t to = 0, from = 0;
+    while (from < b->size) {
+        const char c = b->data[from];
+        size_t n = 0, digits = 0;
+        if (c >= '0' && c <= '9') {
+            while (from + n < b->size && b->data[from + n] >= '0' && b->data[from + n] <= '9')
+                n++;
+            if (from + n < b->size && b->data[from + n] == '.')
+                while (from + n + 1 + digits < b->size && b->data[from + n + 1 + digits] >= '0' && b->data[from + n + 1 + digits] <= '9')
+                    digits++;
+        }
+        if (digits < 3 || n > 6) {
+            b->data[to++] = b->data[from++];
+            continue;
+        }
+        char number[32] = {0}, rounded[32];
+        memcpy(number, b->data + from, n + 1 + (digits < 9 ? digits : 9));
+        size_t length = (size_t)snprintf(rounded, sizeof rounded, "%.2f", strtod(number, NULL));
+        while (rounded[length - 1] == '0')
+            length--;
+        length -= rounded[length - 1] == '.';
+        memcpy(b->data + to, rounded, length);
+        to += length;
+        from += n + 1 + digits;
+    }
+    b->size = to;
+}
+
 /* Consumes the surface. */
 static cn_status draw_on(cairo_surface_t *surface, double scale, cn_plot_theme theme, double width, double height, plot_draw *draw,
                          const void *what, bytes *png, cn_error *err)
@@ -75,6 +108,12 @@ static cn_status draw_on(cairo_surface_t *surface, double scale, cn_plot_theme t
     cairo_t *cr = cairo_create(surface);
     cairo_scale(cr, scale, scale);
     plot p = {.cr = cr, .layout = pango_cairo_create_layout(cr), .colours = &themes[theme], .width = width, .height = height};
+    cairo_font_options_t *fonts = cairo_font_options_create(); /* letters where they belong, not at whole pixels */
+    cairo_font_options_set_hint_style(fonts, CAIRO_HINT_STYLE_NONE);
+    cairo_font_options_set_hint_metrics(fonts, CAIRO_HINT_METRICS_OFF);
+    pango_cairo_context_set_font_options(pango_layout_get_context(p.layout), fonts);
+    pango_context_set_round_glyph_positions(pango_layout_get_context(p.layout), FALSE);
+    cairo_font_options_destroy(fonts);
     plot_box(&p, 0, 0, width, height, p.colours->page);
     draw(&p, what);
     g_object_unref(p.layout);
@@ -95,7 +134,11 @@ static cn_status draw_svg(cn_plot_theme theme, double width, double height, plot
     if (cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS)
         cairo_svg_surface_set_document_unit(surface, CAIRO_SVG_UNIT_PX);
     const cn_status st = draw_on(surface, 1, theme, width, height, draw, what, NULL, err);
-    return st == CN_OK && out->failed ? cn_fail(err, CN_ENOMEM, "out of memory for a plot") : st;
+    if (st == CN_OK && out->failed)
+        return cn_fail(err, CN_ENOMEM, "out of memory for a plot");
+    if (st == CN_OK)
+        round_numbers(out);
+    return st;
 }
 
 cn_status plot_svg(cn_plot_theme theme, double width, double height, plot_draw *draw, const void *what, char **data, size_t *size, cn_error *err)
@@ -251,7 +294,7 @@ void plot_x_axis(plot *p, const plot_scale *x, double y)
         plot_line(p, at, y, at, y + 5, 1, p->colours->soft);
         const int digits = step < 0.995 ? (int)ceil(-log10(step) - 1e-9) : 0;
         snprintf(number, sizeof number, "%s%.*f", value < -step / 2 ? "\xe2\x88\x92" : "", digits, fabs(value));
-        plot_text(p, at, y + 14, (plot_style){11.5, false, p->colours->soft, 0.5, 0}, number);
+        plot_text(p, at, y + 14, (plot_style){PLOT_TEXT, false, p->colours->soft, 0.5, 0}, number);
     }
 }
 
@@ -262,7 +305,7 @@ void plot_share_axis(plot *p, const plot_scale *y, double x, double right)
         const double at = plot_at(y, i / 4.0);
         plot_line(p, x, at, right, at, 1, p->colours->line);
         snprintf(number, sizeof number, "%d%%", 25 * i);
-        plot_text(p, x - 8, at, (plot_style){11.5, false, p->colours->soft, 1, 0}, number);
+        plot_text(p, x - 8, at, (plot_style){PLOT_TEXT, false, p->colours->soft, 1, 0}, number);
     }
 }
 

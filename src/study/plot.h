@@ -15,12 +15,14 @@
 
 #define PLOT_SERIES 8 /* colours; the next ones repeat with another hatch */
 
+#define PLOT_TEXT 12.0 /* points; an SVG holds the letters of each size, so there are few */
+
 typedef struct plot_colour {
     double r, g, b;
 } plot_colour;
 
 typedef struct plot_colours {
-    plot_colour page, ink, soft, line; /* soft: small text; line: grid */
+    plot_colour page, ink, soft, line, edge; /* soft: small text; line: grid; edge: between areas */
     plot_colour series[PLOT_SERIES];   /* Okabe and Ito's, which colour-blind people tell apart; greys for print */
     double hatch;                      /* opacity of hatches on areas */
     bool all_hatched;                  /* from the second series on; else from the PLOT_SERIES-th */
