@@ -42,6 +42,7 @@ EXAMPLES(see)
 EXAMPLES(facet)
 EXAMPLES(scan)
 EXAMPLES(card)
+EXAMPLES(label)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -56,7 +57,7 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_see_run),      IN_A_NEW_FOLDER(examples_of_facet_run),
         IN_A_NEW_FOLDER(examples_of_scan_run),     IN_A_NEW_FOLDER(examples_of_card_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
-        IN_A_NEW_FOLDER(examples_of_pull_run),
+        IN_A_NEW_FOLDER(examples_of_label_run),    IN_A_NEW_FOLDER(examples_of_pull_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
