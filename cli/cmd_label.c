@@ -413,9 +413,9 @@ const struct command command_label = {
         "What does a unit answer to at every level, and not only at the top? Raters sort a random sample of pictures from each level of "
         "activation into categories, in random order and without seeing the activation; the shares of the categories at each level are "
         "P(category | activation).\n\n"
-        "On a terminal, 1 to 9 (then a to g) choose a category, s skips, u takes the last answer back, q quits. Each answer is in the study at "
-        "once; the same command goes on where it stopped, whatever ended it. --sheet makes a page for people without a terminal, "
-        "--csv reads what they send back.\n\n"
+        "On a terminal, 1 to 9 (then a to g) choose a category, s skips, u takes the last answer back, p shows the picture's path "
+        "(which may give the answer away), q quits. Each answer is in the study at once; the same command goes on where it stopped, "
+        "whatever ended it. --sheet makes a page for people without a terminal, --csv reads what they send back.\n\n"
         "--plot shows the shares with their intervals, the number of pictures, how far raters agree, and how many pictures of the collection "
         "have which activation. docs/study.md has the formulas.",
     .examples = "Answers by key, then by two more people:\n\n"

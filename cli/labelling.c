@@ -13,7 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* One for each category: no q, s or u among the letters. */
+/* One for each category: no p, q, s or u among the letters. */
 static const char keys[] = "123456789abcdefg";
 _Static_assert(sizeof keys - 1 >= CN_MAX_CATEGORIES, "a key for every category");
 
@@ -100,6 +100,7 @@ struct session {
     int *answers; /* (n) a category, or -1 */
     cn_category *categories;
     size_t n_categories;
+    bool show_path;
     char problem[256]; /* shown below the picture */
 };
 
@@ -133,22 +134,25 @@ static void show(struct session *s)
         print_safely(stdout, err.text);
         fputc('\n', stdout);
     }
-    print_safely(stdout, info->collection);
-    fputc('/', stdout);
-    print_safely(stdout, p->path);
-    fputs("\n", stdout);
+    if (s->show_path || !p->thumbnail || s->kind == TERM_NONE) { /* a file's name often holds the answer */
+        print_safely(stdout, info->collection);
+        fputc('/', stdout);
+        print_safely(stdout, p->path);
+        fputc('\n', stdout);
+    }
     for (size_t c = 0; c < s->n_categories; c++) {
         printf("  %c  ", keys[c]);
         print_safely(stdout, s->categories[c].name);
         fputs(s->answers[s->at] == (int)c ? "  <\n" : "\n", stdout);
     }
-    fputs("  s skip   u undo   q save and quit", stdout);
+    fputs("  s skip   u undo   p path   q save and quit", stdout);
     if (*s->problem) {
         fputs("   ", stdout);
         print_safely(stdout, s->problem);
     }
     fflush(stdout);
     s->problem[0] = '\0';
+    s->show_path = false;
 }
 
 static int keep(struct session *s, int category)
@@ -183,6 +187,8 @@ static int obey(struct session *s, int key)
         advance(s);
     } else if (key == 's') {
         advance(s);
+    } else if (key == 'p') {
+        s->show_path = true;
     } else if (key == 'u') {
         if (s->at == 0) {
             snprintf(s->problem, sizeof s->problem, "there is nothing before this");

@@ -119,6 +119,10 @@ static void keys_answer_skip_undo_and_quit(void **state)
     assert_true(raw());
     press("1");
     wait_for("picture 2 of 9, 1 answered");
+    assert_null(strstr(t.text, "photos/")); /* a path may give the answer away */
+    press("p");
+    wait_for("/photos/");
+    wait_for("q save and quit");
     press("x");
     wait_for("no such key");
     press("\033[A"); /* an arrow is one key that means nothing */
