@@ -93,7 +93,8 @@ static int read_csv(const struct job *job)
     const cn_status st = cn_study_read_ratings(job->study, job->ref, job->a->rater, job->a->csv, &r, &err);
     if (st != CN_OK)
         return fail_error(&err, st);
-    note(job->a->quiet, "clipneuron: %s: %" PRId64 " answers new, %" PRId64 " changed, %" PRId64 " as before, %" PRId64 " rows without a category",
+    note(job->a->quiet,
+         "clipneuron: %s: %" PRId64 " answers new, %" PRId64 " changed, %" PRId64 " as before, %" PRId64 " rows without a category",
          job->a->csv, r.added, r.changed, r.same, r.empty);
     return EXIT_DONE;
 }
@@ -123,7 +124,8 @@ static char *sheet_name(const struct job *job)
     const char *path = job->a->sheet;
     if (!is_folder(path))
         return need_format("%s", path);
-    char *name = need_format("%s/%s_%" PRId64 "_%s.html", path, cn_study_site_at(job->study, job->ref.site)->short_name, job->ref.unit, job->a->rater);
+    char *name = need_format("%s/%s_%" PRId64 "_%s.html", path, cn_study_site_at(job->study, job->ref.site)->short_name, job->ref.unit,
+                             job->a->rater);
     for (char *c = name + strlen(path) + 1; *c; c++)
         if (*c == '/')
             *c = '_';
@@ -259,15 +261,16 @@ static void print_table(const cn_category_table *t)
         for (size_t c = 0; c < t->n_categories && bin->images; c++) {
             char cell[64];
             const size_t width = printed_width(t->categories[c]);
-            snprintf(cell, sizeof cell, "%.0f (%.0f to %.0f)", 100 * bin->shares[c].share, 100 * bin->shares[c].low, 100 * bin->shares[c].high);
+            snprintf(cell, sizeof cell, "%.0f (%.0f to %.0f)", 100 * bin->shares[c].share, 100 * bin->shares[c].low,
+                     100 * bin->shares[c].high);
             printf("  %*s", width < 13 ? 13 : (int)width, cell);
         }
         putchar('\n');
     }
     if (t->source != CN_CATEGORIES_RATED)
         return;
-    printf("\n%" PRId64 " answers by %zu rater%s for %" PRId64 " of %" PRId64 " pictures", g->answers, t->n_raters, t->n_raters == 1 ? "" : "s", g->images,
-           t->pictures);
+    printf("\n%" PRId64 " answers by %zu rater%s for %" PRId64 " of %" PRId64 " pictures", g->answers, t->n_raters,
+           t->n_raters == 1 ? "" : "s", g->images, t->pictures);
     if (g->shared)
         printf("; on %" PRId64 " shared ones %.0f%% agreement", g->shared, 100 * g->percent);
     if (!isnan(g->kappa))
@@ -416,7 +419,8 @@ const struct command command_label = {
         "On a terminal, 1 to 9 (then a to g) choose a category, s skips, u takes the last answer back, p shows the picture's path "
         "(which may give the answer away), q quits. Each answer is in the study at once; the same command goes on where it stopped, "
         "whatever ended it. --sheet makes a page for people without a terminal, --csv reads what they send back.\n\n"
-        "--plot shows the shares with their intervals, the number of pictures, how far raters agree, and how many pictures of the collection "
+        "--plot shows the shares with their intervals, the number of pictures, how far raters agree, and how many pictures of the "
+        "collection "
         "have which activation. docs/study.md has the formulas.",
     .examples = "Answers by key, then by two more people:\n\n"
                 "    clipneuron label study 7 --categories \"photo,drawing,writing,other\" --rater anna\n\n"

@@ -90,7 +90,8 @@ static void blocks(FILE *out, const uint8_t *rgb, int width, int height)
     }
 }
 
-cn_status term_picture_draw(FILE *out, term_picture kind, const void *bytes, size_t size, const char *name, int columns, int rows, cn_error *err)
+cn_status term_picture_draw(FILE *out, term_picture kind, const void *bytes, size_t size, const char *name, int columns, int rows,
+                            cn_error *err)
 {
     cn_image *image = NULL;
     uint8_t *rgb = NULL;

@@ -13,6 +13,7 @@ typedef enum term_picture { TERM_AUTO, TERM_KITTY, TERM_ITERM, TERM_BLOCKS, TERM
 term_picture term_picture_kind(term_picture asked);
 
 /* Draws a JPEG or PNG into at most columns x rows cells from the cursor on; the cursor is at the start of the line below then. */
-cn_status term_picture_draw(FILE *out, term_picture kind, const void *bytes, size_t size, const char *name, int columns, int rows, cn_error *err);
+cn_status term_picture_draw(FILE *out, term_picture kind, const void *bytes, size_t size, const char *name, int columns, int rows,
+                            cn_error *err);
 
 #endif

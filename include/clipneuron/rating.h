@@ -19,25 +19,25 @@
 extern "C" {
 #endif
 
-#define CN_MAX_CATEGORIES 16        /* of one unit */
-#define CN_MAX_RATERS 64            /* of one unit */
-#define CN_MAX_RATING_NAME 64       /* bytes of a category's or rater's name */
-#define CN_MAX_RATINGS 262144       /* of one unit */
-#define CN_MAX_CATEGORY_BINS 64     /* of a table of shares */
-#define CN_CATEGORY_HISTOGRAM 120   /* bins of the whole collection's histogram in it */
+#define CN_MAX_CATEGORIES 16      /* of one unit */
+#define CN_MAX_RATERS 64          /* of one unit */
+#define CN_MAX_RATING_NAME 64     /* bytes of a category's or rater's name */
+#define CN_MAX_RATINGS 262144     /* of one unit */
+#define CN_MAX_CATEGORY_BINS 64   /* of a table of shares */
+#define CN_CATEGORY_HISTOGRAM 120 /* bins of the whole collection's histogram in it */
 
 /* ---- pictures to rate ---- */
 
 /* A picture that raters see. Strings are owned by the list; "" where unknown. */
 typedef struct cn_rating_picture {
-    int64_t image;                        /* images.id */
-    const char *path;                     /* relative to the collection */
+    int64_t image;    /* images.id */
+    const char *path; /* relative to the collection */
     const char *label, *medium;
-    int bucket;                           /* 0..cn_study_info.buckets-1: its level; not for raters' eyes, nor are the next two */
-    double value, sd;                     /* activation; in sd units */
-    const void *thumbnail;                /* JPEG or PNG bytes of the preprocessed crop; NULL if there is none */
+    int bucket;            /* 0..cn_study_info.buckets-1: its level; not for raters' eyes, nor are the next two */
+    double value, sd;      /* activation; in sd units */
+    const void *thumbnail; /* JPEG or PNG bytes of the preprocessed crop; NULL if there is none */
     size_t thumbnail_size;
-    const char *thumbnail_type;           /* "image/jpeg", "image/png", or "" */
+    const char *thumbnail_type; /* "image/jpeg", "image/png", or "" */
 } cn_rating_picture;
 
 /** The pictures of a unit that are rated: the random sample from each bucket; and all pictures of a bucket where the study
@@ -46,8 +46,8 @@ typedef struct cn_rating_picture {
  *        the rater's name and the picture's path
  * @param[out] pictures owned by the caller, cn_rating_pictures_free; NULL when n is 0 (a dead unit)
  * @return CN_OK; CN_EINVAL (no such unit, or a name that is no name), CN_EFORMAT, CN_ENOMEM */
-CN_API CN_MUST_CHECK cn_status cn_study_rating_pictures(cn_study *study, cn_unit_ref ref, const char *rater,
-                                                        cn_rating_picture **pictures, size_t *n, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_rating_pictures(cn_study *study, cn_unit_ref ref, const char *rater, cn_rating_picture **pictures,
+                                                        size_t *n, cn_error *err);
 CN_API void cn_rating_pictures_free(cn_rating_picture *pictures);
 
 /* ---- categories and answers ---- */
@@ -79,10 +79,11 @@ CN_API void cn_ratings_free(cn_rating *ratings);
 /** Keeps a rater's answer for a picture, in place of an older one. It is on the disk when the call returns.
  * @param category one of the unit's; NULL takes the answer back
  * @return CN_OK; CN_EINVAL (a picture that is none of the unit's, a category or a name), CN_EIO, CN_ENOMEM */
-CN_API CN_MUST_CHECK cn_status cn_study_keep_rating(cn_study *study, cn_unit_ref ref, int64_t image, const char *rater, const char *category,
-                                                    cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_keep_rating(cn_study *study, cn_unit_ref ref, int64_t image, const char *rater,
+                                                    const char *category, cn_error *err);
 /** Removes a rater's answers for a unit (rater NULL: everybody's). @param[out] removed NULL, or how many there were */
-CN_API CN_MUST_CHECK cn_status cn_study_remove_ratings(cn_study *study, cn_unit_ref ref, const char *rater, int64_t *removed, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_remove_ratings(cn_study *study, cn_unit_ref ref, const char *rater, int64_t *removed,
+                                                       cn_error *err);
 
 typedef struct cn_rating_import {
     int64_t added, changed, same; /* answers */
@@ -97,11 +98,13 @@ typedef struct cn_rating_import {
 CN_API CN_MUST_CHECK cn_status cn_study_read_ratings(cn_study *study, cn_unit_ref ref, const char *rater, const char *csv,
                                                      cn_rating_import *result, cn_error *err);
 /** Writes a CSV to fill in: image, path and an empty category, in the rater's order. */
-CN_API CN_MUST_CHECK cn_status cn_study_write_rating_template(cn_study *study, cn_unit_ref ref, const char *rater, const char *csv, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_write_rating_template(cn_study *study, cn_unit_ref ref, const char *rater, const char *csv,
+                                                              cn_error *err);
 /** Writes a page to rate on: one HTML file that needs nothing else, with the pictures in the rater's order, their categories
  * to choose from, and a button that gives the answers as a CSV for cn_study_read_ratings. Its one script is allowed by its
  * hash alone. @return as above; CN_EINVAL when the unit has no categories */
-CN_API CN_MUST_CHECK cn_status cn_study_write_rating_sheet(cn_study *study, cn_unit_ref ref, const char *rater, const char *html, cn_error *err);
+CN_API CN_MUST_CHECK cn_status cn_study_write_rating_sheet(cn_study *study, cn_unit_ref ref, const char *rater, const char *html,
+                                                           cn_error *err);
 
 /* ---- P(category | activation) ---- */
 
@@ -122,9 +125,9 @@ typedef struct cn_category_options {
 
 /* One category at one level. Where no picture was rated all are NaN, but images. */
 typedef struct cn_category_share {
-    double images;                        /* pictures; a fraction where raters differ */
-    double share, low, high;              /* of the level's pictures, 0..1; Wilson's interval */
-    double below, below_low, below_high;  /* this and all categories before it: the upper edge of its area */
+    double images;                       /* pictures; a fraction where raters differ */
+    double share, low, high;             /* of the level's pictures, 0..1; Wilson's interval */
+    double below, below_low, below_high; /* this and all categories before it: the upper edge of its area */
 } cn_category_share;
 
 typedef struct cn_category_bin {
@@ -148,16 +151,16 @@ typedef struct cn_agreement {
 typedef struct cn_category_table {
     cn_unit_ref ref;
     cn_category_source source;
-    const char *unit, *label;                  /* "layer4.3.add:319"; the unit's label, "" for none */
+    const char *unit, *label; /* "layer4.3.add:319"; the unit's label, "" for none */
     const char *model_file, *collection_name;
     size_t n_categories, n_bins, n_raters;
-    const char *const *categories;             /* (n_categories) */
-    const cn_category_bin *bins;               /* (n_bins), from the lowest */
-    const char *const *raters;                 /* (n_raters) */
+    const char *const *categories; /* (n_categories) */
+    const cn_category_bin *bins;   /* (n_bins), from the lowest */
+    const char *const *raters;     /* (n_raters) */
     double confidence;
-    cn_agreement agreement;                    /* of raters only */
-    int64_t pictures;                          /* that there are to rate */
-    int64_t histogram[CN_CATEGORY_HISTOGRAM];  /* the whole collection over the same range */
+    cn_agreement agreement;                   /* of raters only */
+    int64_t pictures;                         /* that there are to rate */
+    int64_t histogram[CN_CATEGORY_HISTOGRAM]; /* the whole collection over the same range */
 } cn_category_table;
 
 /** @return CN_OK; CN_ENOTFOUND when there is no category (no answers, no labels, no media), CN_EINVAL (no such unit, a dead one, an
@@ -169,7 +172,7 @@ CN_API void cn_category_table_free(cn_category_table *table);
 typedef enum cn_plot_theme {
     CN_PLOT_LIGHT, /* on white */
     CN_PLOT_DARK,
-    CN_PLOT_PRINT  /* greys and hatches, for paper */
+    CN_PLOT_PRINT /* greys and hatches, for paper */
 } cn_plot_theme;
 
 /** Draws the table as stacked areas over activation in sd units, with intervals, counts, raters' agreement and the whole

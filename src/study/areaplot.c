@@ -203,7 +203,8 @@ static void draw_counts(plot *p, const area *a)
     plot_text(p, LEFT - 8, y, (plot_style){PLOT_TEXT, false, p->colours->soft, 1, 0}, rated ? "rated" : "sample");
     plot_text(p, LEFT - 8, y + 16, (plot_style){PLOT_TEXT, false, p->colours->soft, 1, 0}, "of");
     for (size_t b = 0; b < a->t->n_bins; b++) {
-        const plot_style style = {width < 24 ? 8.5 : PLOT_TEXT, false, p->colours->ink, 0.5, 0}, soft = {style.size, false, p->colours->soft, 0.5, 0};
+        const plot_style style = {width < 24 ? 8.5 : PLOT_TEXT, false, p->colours->ink, 0.5, 0},
+                         soft = {style.size, false, p->colours->soft, 0.5, 0};
         plot_text(p, middle(a, b), y, style, short_count(a->t->bins[b].images, number));
         if (width >= 20)
             plot_text(p, middle(a, b), y + 16, soft, short_count(a->t->bins[b].population, number));
@@ -303,7 +304,8 @@ static void titles(plot *p, const area *a)
     plot_text(p, LEFT, STRIP_BOTTOM + 42, (plot_style){PLOT_TEXT, true, p->colours->ink, 0, p->width - LEFT - 12}, agreement);
     snprintf(text, sizeof text, "Bars: %.0f%% intervals of the upper edges of areas (Wilson), from the number of pictures at that level.",
              100 * t->confidence);
-    plot_text(p, LEFT, STRIP_BOTTOM + (*agreement ? 62 : 42), (plot_style){PLOT_TEXT, false, p->colours->soft, 0, p->width - LEFT - 12}, text);
+    plot_text(p, LEFT, STRIP_BOTTOM + (*agreement ? 62 : 42), (plot_style){PLOT_TEXT, false, p->colours->soft, 0, p->width - LEFT - 12},
+              text);
 }
 
 void areaplot_draw(plot *p, const void *table)

@@ -183,8 +183,8 @@ static cn_status from_collection(whole *all, work *w, cn_study *s, const cn_cate
             rating_add(&all->categories, name); /* at most two more than are shown: on top of the stack */
         w->votes[i * CN_MAX_CATEGORIES + (size_t)rating_find(&all->categories, name)] = 1;
     }
-    all->t.agreement = (cn_agreement){.percent = (double)NAN, .kappa = (double)NAN, .alpha = (double)NAN, .alpha_low = (double)NAN,
-                                      .alpha_high = (double)NAN};
+    all->t.agreement = (cn_agreement){
+        .percent = (double)NAN, .kappa = (double)NAN, .alpha = (double)NAN, .alpha_low = (double)NAN, .alpha_high = (double)NAN};
 done:
     cn_free(groups);
     return st;

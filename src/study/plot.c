@@ -14,22 +14,28 @@
 #include <string.h>
 #include <strings.h>
 
-#define RGB(x)                                                                   \
-    {                                                                            \
-        ((x) >> 16 & 255) / 255.0, ((x) >> 8 & 255) / 255.0, ((x) & 255) / 255.0 \
+#define RGB(x)                                                                 \
+    {                                                                          \
+        ((x) >> 16 & 255) / 255.0, ((x) >> 8 & 255) / 255.0, ((x)&255) / 255.0 \
     }
 
-#define OKABE_ITO                                                                                                      \
-    {                                                                                                                  \
+#define OKABE_ITO                                                                                                              \
+    {                                                                                                                          \
         RGB(0xd55e00), RGB(0x56b4e9), RGB(0x009e73), RGB(0xf0e442), RGB(0xcc79a7), RGB(0x0072b2), RGB(0xe69f00), RGB(0x9a9a9a) \
     }
 
 static const plot_colours themes[] = {
     [CN_PLOT_LIGHT] = {RGB(0xffffff), RGB(0x1c1b19), RGB(0x5f5c56), RGB(0xd6d3cb), RGB(0xffffff), OKABE_ITO, 0.35, false},
     [CN_PLOT_DARK] = {RGB(0x1c1e22), RGB(0xeceae6), RGB(0xb0aea8), RGB(0x3c4047), RGB(0x1c1e22), OKABE_ITO, 0.35, false},
-    [CN_PLOT_PRINT] = {RGB(0xffffff), RGB(0x000000), RGB(0x333333), RGB(0xb0b0b0), RGB(0x000000),
-                       {RGB(0x555555), RGB(0xe8e8e8), RGB(0xa8a8a8), RGB(0xffffff), RGB(0x808080), RGB(0xd2d2d2), RGB(0xbcbcbc), RGB(0xf4f4f4)},
-                       0.8, true},
+    [CN_PLOT_PRINT] = {RGB(0xffffff),
+                       RGB(0x000000),
+                       RGB(0x333333),
+                       RGB(0xb0b0b0),
+                       RGB(0x000000),
+                       {RGB(0x555555), RGB(0xe8e8e8), RGB(0xa8a8a8), RGB(0xffffff), RGB(0x808080), RGB(0xd2d2d2), RGB(0xbcbcbc),
+                        RGB(0xf4f4f4)},
+                       0.8,
+                       true},
 };
 
 /* ---- the canvas ---- */
@@ -66,7 +72,8 @@ static cn_status translate(cairo_status_t status, cn_error *err)
 {
     if (status == CAIRO_STATUS_SUCCESS)
         return CN_OK;
-    return cn_fail(err, status == CAIRO_STATUS_NO_MEMORY ? CN_ENOMEM : CN_EINVAL, "a plot cannot be drawn: %s", cairo_status_to_string(status));
+    return cn_fail(err, status == CAIRO_STATUS_NO_MEMORY ? CN_ENOMEM : CN_EINVAL, "a plot cannot be drawn: %s",
+                   cairo_status_to_string(status));
 }
 
 /* Numbers with two decimals in place of six: a hundredth of a point is enough, and the file is half as long. Cairo's SVG has no
@@ -141,7 +148,8 @@ static cn_status draw_svg(cn_plot_theme theme, double width, double height, plot
     return st;
 }
 
-cn_status plot_svg(cn_plot_theme theme, double width, double height, plot_draw *draw, const void *what, char **data, size_t *size, cn_error *err)
+cn_status plot_svg(cn_plot_theme theme, double width, double height, plot_draw *draw, const void *what, char **data, size_t *size,
+                   cn_error *err)
 {
     bytes b = {0};
     *data = NULL;

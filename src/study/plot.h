@@ -23,9 +23,9 @@ typedef struct plot_colour {
 
 typedef struct plot_colours {
     plot_colour page, ink, soft, line, edge; /* soft: small text; line: grid; edge: between areas */
-    plot_colour series[PLOT_SERIES];   /* Okabe and Ito's, which colour-blind people tell apart; greys for print */
-    double hatch;                      /* opacity of hatches on areas */
-    bool all_hatched;                  /* from the second series on; else from the PLOT_SERIES-th */
+    plot_colour series[PLOT_SERIES];         /* Okabe and Ito's, which colour-blind people tell apart; greys for print */
+    double hatch;                            /* opacity of hatches on areas */
+    bool all_hatched;                        /* from the second series on; else from the PLOT_SERIES-th */
 } plot_colours;
 
 typedef struct plot {

@@ -23,7 +23,7 @@ typedef struct import {
     cn_rating_picture *pictures;
     size_t n_pictures;
     rating_names categories, raters;
-    bool open; /* the unit has no categories yet: the file's are taken */
+    bool open;    /* the unit has no categories yet: the file's are taken */
     size_t *seen; /* (CN_MAX_RATERS, n_pictures) line of the answer, 0: none */
     answer *answers;
     size_t n, room;
@@ -107,7 +107,10 @@ static cn_status read_row(import *m, const char *rater, cn_error *err)
         m->empty++;
         goto done;
     }
-    CN_TRY(intern(m, &m->raters, CN_MAX_RATERS, "rater", rater ? rater : m->rater < (int)m->c.fields ? trimmed(m->c.field[m->rater]) : "",
+    CN_TRY(intern(m, &m->raters, CN_MAX_RATERS, "rater",
+                  rater                         ? rater
+                  : m->rater < (int)m->c.fields ? trimmed(m->c.field[m->rater])
+                                                : "",
                   &a.rater, err));
     CN_CHECK(m->open || rating_find(&m->categories, category) >= 0, CN_EINVAL, "%s: line %zu: \"%s\" is no category of %s, which has: %s",
              m->file, m->c.line, category, m->unit, rating_list(&m->categories, list, sizeof list));

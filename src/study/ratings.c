@@ -45,8 +45,8 @@ static bool plain(const char *name)
     while (*name) {
         size_t length;
         const uint32_t point = utf8_next(name, &length);
-        if (point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069) ||
-            point == 0xfffd)
+        if (point < 0x20 || (point >= 0x7f && point < 0xa0) || (point >= 0x202a && point <= 0x202e) ||
+            (point >= 0x2066 && point <= 0x2069) || point == 0xfffd)
             return false;
         name += length;
     }
@@ -61,7 +61,8 @@ cn_status rating_check_name(const char *where, const char *what, const char *nam
     CN_CHECK(length <= CN_MAX_RATING_NAME, status, "%s: a name of a %s has %zu bytes, the limit is %d", where, what, length,
              CN_MAX_RATING_NAME);
     CN_CHECK(plain(name), status, "%s: the name of a %s has control characters or is no UTF-8: \"%s\"", where, what, name);
-    CN_CHECK(name[0] != ' ' && name[length - 1] != ' ', status, "%s: the name of a %s begins or ends with a blank: \"%s\"", where, what, name);
+    CN_CHECK(name[0] != ' ' && name[length - 1] != ' ', status, "%s: the name of a %s begins or ends with a blank: \"%s\"", where, what,
+             name);
 done:
     return st;
 }
@@ -101,7 +102,8 @@ static cn_status read_found(const cn_study *s, sqlite3_stmt *q, results *list, v
     p->value = sqlite3_column_double(q, 6);
     p->sd = p->value / range->rms;
     CN_CHECK(isfinite(p->sd) && p->image >= 0, CN_EFORMAT, "%s: the study is damaged: an example of image %" PRId64, s->path, p->image);
-    p->bucket = f->kind == CN_EXAMPLE_BUCKET ? sqlite3_column_int(q, 5) : bucket_of((float)p->value, range->min, range->max, s->info.buckets);
+    p->bucket =
+        f->kind == CN_EXAMPLE_BUCKET ? sqlite3_column_int(q, 5) : bucket_of((float)p->value, range->min, range->max, s->info.buckets);
     CN_CHECK(p->bucket >= 0 && p->bucket < s->info.buckets, CN_EFORMAT, "%s: the study is damaged: bucket %d", s->path, p->bucket);
     p->thumbnail_type = reader_picture_type(q, 7);
     const void *data = sqlite3_column_blob(q, 8);
@@ -179,14 +181,15 @@ static cn_status read_range(cn_study *s, cn_unit_ref ref, unit_range *range, cn_
     CN_CHECK(s->info.buckets <= CN_MAX_STUDY_EXAMPLES, CN_EFORMAT, "%s: the study is damaged: %d buckets", s->path, s->info.buckets);
     CN_TRY(cn_study_unit(s, ref, &row, err));
     *range = (unit_range){(float)row->min, (float)row->max, row->count, row->dead ? 0 : row->rms};
-    CN_CHECK(row->dead || (row->rms > 0 && isfinite(row->rms) && isfinite(row->min) && row->min < row->max && isfinite(row->max)), CN_EFORMAT,
-             "%s: the study is damaged: the range of unit %" PRId64, s->path, ref.unit);
+    CN_CHECK(row->dead || (row->rms > 0 && isfinite(row->rms) && isfinite(row->min) && row->min < row->max && isfinite(row->max)),
+             CN_EFORMAT, "%s: the study is damaged: the range of unit %" PRId64, s->path, ref.unit);
 done:
     cn_unit_rows_free(row);
     return st;
 }
 
-cn_status rating_pictures(cn_study *s, cn_unit_ref ref, const char *rater, bool thumbnails, cn_rating_picture **out, size_t *n, cn_error *err)
+cn_status rating_pictures(cn_study *s, cn_unit_ref ref, const char *rater, bool thumbnails, cn_rating_picture **out, size_t *n,
+                          cn_error *err)
 {
     static const size_t pointers[] = {offsetof(found, picture.path), offsetof(found, picture.label), offsetof(found, picture.medium),
                                       offsetof(found, picture.thumbnail)};
@@ -201,11 +204,12 @@ cn_status rating_pictures(cn_study *s, cn_unit_ref ref, const char *rater, bool 
     CN_TRY(read_range(s, ref, &range, err));
     if (!(range.rms > 0))
         goto done;
-    CN_TRY(reader_query(s, &q, err,
-                        "SELECT e.kind, e.image, i.path, l.name, m.name, e.bucket, e.value, t.type, CASE WHEN ?3 THEN t.data END FROM examples e"
-                        " JOIN images i ON i.id = e.image LEFT JOIN labels l ON l.id = i.label LEFT JOIN media m ON m.id = i.medium"
-                        " LEFT JOIN thumbnails t ON t.image = e.image WHERE e.site = ?1 AND e.unit = ?2 AND e.kind BETWEEN 0 AND 2 LIMIT 4096",
-                        "iii", (int64_t)ref.site, ref.unit, (int64_t)thumbnails));
+    CN_TRY(reader_query(
+        s, &q, err,
+        "SELECT e.kind, e.image, i.path, l.name, m.name, e.bucket, e.value, t.type, CASE WHEN ?3 THEN t.data END FROM examples e"
+        " JOIN images i ON i.id = e.image LEFT JOIN labels l ON l.id = i.label LEFT JOIN media m ON m.id = i.medium"
+        " LEFT JOIN thumbnails t ON t.image = e.image WHERE e.site = ?1 AND e.unit = ?2 AND e.kind BETWEEN 0 AND 2 LIMIT 4096",
+        "iii", (int64_t)ref.site, ref.unit, (int64_t)thumbnails));
     CN_TRY(reader_rows(s, q, &kind, &range, &block, n, err));
     if (!block)
         goto done;
@@ -251,7 +255,8 @@ static cn_status has_tables(cn_study *s, bool *has, cn_error *err)
     sqlite3_stmt *q = NULL;
     bool more;
     *has = false;
-    CN_TRY(reader_query(s, &q, err, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('ratings', 'rating_categories')", ""));
+    CN_TRY(reader_query(s, &q, err, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('ratings', 'rating_categories')",
+                        ""));
     CN_TRY(reader_step(s, q, &more, err));
     *has = more && sqlite3_column_int(q, 0) == 2;
 done:
@@ -297,8 +302,8 @@ cn_status cn_study_categories(cn_study *s, cn_unit_ref ref, cn_category **out, s
                         " FROM rating_categories c WHERE c.site = ?1 AND c.unit = ?2 ORDER BY c.rank LIMIT ?3",
                         "iii", (int64_t)ref.site, ref.unit, (int64_t)CN_MAX_CATEGORIES + 1));
     CN_TRY(reader_rows(s, q, &kind, NULL, &block, n, err));
-    CN_CHECK(*n <= CN_MAX_CATEGORIES, CN_EFORMAT, "%s: the study is damaged: unit %" PRId64 " has more than %d categories", s->path, ref.unit,
-             CN_MAX_CATEGORIES);
+    CN_CHECK(*n <= CN_MAX_CATEGORIES, CN_EFORMAT, "%s: the study is damaged: unit %" PRId64 " has more than %d categories", s->path,
+             ref.unit, CN_MAX_CATEGORIES);
     *out = block, block = NULL;
 done:
     if (st != CN_OK)
@@ -450,7 +455,8 @@ cn_status rating_set_categories(rating_writer *w, const rating_names *names, cn_
     CN_TRY(check_dropped(w, names, err));
     CN_TRY(run(w, "DELETE FROM rating_categories WHERE site = ?1 AND unit = ?2", NULL, err));
     for (size_t i = 0; i < names->n; i++) {
-        CN_TRY(prepare(w, &q, "INSERT INTO rating_categories (site, unit, category, rank) VALUES (?1, ?2, ?3, ?4)", names->name[i], NULL, err));
+        CN_TRY(prepare(w, &q, "INSERT INTO rating_categories (site, unit, category, rank) VALUES (?1, ?2, ?3, ?4)", names->name[i], NULL,
+                       err));
         sqlite3_bind_int64(q, 4, (int64_t)i);
         CN_TRY(step(w, q, &row, err));
         sqlite3_finalize(q);
@@ -508,8 +514,8 @@ cn_status rating_commit(rating_writer *w, cn_error *err)
     bool row;
     CN_TRY(prepare(w, &q, "SELECT count(DISTINCT rater) FROM ratings WHERE site = ?1 AND unit = ?2", NULL, NULL, err));
     CN_TRY(step(w, q, &row, err));
-    CN_CHECK(row && sqlite3_column_int64(q, 0) <= CN_MAX_RATERS, CN_ELIMIT, "%s: more than %d raters for unit %" PRId64, w->file, CN_MAX_RATERS,
-             w->ref.unit);
+    CN_CHECK(row && sqlite3_column_int64(q, 0) <= CN_MAX_RATERS, CN_ELIMIT, "%s: more than %d raters for unit %" PRId64, w->file,
+             CN_MAX_RATERS, w->ref.unit);
     sqlite3_finalize(q);
     q = NULL;
     if (sqlite3_exec(w->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
@@ -562,8 +568,8 @@ cn_status cn_study_keep_rating(cn_study *s, cn_unit_ref ref, int64_t image, cons
     CN_CHECK(known, CN_EINVAL, "%s: image %" PRId64 " is none of the %zu pictures of %s that are rated", s->path, image, n,
              rating_unit(s, ref, unit, sizeof unit));
     CN_TRY(rating_categories(s, ref, &names, err));
-    CN_CHECK(!category || rating_find(&names, category) >= 0, CN_EINVAL, "%s: \"%s\" is no category of %s, which has: %s", s->path, category,
-             rating_unit(s, ref, unit, sizeof unit), rating_list(&names, list, sizeof list));
+    CN_CHECK(!category || rating_find(&names, category) >= 0, CN_EINVAL, "%s: \"%s\" is no category of %s, which has: %s", s->path,
+             category, rating_unit(s, ref, unit, sizeof unit), rating_list(&names, list, sizeof list));
     CN_TRY(rating_begin(&w, s, ref, err));
     CN_TRY(rating_keep(&w, image, rater, category, NULL, err));
     CN_TRY(rating_commit(&w, err));

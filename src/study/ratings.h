@@ -23,7 +23,8 @@ cn_status rating_check_name(const char *where, const char *what, const char *nam
 const char *rating_unit(const cn_study *s, cn_unit_ref ref, char *text, size_t room);
 
 /* As cn_study_rating_pictures, with or without thumbnails. */
-cn_status rating_pictures(cn_study *s, cn_unit_ref ref, const char *rater, bool thumbnails, cn_rating_picture **out, size_t *n, cn_error *err);
+cn_status rating_pictures(cn_study *s, cn_unit_ref ref, const char *rater, bool thumbnails, cn_rating_picture **out, size_t *n,
+                          cn_error *err);
 /* The unit's categories as names. */
 cn_status rating_categories(cn_study *s, cn_unit_ref ref, rating_names *names, cn_error *err);
 

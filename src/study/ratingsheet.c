@@ -27,7 +27,8 @@ static const char style[] =
     "fieldset.done{border-color:var(--on)}\n"
     "footer{position:sticky;bottom:0;background:var(--card);border-top:1px solid var(--line);padding:12px 20px;display:flex;gap:16px;"
     "align-items:center;justify-content:center}\n"
-    "button{font:inherit;font-weight:600;padding:8px 18px;border-radius:8px;border:1px solid var(--on);background:var(--on);color:var(--card);"
+    "button{font:inherit;font-weight:600;padding:8px 18px;border-radius:8px;border:1px solid "
+    "var(--on);background:var(--on);color:var(--card);"
     "cursor:pointer}button:disabled{opacity:.5;cursor:default}\n";
 
 static const char script[] =
@@ -118,8 +119,8 @@ static void write_picture(html *h, const cn_rating_picture *p, size_t i, size_t 
     html_raw(h, "</fieldset>\n");
 }
 
-static void write_page(html *h, const cn_study *s, const char *unit, const char *rater, const unsigned char hash[32], const cn_rating_picture *pictures,
-                       size_t n, const cn_category *categories, size_t n_categories)
+static void write_page(html *h, const cn_study *s, const char *unit, const char *rater, const unsigned char hash[32],
+                       const cn_rating_picture *pictures, size_t n, const cn_category *categories, size_t n_categories)
 {
     char name[512];
     html_raw(h, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"

@@ -30,7 +30,7 @@ typedef struct terminal {
 
 static terminal t;
 
-static void start(const char *rater)
+static void start_with(const char *rater, const char *variable, const char *value)
 {
     const struct winsize size = {.ws_row = 30, .ws_col = 80};
     t.used = t.seen = 0;
@@ -43,10 +43,17 @@ static void start(const char *rater)
             unsetenv("STY");
             unsetenv("KITTY_WINDOW_ID");
             unsetenv("TERM_PROGRAM");
+            if (variable)
+                setenv(variable, value, 1);
             execlp("clipneuron", "clipneuron", "label", "copy", "7", "--rater", rater, "--categories", "a cat,no cat,other", (char *)NULL);
         }
         _exit(99);
     }
+}
+
+static void start(const char *rater)
+{
+    start_with(rater, NULL, NULL);
 }
 
 /* Reads on until the words are there, behind what was waited for before. */
@@ -97,7 +104,7 @@ static bool raw(void)
     return !(mode.c_lflag & ICANON) && !(mode.c_lflag & ECHO);
 }
 
-/* Answers of a rater in the copy, one letter each in the order of pictures. */
+/* How many answers of a rater the copy has. */
 static size_t answers(const char *rater)
 {
     assert_int_equal(shell("clipneuron label copy 7 --list --rater %s", rater), 0);
@@ -201,6 +208,25 @@ static void every_signal_puts_the_terminal_back(void **state)
     }
 }
 
+static void pictures_come_as_the_terminal_takes_them(void **state)
+{
+    (void)state;
+    static const char *const cases[][3] = {{"KITTY_WINDOW_ID", "1", "\033_Ga=T,f=100,q=2,c="},
+                                           {"TERM_PROGRAM", "iTerm.app", "\033]1337;File=inline=1;size="},
+                                           {"TERM_PROGRAM", "WezTerm", "\033]1337;File=inline=1;size="},
+                                           {"TMUX", "/tmp/x", "\033[38;2;"},
+                                           {"TERM", "dumb", "/photos/"}};
+    forget();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        start_with("anna", cases[i][0], cases[i][1]);
+        wait_for(cases[i][2]);
+        wait_for("q save and quit");
+        assert_int_equal(strstr(t.text, "\xe2\x96\x80") != NULL, i == 3);
+        press("q");
+        assert_int_equal(end(), 0);
+    }
+}
+
 /* ---- without a terminal ---- */
 
 static void a_pipe_is_no_terminal(void **state)
@@ -217,14 +243,18 @@ static void a_table_comes_from_a_filled_template(void **state)
 {
     (void)state;
     forget();
-    assert_int_equal(shell("clipneuron label copy 7 -q --categories 'cat, dog' --rater anna --csv-template a.csv && head -n 1 a.csv && wc -l < a.csv"), 0);
+    assert_int_equal(
+        shell("clipneuron label copy 7 -q --categories 'cat, dog' --rater anna --csv-template a.csv && head -n 1 a.csv && wc -l < a.csv"),
+        0);
     assert_string_equal(shell_out, "image,path,category\n10\n");
     assert_int_equal(shell("sed '2,5s/,$/,cat/; 6,9s/,$/,dog/' a.csv > b.csv; clipneuron label copy 7 --rater anna --csv b.csv"), 0);
     assert_string_equal(shell_out, "");
     assert_string_equal(shell_err, "clipneuron: b.csv: 8 answers new, 0 changed, 0 as before, 1 rows without a category\n");
     assert_int_equal(shell("sed '2,10s/,$/,cat/' a.csv > c.csv; clipneuron label copy 7 -q --rater ben --csv c.csv --table"), 0);
     assert_non_null(strstr(shell_out, "sd units   rated     of"));
-    assert_non_null(strstr(shell_out, "17 answers by 2 raters for 9 of 9 pictures; on 8 shared ones 50% agreement, Cohen's kappa 0.00, Krippendorff's alpha -0.25 ("));
+    assert_non_null(strstr(
+        shell_out,
+        "17 answers by 2 raters for 9 of 9 pictures; on 8 shared ones 50% agreement, Cohen's kappa 0.00, Krippendorff's alpha -0.25 ("));
     assert_int_equal(shell("clipneuron label copy 7 --json"), 0);
     assert_non_null(strstr(shell_out, "\"unit\": 7,\n"));
     assert_non_null(strstr(shell_out, "\"by\": \"ratings\",\n"));
@@ -245,7 +275,8 @@ static void a_table_comes_from_a_filled_template(void **state)
     }
     assert_true(bins == 3 && images == 9 && population == 30 && cats == 7);
     assert_int_equal(shell("clipneuron label copy 7 --plot p.svg --theme dark -q && grep -c 'cat .*%%' p.svg"), 0);
-    assert_int_equal(shell("clipneuron label copy 7 --list > all.csv; clipneuron label copy 7 --remove --rater ben && clipneuron label copy 7 -q --csv all.csv"
+    assert_int_equal(shell("clipneuron label copy 7 --list > all.csv; clipneuron label copy 7 --remove --rater ben && clipneuron label "
+                           "copy 7 -q --csv all.csv"
                            " && clipneuron label copy 7 --list | cut -d, -f1-4 > again.csv; cut -d, -f1-4 all.csv | cmp - again.csv"),
                      0);
     assert_int_equal(shell("clipneuron label copy 7 --list --json | tee list.json | grep -c '\"rater\": '"), 0);
@@ -292,9 +323,13 @@ static void wrong_uses_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_answer_skip_undo_and_quit), cmocka_unit_test(answers_survive_kill_and_go_on),
-        cmocka_unit_test(every_signal_puts_the_terminal_back), cmocka_unit_test(a_pipe_is_no_terminal),
-        cmocka_unit_test(a_table_comes_from_a_filled_template), cmocka_unit_test(wrong_uses_are_told),
+        cmocka_unit_test(keys_answer_skip_undo_and_quit),
+        cmocka_unit_test(answers_survive_kill_and_go_on),
+        cmocka_unit_test(every_signal_puts_the_terminal_back),
+        cmocka_unit_test(pictures_come_as_the_terminal_takes_them),
+        cmocka_unit_test(a_pipe_is_no_terminal),
+        cmocka_unit_test(a_table_comes_from_a_filled_template),
+        cmocka_unit_test(wrong_uses_are_told),
     };
     return cmocka_run_group_tests(tests, make_study, shell_end);
 }

@@ -86,22 +86,22 @@ static void sql(const char *text)
     sqlite3_close(db);
 }
 
-#define OK(call)                                                                  \
-    do {                                                                          \
-        cn_error err = {0};                                                       \
-        cn_error *const e = &err;                                                 \
-        if ((call) != CN_OK)                                                      \
-            fail_msg("%s", e->text);                                              \
+#define OK(call)                     \
+    do {                             \
+        cn_error err = {0};          \
+        cn_error *const e = &err;    \
+        if ((call) != CN_OK)         \
+            fail_msg("%s", e->text); \
     } while (0)
-#define FAILS(call, status, words)                                                \
-    do {                                                                          \
-        cn_error err = {0};                                                       \
-        cn_error *const e = &err;                                                 \
-        const cn_status got = (call);                                             \
-        assert_int_equal(got, status);                                            \
-        if (!strstr(e->text, words))                                              \
-            fail_msg("\"%s\" does not say \"%s\"", e->text, words);               \
-        assert_null(strchr(e->text, '\n'));                                       \
+#define FAILS(call, status, words)                                  \
+    do {                                                            \
+        cn_error err = {0};                                         \
+        cn_error *const e = &err;                                   \
+        const cn_status got = (call);                               \
+        assert_int_equal(got, status);                              \
+        if (!strstr(e->text, words))                                \
+            fail_msg("\"%s\" does not say \"%s\"", e->text, words); \
+        assert_null(strchr(e->text, '\n'));                         \
     } while (0)
 
 /* ---- arithmetic ---- */
@@ -128,8 +128,8 @@ static void wilson_intervals_are_those_of_the_tables(void **state)
 }
 
 /* Krippendorff, "Computing Krippendorff's alpha-reliability" (2011), example C: four observers, twelve units. */
-static const int krippendorff[12][4] = {{0, 0, -1, 0}, {1, 1, 2, 1}, {2, 2, 2, 2},  {2, 2, 2, 2},   {1, 1, 1, 1},   {0, 1, 2, 3},
-                                        {3, 3, 3, 3},  {0, 0, 1, 0}, {1, 1, 1, 1},  {-1, 4, 4, 4},  {-1, -1, 0, 0}, {-1, 2, -1, -1}};
+static const int krippendorff[12][4] = {{0, 0, -1, 0}, {1, 1, 2, 1}, {2, 2, 2, 2}, {2, 2, 2, 2},  {1, 1, 1, 1},   {0, 1, 2, 3},
+                                        {3, 3, 3, 3},  {0, 0, 1, 0}, {1, 1, 1, 1}, {-1, 4, 4, 4}, {-1, -1, 0, 0}, {-1, 2, -1, -1}};
 
 static void alpha_is_that_of_krippendorffs_example(void **state)
 {
@@ -330,8 +330,8 @@ static void wrong_names_and_pictures_are_refused(void **state)
 {
     (void)state;
     cn_study *s = fresh();
-    static const char *const twice[] = {"a", "a"}, *const blank[] = {"a", " b"}, *const empty[] = {""}, *const odd[] = {"a\nb"}, *const bad[] = {"\xff"},
-                             *const two[] = {"writing", "new"};
+    static const char *const twice[] = {"a", "a"}, *const blank[] = {"a", " b"}, *const empty[] = {""}, *const odd[] = {"a\nb"},
+                             *const bad[] = {"\xff"}, *const two[] = {"writing", "new"};
     char long_name[CN_MAX_RATING_NAME + 2];
     const char *const too_long[] = {long_name}, *many[CN_MAX_CATEGORIES + 1];
     char names[CN_MAX_CATEGORIES + 1][8];
@@ -377,7 +377,8 @@ static void raters_have_a_limit(void **state)
     OK(cn_study_set_categories(s, UNIT, three, 3, e));
     OK(cn_study_rating_pictures(s, UNIT, NULL, &p, &n, e));
     sql("WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < 63)"
-        " INSERT INTO ratings SELECT 0, 2, (SELECT min(image) FROM examples WHERE site = 0 AND unit = 2 AND kind = 2), 'rater ' || i, 'other', '' FROM k");
+        " INSERT INTO ratings SELECT 0, 2, (SELECT min(image) FROM examples WHERE site = 0 AND unit = 2 AND kind = 2), 'rater ' || i, "
+        "'other', '' FROM k");
     OK(cn_study_keep_rating(s, UNIT, p[0].image, "the last", "other", e));
     FAILS(cn_study_keep_rating(s, UNIT, p[0].image, "one more", "other", e), CN_ELIMIT, "more than 64 raters");
     cn_category_table *t;
@@ -567,7 +568,8 @@ static void a_sheet_allows_its_script_and_hides_activations(void **state)
     assert_non_null(hash);
     hash += strlen("script-src 'sha256-");
     for (int bit = 0; bit < 256; bit += 4) { /* base64 and hexadecimal digits, bit by bit */
-        const int first = (int)(strchr(digits, hash[bit / 6]) - digits), second = hash[bit / 6 + 1] == '=' ? 0 : (int)(strchr(digits, hash[bit / 6 + 1]) - digits);
+        const int first = (int)(strchr(digits, hash[bit / 6]) - digits),
+                  second = hash[bit / 6 + 1] == '=' ? 0 : (int)(strchr(digits, hash[bit / 6 + 1]) - digits);
         const int nibble = (first << 6 | second) >> (12 - bit % 6 - 4) & 15;
         assert_int_equal(hex[bit / 4], "0123456789abcdef"[nibble]);
     }
@@ -698,8 +700,8 @@ static void wider_bins_weigh_buckets_by_their_pictures(void **state)
         const cn_category_bin *x = &four->bins[2 * b], *y = &four->bins[2 * b + 1];
         const double left = (double)x->population, right = (double)y->population, nx = (double)x->images, ny = (double)y->images;
         assert_int_equal(t->bins[b].images, x->images + y->images);
-        NEAR(t->bins[b].effective,
-             (left + right) * (left + right) / ((nx > 0 ? left * left / nx : 0) + (ny > 0 ? right * right / ny : 0)), 1e-9);
+        NEAR(t->bins[b].effective, (left + right) * (left + right) / ((nx > 0 ? left * left / nx : 0) + (ny > 0 ? right * right / ny : 0)),
+             1e-9);
         for (int c = 0; c < 3; c++) {
             const double share = ((nx > 0 ? left * x->shares[c].share : 0) + (ny > 0 ? right * y->shares[c].share : 0)) /
                                  ((nx > 0 ? left : 0) + (ny > 0 ? right : 0));
@@ -838,8 +840,8 @@ static void check_xml(const char *text)
     }
     assert_int_equal(depth, 0);
     for (const char *c = text; (c = strchr(c, '&')); c++)
-        assert_true(strncmp(c, "&amp;", 5) == 0 || strncmp(c, "&lt;", 4) == 0 || strncmp(c, "&gt;", 4) == 0 || strncmp(c, "&quot;", 6) == 0 ||
-                    strncmp(c, "&#39;", 5) == 0);
+        assert_true(strncmp(c, "&amp;", 5) == 0 || strncmp(c, "&lt;", 4) == 0 || strncmp(c, "&gt;", 4) == 0 ||
+                    strncmp(c, "&quot;", 6) == 0 || strncmp(c, "&#39;", 5) == 0);
 }
 
 static void plots_are_well_formed_and_name_their_categories(void **state)
@@ -944,7 +946,8 @@ static void damaged_answers_are_errors(void **state)
     FAILS(cn_study_categories(s, UNIT, &c, &n, e), CN_EFORMAT, "more than 16 categories");
     assert_true(n == 0 && !c);
     sql("UPDATE examples SET bucket = 77 WHERE kind = 2 AND site = 0 AND unit = 1");
-    FAILS(cn_study_category_table(s, (cn_unit_ref){0, 1}, &(cn_category_options){.source = CN_CATEGORIES_MEDIUM}, &t, e), CN_EFORMAT, "bucket 77");
+    FAILS(cn_study_category_table(s, (cn_unit_ref){0, 1}, &(cn_category_options){.source = CN_CATEGORIES_MEDIUM}, &t, e), CN_EFORMAT,
+          "bucket 77");
     cn_study_close(s);
 }
 
