@@ -16,6 +16,7 @@
 #include "clipneuron/model.h"
 #include "clipneuron/objective.h"
 #include "clipneuron/pull.h"
+#include "clipneuron/rating.h"
 #include "clipneuron/see.h"
 #include "clipneuron/study.h"
 #include "clipneuron/textsee.h"

@@ -158,6 +158,18 @@ done:
     return st;
 }
 
+/* What raters saw, if anybody rated the unit. */
+static cn_status read_categories(card *c, cn_study *study, cn_unit_ref ref, cn_error *err)
+{
+    cn_rating *ratings = NULL;
+    size_t n = 0;
+    cn_status st = cn_study_ratings(study, ref, NULL, &ratings, &n, err);
+    cn_ratings_free(ratings);
+    if (st == CN_OK && n > 0)
+        st = cn_study_category_table(study, ref, NULL, &c->categories, err);
+    return st;
+}
+
 cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_options *o, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -165,6 +177,7 @@ cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_opt
     c->info = cn_study_get_info(study);
     CN_TRY(cn_study_unit(study, ref, &c->row, err));
     c->site = cn_study_site_at(study, ref.site);
+    c->theme = o->theme;
     CN_TRY(cn_study_examples(study, ref, CN_EXAMPLE_TOP, &c->top, &c->n_top, err));
     CN_TRY(cn_study_examples(study, ref, CN_EXAMPLE_BOTTOM, &c->bottom, &c->n_bottom, err));
     c->n_top = at_most(c->n_top, o->top);
@@ -172,6 +185,8 @@ cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_opt
     if (!o->no_buckets) {
         CN_TRY(cn_study_examples(study, ref, CN_EXAMPLE_BUCKET, &c->bucket, &c->n_bucket, err));
         thin_buckets(c, o->per_bucket);
+        if (!c->row->dead)
+            CN_TRY(read_categories(c, study, ref, err));
     }
     CN_TRY(cn_study_groups(study, ref, CN_GROUP_LABEL, &c->labels, &c->n_labels, err));
     CN_TRY(cn_study_groups(study, ref, CN_GROUP_MEDIUM, &c->media, &c->n_media, err));
@@ -198,6 +213,7 @@ void card_free(card *c)
     cn_words_free(c->words);
     cn_visualisations_free(c->seen);
     cn_unit_names_free(c->names);
+    cn_category_table_free(c->categories);
     cn_free(c->bucket_counts);
     memset(c, 0, sizeof *c);
 }

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "study/region.h"
+#include "study/areaplot.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -441,6 +442,38 @@ static void range(html *h, const card *c)
     html_raw(h, "</div></div></section>\n");
 }
 
+/* ---- what raters saw ---- */
+
+static void areas_source(html *h, const card *c, cn_plot_theme theme)
+{
+    char *svg = NULL;
+    size_t size = 0;
+    const cn_status st = plot_svg(theme, AREAPLOT_WIDTH, AREAPLOT_HEIGHT, areaplot_draw, c->categories, &svg, &size, h->err);
+    if (st != CN_OK && h->status == CN_OK)
+        h->status = st;
+    if (svg)
+        html_data(h, "image/svg+xml", svg, size);
+    cn_free(svg);
+}
+
+static void areas(html *h, const card *c)
+{
+    char text[512];
+    if (!c->categories)
+        return;
+    html_raw(h, "<section class=\"wide\"><h3>What people see <small>at each level of activation, without knowing it</small></h3>\n<picture>");
+    if (c->theme == CN_THEME_AUTO) {
+        html_raw(h, "<source media=\"screen and (prefers-color-scheme: dark)\" srcset=\"");
+        areas_source(h, c, CN_PLOT_DARK);
+        html_raw(h, "\">");
+    }
+    html_raw(h, "<img class=\"areas\" loading=\"lazy\" decoding=\"async\" alt=\"P(category | activation) as stacked areas. ");
+    html_text(h, areaplot_agreement(c->categories, text, sizeof text));
+    html_raw(h, "\" src=\"");
+    areas_source(h, c, c->theme == CN_THEME_DARK ? CN_PLOT_DARK : CN_PLOT_LIGHT);
+    html_raw(h, "\"></picture></section>\n");
+}
+
 /* ---- a card ---- */
 
 static void anchor(html *h, const card *c)
@@ -535,6 +568,7 @@ static void write_card(html *h, const card *c)
     side_names(h, c);
     html_raw(h, "</div>\n");
     range(h, c);
+    areas(h, c);
     html_raw(h, "</div></section>\n");
 }
 

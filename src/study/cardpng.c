@@ -58,26 +58,6 @@ static void ink(painter *d, colour c)
 
 /* ---- text ---- */
 
-/* A copy that Pango accepts: valid UTF-8 without control characters. */
-static void clean_text(const char *text, char *out, size_t room)
-{
-    size_t at = 0;
-    while (*text && at + 5 < room) {
-        size_t length;
-        uint32_t point = utf8_next(text, &length);
-        if (point == 0xfffd)
-            at += (size_t)snprintf(out + at, room - at, "\xef\xbf\xbd");
-        else if (point < 0x20 || (point >= 0x7f && point < 0xa0))
-            out[at++] = ' ';
-        else {
-            memcpy(out + at, text, length);
-            at += length;
-        }
-        text += length;
-    }
-    out[at] = '\0';
-}
-
 enum { LEFT_ALIGNED, CENTRED, RIGHT_ALIGNED };
 
 typedef struct style {
@@ -93,7 +73,7 @@ static double line_of_text(painter *d, double x, double y, double width, style s
 {
     char clean[512];
     int w, h;
-    clean_text(text, clean, sizeof clean);
+    utf8_clean(text, clean, sizeof clean);
     PangoFontDescription *font = pango_font_description_from_string("Noto Sans, DejaVu Sans, Sans");
     pango_font_description_set_absolute_size(font, s.size * PANGO_SCALE);
     pango_font_description_set_weight(font, s.bold ? PANGO_WEIGHT_SEMIBOLD : PANGO_WEIGHT_NORMAL);

@@ -107,13 +107,18 @@ void html_count(html *h, int64_t n)
 
 void html_data(html *h, const char *type, const void *bytes, size_t size)
 {
+    html_raw(h, "data:");
+    html_raw(h, type);
+    html_raw(h, ";base64,");
+    html_base64(h, bytes, size);
+}
+
+void html_base64(html *h, const void *bytes, size_t size)
+{
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *b = bytes;
     char text[1024];
     size_t at = 0;
-    html_raw(h, "data:");
-    html_raw(h, type);
-    html_raw(h, ";base64,");
     for (size_t i = 0; i < size; i += 3) {
         uint32_t three = (uint32_t)b[i] << 16 | (i + 1 < size ? (uint32_t)b[i + 1] << 8 : 0) |
                          (i + 2 < size ? b[i + 2] : 0);
@@ -127,4 +132,23 @@ void html_data(html *h, const char *type, const void *bytes, size_t size)
         }
     }
     put(h, text, at);
+}
+
+void utf8_clean(const char *text, char *out, size_t room)
+{
+    size_t at = 0;
+    while (*text && at + 5 < room) {
+        size_t length;
+        const uint32_t point = utf8_next(text, &length);
+        if (point == 0xfffd || (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069))
+            at += (size_t)snprintf(out + at, room - at, "\xef\xbf\xbd");
+        else if (point < 0x20 || (point >= 0x7f && point < 0xa0))
+            out[at++] = ' ';
+        else {
+            memcpy(out + at, text, length);
+            at += length;
+        }
+        text += length;
+    }
+    out[at] = '\0';
 }

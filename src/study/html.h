@@ -28,10 +28,14 @@ void html_attribute(html *h, const char *name, const char *value);
 CN_PRINTF(2, 3) void html_format(html *h, const char *format, ...);
 /* data:TYPE;base64,... ; type is a literal. */
 void html_data(html *h, const char *type, const void *bytes, size_t size);
+/* The bytes alone. */
+void html_base64(html *h, const void *bytes, size_t size);
 /* 12,345 */
 void html_count(html *h, int64_t n);
 
 /* One code point from at least one byte of text, and how many bytes it took; 0xfffd for what is no UTF-8. */
 uint32_t utf8_next(const char *text, size_t *length);
+/* A copy that Pango accepts, cut where the room ends: valid UTF-8, without control characters or marks that turn the direction of text. */
+void utf8_clean(const char *text, char *out, size_t room);
 
 #endif

@@ -56,6 +56,9 @@ typedef struct row_kind {
 /* All rows of a query as one list, *out NULL when there are none. Finalizes q in any case. */
 cn_status reader_rows(cn_study *s, sqlite3_stmt *q, const row_kind *kind, const void *context, void **out, size_t *n, cn_error *err);
 
+/* A column that names a picture's type: "image/png", "image/jpeg", or "" for anything else. */
+const char *reader_picture_type(sqlite3_stmt *q, int column);
+
 /* Opens a database that may come from a stranger, to read it. *db: sqlite3_close, also after a failure. */
 cn_status reader_open(sqlite3 **db, const char *file, cn_error *err);
 /* Opens a study's database to write a little into it, waiting for others that do. *db: sqlite3_close, also after a failure. */

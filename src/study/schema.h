@@ -59,6 +59,13 @@
     "CREATE TABLE IF NOT EXISTS unit_names (site INTEGER NOT NULL, unit INTEGER NOT NULL, method TEXT NOT NULL," \
     " name TEXT NOT NULL, score REAL, heldout REAL, heldout_z REAL, auc REAL, template TEXT, words INTEGER,"   \
     " pictures INTEGER, created TEXT NOT NULL, PRIMARY KEY (site, unit, method)) WITHOUT ROWID;"
+/* Made by the first answer of a rater. */
+#define SCHEMA_RATINGS                                                                                        \
+    "CREATE TABLE IF NOT EXISTS rating_categories (site INTEGER NOT NULL, unit INTEGER NOT NULL,"             \
+    " rank INTEGER NOT NULL, category TEXT NOT NULL, PRIMARY KEY (site, unit, rank)) WITHOUT ROWID;"          \
+    "CREATE TABLE IF NOT EXISTS ratings (site INTEGER NOT NULL, unit INTEGER NOT NULL,"                       \
+    " image INTEGER NOT NULL, rater TEXT NOT NULL, category TEXT NOT NULL, created TEXT NOT NULL,"            \
+    " PRIMARY KEY (site, unit, rater, image)) WITHOUT ROWID;"
 
 /* Of pictures with the same bytes, all but the first. */
 #define SCHEMA_DUPLICATES                                                                                    \

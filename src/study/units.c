@@ -201,7 +201,7 @@ static const float *keep_map(results *list, const cn_study_site *site, sqlite3_s
     return kept;
 }
 
-static const char *type_name(sqlite3_stmt *q, int column)
+const char *reader_picture_type(sqlite3_stmt *q, int column)
 {
     const char *type = (const char *)sqlite3_column_text(q, column);
     if (type && strcmp(type, "image/jpeg") == 0)
@@ -238,7 +238,7 @@ static cn_status read_example(const cn_study *s, sqlite3_stmt *q, results *list,
              CN_EFORMAT, "%s: the study is damaged: an example of unit %lld", s->path,
              (long long)c->unit);
     e->map = keep_map(list, c->site, q, 10, ok);
-    e->thumbnail_type = type_name(q, 11);
+    e->thumbnail_type = reader_picture_type(q, 11);
     const void *data = sqlite3_column_blob(q, 12);
     e->thumbnail_size = data ? (size_t)sqlite3_column_bytes(q, 12) : 0;
     e->thumbnail = data ? results_keep(list, data, e->thumbnail_size, ok) : NULL;

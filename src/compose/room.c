@@ -1,0 +1,2 @@
+/* compose/room.c -- nothing yet. */
+typedef int compose_room;
