@@ -10,6 +10,7 @@ allowed() {
     clip) echo "base file weights image text nn" ;;
     study) echo "base file weights image text nn clip" ;;
     vis) echo "base file weights image text nn clip" ;;
+    compose) echo "base file weights image text nn clip study vis" ;;
     pull) echo "base file" ;;
     *) echo "?" ;;
     esac
