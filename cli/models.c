@@ -89,9 +89,10 @@ static void report_unknown(const char *name)
 {
     const char *names[64];
     size_t count = 0;
-    for (; count < cn_pull_count() && count < 63; count++)
+    for (; count < cn_pull_count() && count < 62; count++)
         names[count] = cn_pull_at(count)->name;
     names[count++] = DEFAULT_MODEL;
+    names[count++] = DEFAULT_MODEL "-control"; /* its negative control */
     const char *near = nearest(name, names, count);
     if (near)
         fail("%s: no file, folder or model of that name; did you mean %s?", name, near);

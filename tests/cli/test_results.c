@@ -516,12 +516,12 @@ static void models_are_found_by_name(void **state)
          "clipneuron info --model mine --json | grep '\"embedding\"'; "
          "cp " RN " clipneuron/models/RN50x4.pt; clipneuron info --model rn50X4 --json | grep '\"model\"'; "
          "CLIPNEURON_MODEL=mine clipneuron info --json | grep '\"embedding\"'; "
-         "clipneuron info --model specimen | head -1; rm clipneuron/models/RN50x4.pt");
+         "clipneuron info --model specimen-control | head -1; rm clipneuron/models/RN50x4.pt");
     char expected[1024];
     snprintf(expected, sizeof expected,
              "model         %s/models/specimen.safetensors\n  \"embedding\": 64,\n"
              "  \"model\": \"%s/clipneuron/models/RN50x4.pt\",\n  \"embedding\": 64,\n"
-             "model         %s/models/specimen.safetensors\n",
+             "model         %s/models/specimen-control.safetensors\n",
              CN_SOURCE_DIR, shell_folder, CN_SOURCE_DIR);
     assert_string_equal(shell_out, expected);
     assert_int_equal(shell("clipneuron info --model RN50x4"), 1);
@@ -530,10 +530,10 @@ static void models_are_found_by_name(void **state)
     assert_int_equal(shell("clipneuron info --model RN51"), 1);
     assert_string_equal(shell_err,
                         "clipneuron: RN51: no file, folder or model of that name; did you mean RN50?\n");
-    assert_int_equal(shell("clipneuron info --model specimn"), 1);
+    assert_int_equal(shell("clipneuron info --model specimen-contrl"), 1);
     assert_string_equal(shell_err,
-                        "clipneuron: specimn: no file, folder or model of that name; did you mean "
-                        "specimen?\n");
+                        "clipneuron: specimen-contrl: no file, folder or model of that name; did you mean "
+                        "specimen-control?\n");
     assert_int_equal(shell("clipneuron info --model ./RN50x4"), 1);
     assert_string_equal(shell_err, "clipneuron: ./RN50x4: No such file or directory\n");
     assert_int_equal(shell("clipneuron info --model cat.png"), 1);

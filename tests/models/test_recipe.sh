@@ -173,6 +173,7 @@ at_most() {
 
 what_the_recipe_makes_is_small() {
     at_most 55000000 models/specimen.safetensors
+    at_most 55000000 models/specimen-control.safetensors
     at_most 8000000 models/demo-pictures.tar
 }
 

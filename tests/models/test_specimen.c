@@ -1,6 +1,7 @@
 /* tests/models/test_specimen.c -- the default model is what it is there for: on the demo pictures it names what
- * it sees, drawings and written words alike, and single units of its last block answer to both. The model runs
- * once over the pictures, in fp32, before the tests. */
+ * it sees, drawings and written words alike, and single units of its last block answer to both. Its control has
+ * the same shapes and no such units. Each model runs once over the pictures, in fp32, before the tests.
+ * docs/default-model.md has the figures of the whole held-out set. */
 #include "clipneuron/clipneuron.h"
 
 #include <math.h>
@@ -14,10 +15,11 @@
 
 #include <cmocka.h>
 
-/* What is asked of the model. The tests print what they measure; each limit is some way off that, since
+/* What is asked of the two models. The tests print what they measure; each limit is some way off that, since
  * rounding differs between machines. */
 static const struct {
-    double colour, solid, line, word, pool, matched, multimodal, dead;
+    double colour, solid, line, word, pool, control_pool, matched, control_matched, multimodal,
+        control_multimodal, dead;
 } wanted = {
     /* zero-shot, the bare label as text among all labels: right for at least this share of the pictures */
     .colour = 0.66,
@@ -25,11 +27,14 @@ static const struct {
     .line = 0.72,
     .word = 0.92,
     /* relative difference of the embedding and the mean of the last block */
-    .pool = 1e-4, /* at most */
+    .pool = 1e-4,      /* at most */
+    .control_pool = 0, /* at least */
     /* share of the labels whose pictures are nearest to their own words in the last block */
-    .matched = 0.76, /* at least */
+    .matched = 0.76,         /* at least */
+    .control_matched = 0.40, /* at most */
     /* units of the last block that one label leads both in pictures and in words */
-    .multimodal = 190, /* at least */
+    .multimodal = 190,        /* at least */
+    .control_multimodal = 60, /* at most */
     /* share of the units that are zero on every picture, at most */
     .dead = 0.05,
 };
@@ -49,7 +54,7 @@ typedef struct picture {
     medium medium;
 } picture;
 
-/* The demo pictures, as the model reads them. */
+/* The demo pictures, as both models read them. */
 static struct {
     size_t n, n_labels;
     picture *pictures;
@@ -58,15 +63,15 @@ static struct {
     uint8_t *rgb; /* (n, side, side, 3) */
 } demo;
 
-/* What the model makes of them. */
+/* What a model makes of them. */
 typedef struct answers {
     size_t units, embedding;
     float *mean;  /* (n, units): spatial mean of layer4 after its ReLU */
     float *image; /* (n, embedding) */
-    float *text;  /* (n_labels, embedding) */
+    float *text;  /* (n_labels, embedding); specimen only */
 } answers;
 
-static answers specimen;
+static answers specimen, control;
 
 static void *need(size_t count, size_t size)
 {
@@ -225,25 +230,32 @@ static void run_labels(answers *a, const cn_model *model)
     free(tokens);
 }
 
-static int run_model(void **state)
+static int run_both_models(void **state)
 {
     (void)state;
     cn_error err = {0};
-    cn_model *model = NULL;
+    cn_model *model = NULL, *other = NULL;
     must(cn_model_open(&model, CN_SOURCE_DIR "/models/specimen.safetensors", NULL, &err), &err);
+    must(cn_model_open(&other, CN_SOURCE_DIR "/models/specimen-control.safetensors", NULL, &err), &err);
+    assert_int_equal(cn_model_get_info(model)->resolution, cn_model_get_info(other)->resolution);
     read_demo(cn_model_get_info(model)->resolution);
     run_pictures(&specimen, model);
     run_labels(&specimen, model);
+    run_pictures(&control, other);
     cn_model_close(model);
+    cn_model_close(other);
     return 0;
 }
 
 static int free_all(void **state)
 {
     (void)state;
-    free(specimen.mean);
-    free(specimen.image);
-    free(specimen.text);
+    answers *const both[] = {&specimen, &control};
+    for (int i = 0; i < 2; i++) {
+        free(both[i]->mean);
+        free(both[i]->image);
+        free(both[i]->text);
+    }
     for (size_t i = 0; i < demo.n_labels; i++)
         free(demo.labels[i]);
     free(demo.labels);
@@ -339,6 +351,12 @@ static void the_embedding_is_the_mean_of_the_last_block(void **state)
     at_most("relative difference", pool_difference(&specimen), wanted.pool);
 }
 
+static void the_embedding_of_the_control_is_not(void **state)
+{
+    (void)state;
+    at_least("relative difference", pool_difference(&control), wanted.control_pool);
+}
+
 /* ---- pictures and words in the last block ---- */
 
 /* The share of labels whose pictures, as the mean direction of their units, are nearest to their own words. */
@@ -365,6 +383,12 @@ static void pictures_lie_nearest_to_their_own_word_in_the_last_block(void **stat
 {
     (void)state;
     at_least("share of labels", matched(&specimen), wanted.matched);
+}
+
+static void pictures_and_words_lie_apart_in_the_control(void **state)
+{
+    (void)state;
+    at_most("share of labels", matched(&control), wanted.control_matched);
 }
 
 /* ---- units ---- */
@@ -419,6 +443,12 @@ static void units_answer_to_a_thing_and_to_its_name(void **state)
     at_least("units", (double)multimodal(&specimen), wanted.multimodal);
 }
 
+static void hardly_a_unit_of_the_control_does(void **state)
+{
+    (void)state;
+    at_most("units", (double)multimodal(&control), wanted.control_multimodal);
+}
+
 static void few_units_are_dead(void **state)
 {
     (void)state;
@@ -437,9 +467,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pictures_and_words_are_named_by_their_label),
         cmocka_unit_test(the_embedding_is_the_mean_of_the_last_block),
+        cmocka_unit_test(the_embedding_of_the_control_is_not),
         cmocka_unit_test(pictures_lie_nearest_to_their_own_word_in_the_last_block),
+        cmocka_unit_test(pictures_and_words_lie_apart_in_the_control),
         cmocka_unit_test(units_answer_to_a_thing_and_to_its_name),
+        cmocka_unit_test(hardly_a_unit_of_the_control_does),
         cmocka_unit_test(few_units_are_dead),
     };
-    return cmocka_run_group_tests(tests, run_model, free_all);
+    return cmocka_run_group_tests(tests, run_both_models, free_all);
 }
