@@ -54,7 +54,7 @@
     " facet TEXT NOT NULL, objective TEXT NOT NULL, settings TEXT NOT NULL, value REAL NOT NULL, path REAL,"  \
     " blocks TEXT, png BLOB NOT NULL, PRIMARY KEY (site, unit, facet));"
 
-/* Made by the first names that are kept (names.c). */
+/* Made by the first names that are kept (unitnames.c). */
 #define SCHEMA_UNIT_NAMES                                                                                      \
     "CREATE TABLE IF NOT EXISTS unit_names (site INTEGER NOT NULL, unit INTEGER NOT NULL, method TEXT NOT NULL," \
     " name TEXT NOT NULL, score REAL, heldout REAL, heldout_z REAL, auc REAL, template TEXT, words INTEGER,"   \

@@ -1,4 +1,4 @@
-/* study/names.c -- names of units, in a table of the study's database that the first of them makes. */
+/* study/unitnames.c -- names of units, in a table of the study's database that the first of them makes. */
 #include "study/finder.h"
 #include "study/schema.h"
 #include "study/store.h"
