@@ -74,12 +74,13 @@ def write_curves(logs, out):
         parts.append(f'<path d="M{left} {y(v)}H{width - 20}" stroke="#ddd"/><text x="{left - 8}" y="{y(v) + 4}" text-anchor="end">{v:.0%}</text>')
     for i in range(5):
         parts.append(f'<text x="{x(most * i / 4):.0f}" y="{height - 18}" text-anchor="middle">{most * i / 4e6:.2f} M</text>')
-    parts.append(f'<text x="{width / 2}" y="{height - 3}" text-anchor="middle">pictures seen</text>')
+    parts.append(f'<text x="{width / 2}" y="{height - 3}" text-anchor="middle">pictures seen; share right among the texts of the batch</text>')
     for (name, rows), colour in zip(read, colours):
         smooth = np.convolve([r["right"] for r in rows], np.ones(9) / 9, "valid")
         points = " ".join(f"{x(r['images']):.1f},{y(v):.1f}" for r, v in zip(rows[4:], smooth))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
-        parts.append(f'<text x="{left + 12}" y="{32 + 16 * read.index((name, rows))}" fill="{colour}">{name}: right among the texts of the batch</text>')
+        end = rows[-1], smooth[-1]       # each line is named where it ends
+        parts.append(f'<text x="{min(x(end[0]["images"]) + 6, width - 70):.0f}" y="{y(end[1]) + (18 if x(end[0]["images"]) > width - 80 else 4):.0f}" fill="{colour}">{name}</text>')
         switch = next((r["images"] for r in rows if r["resolution"] == 96), None)
         if switch:
             parts.append(f'<path d="M{x(switch):.1f} 20V{height - bottom}" stroke="{colour}" stroke-dasharray="3 4"/>'
