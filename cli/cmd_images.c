@@ -19,7 +19,7 @@ static const struct option options[] = {
     {'n', "count", OPTION_COUNT, offsetof(struct arguments, count), "K", "The first K. Default: 24.", 1, 16 << 20},
     {'i', "image", OPTION_TEXT, offsetof(struct arguments, image), "PATH", "The units that this picture of the study fires most."},
     {'s', "site", OPTION_TEXT, offsetof(struct arguments, site), "SITE", "With --image: of this site. Default: the study's first."},
-    {0, "search", OPTION_TEXT, offsetof(struct arguments, search), "TEXT", "Pictures with this text in their path, label or caption."},
+    {0, "search", OPTION_TEXT, offsetof(struct arguments, search), "TEXT", "Pictures with this text in their path, label, caption or another column."},
     SHOW_OPTIONS(struct arguments, show),
     {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, quiet), NULL, "No notes."},
 };
@@ -213,7 +213,7 @@ const struct command command_images = {
         "the "
         "picture's rank among the unit's strongest examples. PATH is as in the study, or the end of it after a slash. Without matrices "
         "only units are known of whose strongest examples the picture is one.\n\n"
-        "With --search: pictures that have the text in their path, label or caption; capitals do not matter in ASCII.",
+        "With --search: pictures that have the text in their path, label, caption or another column; capitals do not matter in ASCII.",
     .examples = "Pictures that two units agree on:\n\n"
                 "$ clipneuron scan --quiet photos -o study > /dev/null\n"
                 "$ clipneuron images study 7 12 -n 10\n\n"

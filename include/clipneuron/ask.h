@@ -148,7 +148,7 @@ typedef struct cn_picture {
 CN_API CN_MUST_CHECK cn_status cn_study_pictures_of_units(cn_study *study, const cn_unit_ref *units, size_t n_units, size_t limit,
                                                           cn_picture **list, size_t *n, cn_error *err);
 
-/** Pictures with a text in their path, label or caption, in the order of paths. ASCII letters match in either case.
+/** Pictures with a text in their path, label, caption or another column (table fields), in the order of paths. ASCII letters match in either case.
  * @param text not empty  @param limit 0: all  @param[out] list cn_pictures_free */
 CN_API CN_MUST_CHECK cn_status cn_study_search_pictures(cn_study *study, const char *text, size_t limit, cn_picture **list, size_t *n,
                                                         cn_error *err);

@@ -314,7 +314,8 @@ cn_status cn_study_search_pictures(cn_study *s, const char *text, size_t limit, 
     CN_TRY(reader_query(s, &q, err,
                         PICTURE_SELECT
                         " WHERE i.path LIKE ?1 ESCAPE '\\' OR i.label IN (SELECT id FROM labels WHERE name LIKE ?1 ESCAPE '\\')"
-                        " OR i.caption LIKE ?1 ESCAPE '\\' ORDER BY i.id LIMIT ?2",
+                        " OR i.caption LIKE ?1 ESCAPE '\\'"
+                        " OR i.id IN (SELECT image FROM fields WHERE value LIKE ?1 ESCAPE '\\') ORDER BY i.id LIMIT ?2",
                         ""));
     sqlite3_bind_text(q, 1, pattern, -1, SQLITE_STATIC);
     sqlite3_bind_int64(q, 2, limit && limit < INT64_MAX ? (int64_t)limit : -1);

@@ -545,11 +545,12 @@ static void pictures_are_found_by_text_and_path(void **state)
     int64_t image;
     cn_error err = {0};
     sql(dir, "UPDATE images SET caption = '100% Sure_thing' WHERE path = 'red/000.png'");
+    sql(dir, "INSERT INTO fields SELECT id, 'photographer', 'Ada L.' FROM images WHERE path = 'red/000.png'");
     cn_study *s = open_study(dir, "study");
     static const struct {
         const char *text;
         size_t found;
-    } cases[] = {{"RED/", EACH}, {"gree", EACH}, {".png", IMAGES}, {"sure_", 1}, {"100%", 1}, {"0%s", 0}, {"zzz", 0}, {"d_0", 0}, {"\\", 0}};
+    } cases[] = {{"RED/", EACH}, {"gree", EACH}, {".png", IMAGES}, {"sure_", 1}, {"100%", 1}, {"0%s", 0}, {"ada l", 1}, {"zzz", 0}, {"d_0", 0}, {"\\", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(cn_study_search_pictures(s, cases[i].text, 0, &p, &n, NULL), CN_OK);
         if (n != cases[i].found)
