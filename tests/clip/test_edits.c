@@ -19,7 +19,7 @@
 #include "models.h"
 
 #define IMAGES 3
-#define UNIT 5
+#define UNIT 7
 
 static float *golden_pixels(const char *name)
 {
