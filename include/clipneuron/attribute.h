@@ -1,16 +1,18 @@
 /* clipneuron/attribute.h -- what units, positions and attention-pool heads add to an image's logit for a text.
  *
- * The quantity that is taken apart is f = goal . e/|e| with e the image's embedding: for the embedding of a text of length 1 its
- * cosine, times the model's logit scale its logit, and for a difference of two texts the difference of their logits.
+ * The quantity that is taken apart is f = goal . e/|e0| with e the embedding and e0 that of the image as it is: for goal the embedding of a
+ * text of length 1 its cosine, times the model's logit scale its logit, for a difference of two texts the difference of their logits. The
+ * length is held since a cosine says nothing about parts of a whole: it does not change when all units shrink together, and jumps
+ * where they vanish. With `renormalise` f = goal . e/|e| all the same.
  * With x the values of a site for the image and b a baseline (per unit: zero, or its mean over a collection):
  *
  *   gradient     (x - b) df/dx                          first order; cheap; not complete
  *   integrated   (x - b) int_0^1 df/dx (b + a(x - b)) da   integrated gradients (Sundararajan et al. 2017): they add up to
  *                f(x) - f(b). By Gauss-Legendre quadrature on equal parts of the path
  *   exact        f(x) - f(x with the unit at its baseline everywhere): what the network itself says, for single units
- *   heads        f = sum over heads, exactly, when the attention weights and |e| are taken as they are for the image (direct logit
+ *   heads        f = sum over heads, exactly, when the attention weights, too, are taken as they are for the image (direct logit
  *                attribution; after Gandelsman et al. 2024 for ViTs): head h adds m_h . sum_i p_hi t_i + bias, with t the pool's
- *                tokens, p_h its attention and m_h = W_v,h^T W_o,h^T goal / |e|
+ *                tokens, p_h its attention and m_h = W_v,h^T W_o,h^T goal / |e0|
  *
  * At a site that a residual connection passes by (a ViT's MLP, a bn3), what passes by stays as the image has it.
  * Threads: all calls are independent. */
@@ -35,13 +37,16 @@ typedef struct cn_attribution_options {
                               miss at most half of CN_ATTRIBUTION_TOLERANCE, at most 1024 */
     int ablate;            /* the strongest so many units by |integrated| are ablated exactly; 0: 16; below 0: none */
     int threads;           /* 0: all cores */
+    bool renormalise;      /* do not hold the embedding's length: completeness may then take very many steps, or fail at a baseline whose
+                              embedding has no length */
 } cn_attribution_options;
 
 /* A unit whose contribution was measured by taking it away. */
 typedef struct cn_ablation {
     int64_t unit;
     double integrated, gradient; /* sums over positions */
-    double exact;
+    double exact;                /* change of f */
+    double logit;                /* change of goal . e/|e|: the embedding's length is not held */
 } cn_ablation;
 
 typedef struct cn_attribution {

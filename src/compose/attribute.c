@@ -22,6 +22,7 @@ typedef struct attributor {
     const cn_site *site;
     cn_runner *runner;    /* reads the embedding and differentiates at the site, whose values it is given */
     const float *goal;
+    double length;        /* of the image's embedding; 0: not held */
     int64_t width, count; /* of an embedding; values of the site */
     float *x, *base;      /* (count), in the site's layout */
     float *given;         /* (BATCH, count) */
@@ -41,27 +42,43 @@ static void attributor_close(attributor *w)
     cn_free(w->slope);
 }
 
-static cn_status check_embedding(const float *e, int64_t width, cn_error *err)
+/* Holds the length of the image's embedding, unless f is not to. */
+static cn_status measure(attributor *w, const float *e, bool renormalise, cn_error *err)
 {
     double square = 0;
-    for (int64_t k = 0; k < width; k++)
+    for (int64_t k = 0; k < w->width; k++)
         square += (double)e[k] * e[k];
+    w->length = renormalise ? 0 : sqrt(square);
     return square > 0 && isfinite(square) ? CN_OK : cn_fail(err, CN_EINVAL, "the image has no embedding of this model with a direction");
 }
 
+/* f of an embedding; its derivative is added to seed (NULL: not wanted). */
+static double value_of(const attributor *w, const float *e, float *seed)
+{
+    double dot = 0;
+    if (w->length == 0)
+        return cosine_with(e, w->goal, w->width, 1, seed);
+    for (int64_t k = 0; k < w->width; k++) {
+        dot += (double)e[k] * w->goal[k];
+        if (seed)
+            seed[k] += (float)(w->goal[k] / w->length);
+    }
+    return dot / w->length;
+}
+
 /* x, f(x) and df/dx. */
-static cn_status first_run(attributor *w, const float *pixels, int threads, double *value, float *gradient, cn_error *err)
+static cn_status first_run(attributor *w, const float *pixels, const cn_attribution_options *o, double *value, float *gradient, cn_error *err)
 {
     cn_status st = CN_OK;
     cn_runner *r = NULL;
-    const cn_runner_options o = {.tower = CN_TOWER_IMAGE, .sites = &w->site, .n_sites = 1, .embedding = true, .batch = 1, .threads = threads,
-                                 .gradient_sites = &w->site, .n_gradient_sites = 1};
-    CN_TRY(cn_runner_create(&r, w->model, &o, err));
+    const cn_runner_options run = {.tower = CN_TOWER_IMAGE, .sites = &w->site, .n_sites = 1, .embedding = true, .batch = 1,
+                                   .threads = o->threads, .gradient_sites = &w->site, .n_gradient_sites = 1};
+    CN_TRY(cn_runner_create(&r, w->model, &run, err));
     CN_TRY(cn_runner_images(r, pixels, 1, err));
-    CN_TRY(check_embedding(cn_runner_embedding(r), w->width, err));
+    CN_TRY(measure(w, cn_runner_embedding(r), o->renormalise, err));
     memcpy(w->x, cn_runner_site(r, 0), (size_t)w->count * sizeof *w->x);
     memset(w->seed, 0, (size_t)w->width * sizeof *w->seed);
-    *value = cosine_with(cn_runner_embedding(r), w->goal, w->width, 1, w->seed);
+    *value = value_of(w, cn_runner_embedding(r), w->seed);
     const cn_objective_gradient from = {.embedding = w->seed};
     CN_TRY(cn_runner_backward(r, &from, err));
     memcpy(gradient, cn_runner_site_gradient(r, 0), (size_t)w->count * sizeof *gradient);
@@ -102,11 +119,6 @@ done:
     return st;
 }
 
-static double value_of(const attributor *w, int64_t i, float *seed)
-{
-    return cosine_with(cn_runner_embedding(w->runner) + i * w->width, w->goal, w->width, 1, seed);
-}
-
 /* The mean gradient on the path from base to x, at `steps` points. */
 static cn_status integrate(attributor *w, int steps, cn_error *err)
 {
@@ -124,7 +136,7 @@ static cn_status integrate(attributor *w, int steps, cn_error *err)
         CN_TRY(cn_runner_images(w->runner, w->pixels, n, err));
         memset(w->seed, 0, (size_t)(n * w->width) * sizeof *w->seed);
         for (int i = 0; i < n; i++)
-            value_of(w, i, w->seed + i * w->width);
+            value_of(w, cn_runner_embedding(w->runner) + i * w->width, w->seed + i * w->width);
         const cn_objective_gradient from = {.embedding = w->seed};
         CN_TRY(cn_runner_backward(w->runner, &from, err));
         const float *gradient = cn_runner_site_gradient(w->runner, 0);
@@ -192,9 +204,11 @@ static cn_status ablate(attributor *w, cn_attribution *a, int most, cn_error *er
         CN_TRY(cn_runner_images(w->runner, w->pixels, some, err));
         for (int64_t i = 0; i < some; i++) {
             const int64_t unit = order[first + i].unit;
+            const float *e = cn_runner_embedding(w->runner) + i * w->width;
             a->ablation[a->n_ablations++] = (cn_ablation){.unit = unit, .integrated = unit_sum(a, a->integrated, unit),
                                                           .gradient = unit_sum(a, a->gradient, unit),
-                                                          .exact = a->value - value_of(w, i, NULL)};
+                                                          .exact = a->value - value_of(w, e, NULL),
+                                                          .logit = a->value - cosine_with(e, w->goal, w->width, 0, NULL)};
         }
     }
 done:
@@ -230,10 +244,10 @@ cn_status cn_attribution_compute(cn_attribution **out, const cn_model *model, co
     a->integrated = cn_calloc((size_t)w.count, sizeof *a->integrated);
     gradient = cn_calloc((size_t)w.count, sizeof *gradient);
     CN_CHECK(a->activation && a->gradient && a->integrated && gradient, CN_ENOMEM, "out of memory for an attribution");
-    CN_TRY(first_run(&w, pixels, o->threads, &a->value, gradient, err));
+    CN_TRY(first_run(&w, pixels, o, &a->value, gradient, err));
     memcpy(w.given, w.base, (size_t)w.count * sizeof *w.given);
     CN_TRY(cn_runner_images(w.runner, w.pixels, 1, err));
-    a->baseline_value = value_of(&w, 0, NULL);
+    a->baseline_value = value_of(&w, cn_runner_embedding(w.runner), NULL);
     for (int steps = o->steps ? (o->steps + 3) / 4 * 4 : FIRST_STEPS;; steps *= 2) {
         CN_TRY(integrate(&w, steps, err));
         complete(&w, a, steps);

@@ -59,8 +59,23 @@ static cn_attribution *attribute(const setting *s, const cn_attribution_options 
     return a;
 }
 
-/* f of the image with an edit, or without one. */
-static double value_with(const setting *s, const cn_site_edit *edit)
+/* Length of the embedding, without edits. */
+static double length_of(const setting *s)
+{
+    cn_runner *r = NULL;
+    cn_error err = {0};
+    double square = 0;
+    const cn_runner_options o = {.embedding = true, .batch = 1, .threads = 1};
+    if (cn_runner_create(&r, s->model, &o, &err) != CN_OK || cn_runner_images(r, s->pixels, 1, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    for (int64_t k = 0; k < s->width; k++)
+        square += (double)cn_runner_embedding(r)[k] * cn_runner_embedding(r)[k];
+    cn_runner_free(r);
+    return sqrt(square);
+}
+
+/* f of the image with an edit, or without one; with the embedding's own length for 0. */
+static double value_at(const setting *s, const cn_site_edit *edit, double length)
 {
     cn_runner *r = NULL;
     cn_error err = {0};
@@ -73,10 +88,10 @@ static double value_with(const setting *s, const cn_site_edit *edit)
         square += (double)cn_runner_embedding(r)[k] * cn_runner_embedding(r)[k];
     }
     cn_runner_free(r);
-    return dot / sqrt(square);
+    return dot / (length > 0 ? length : sqrt(square));
 }
 
-static void check_site(const char *model, const char *name, bool baseline)
+static void check_site(const char *model, const char *name, bool baseline, bool renormalise)
 {
     setting s = setting_of(model);
     const cn_site *site = site_of(s.model, name);
@@ -84,10 +99,11 @@ static void check_site(const char *model, const char *name, bool baseline)
     float *scale = calloc(units, sizeof *scale), *shift = calloc(units, sizeof *shift), *base = calloc(units, sizeof *base);
     for (size_t u = 0; u < units; u++)
         base[u] = baseline ? (float)(u % 3) / 10 : 0;
-    const cn_attribution_options o = {.site = site, .baseline = baseline ? base : NULL, .ablate = 5, .threads = 1};
+    const cn_attribution_options o = {.site = site, .baseline = baseline ? base : NULL, .ablate = 5, .threads = 1, .renormalise = renormalise};
     cn_attribution *a = attribute(&s, &o);
+    const double length = renormalise ? 0 : length_of(&s);
     const cn_site_edit all = {.site = site, .scale = scale, .shift = base};
-    const double whole = value_with(&s, NULL), without = value_with(&s, &all);
+    const double whole = value_at(&s, NULL, length), without = value_at(&s, &all, length);
     assert_true(fabs(a->value - whole) < 1e-5);
     assert_true(fabs(a->baseline_value - without) < 1e-5);
     assert_true(fabs(whole - without) > 1e-3);
@@ -108,7 +124,8 @@ static void check_site(const char *model, const char *name, bool baseline)
             shift[u] = (int64_t)u == unit ? base[u] : 0;
         }
         const cn_site_edit one = {.site = site, .scale = scale, .shift = shift};
-        assert_true(fabs(a->ablation[i].exact - (whole - value_with(&s, &one))) < 2e-5);
+        assert_true(fabs(a->ablation[i].exact - (whole - value_at(&s, &one, length))) < 2e-5);
+        assert_true(fabs(a->ablation[i].logit - (whole - value_at(&s, &one, 0))) < 2e-5);
         assert_true(i == 0 || fabs(a->ablation[i].integrated) <= fabs(a->ablation[i - 1].integrated));
     }
     /* Gradient times activation: a small step of one unit towards the baseline. */
@@ -119,7 +136,7 @@ static void check_site(const char *model, const char *name, bool baseline)
         shift[u] = (int64_t)u == unit ? step * base[u] : 0;
     }
     const cn_site_edit nudge = {.site = site, .scale = scale, .shift = shift};
-    const double slope = (whole - value_with(&s, &nudge)) / step;
+    const double slope = (whole - value_at(&s, &nudge, length)) / step;
     if (!(fabs(slope - a->ablation[0].gradient) < 0.05 * fabs(slope) + 2e-4))
         fail_msg("%s: gradient times activation is %g, a difference says %g", name, a->ablation[0].gradient, slope);
     free(scale), free(shift), free(base);
@@ -130,16 +147,17 @@ static void check_site(const char *model, const char *name, bool baseline)
 static void integrated_gradients_are_complete_and_ablations_exact(void **state)
 {
     (void)state;
-    check_site("rn-small", "visual.layer4", false);
-    check_site("rn-small", "visual.layer4.0.add", true);
-    check_site("rn-small", "visual.layer3", false);
+    check_site("rn-small", "visual.layer4", false, false);
+    check_site("rn-small", "visual.layer4", false, true);
+    check_site("rn-small", "visual.layer4.0.add", true, false);
+    check_site("rn-small", "visual.layer3", false, false);
 }
 
 static void sites_that_are_passed_by_keep_what_passes(void **state)
 {
     (void)state;
-    check_site("vit-small", "visual.transformer.resblocks.0.mlp.gelu", false);
-    check_site("rn-small", "visual.layer4.1.bn3", true);
+    check_site("vit-small", "visual.transformer.resblocks.0.mlp.gelu", false, false);
+    check_site("rn-small", "visual.layer4.1.bn3", true, false);
 }
 
 static void heads_add_up_to_the_value(void **state)
@@ -151,7 +169,7 @@ static void heads_add_up_to_the_value(void **state)
     if (cn_attribution_heads(&h, s.model, s.pixels, s.goal, 1, &err) != CN_OK)
         fail_msg("%s", err.text);
     double sum = h->bias;
-    const double whole = value_with(&s, NULL);
+    const double whole = value_at(&s, NULL, 0);
     assert_int_equal(h->heads, cn_model_get_info(s.model)->image_heads);
     for (int64_t i = 0; i < h->heads; i++) {
         double units = h->rest[i], cells = h->rest[i];
