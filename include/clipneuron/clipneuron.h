@@ -13,6 +13,7 @@
 #include "clipneuron/facet.h"
 #include "clipneuron/find.h"
 #include "clipneuron/image.h"
+#include "clipneuron/intervene.h"
 #include "clipneuron/linear.h"
 #include "clipneuron/model.h"
 #include "clipneuron/objective.h"
