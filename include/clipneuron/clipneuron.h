@@ -8,6 +8,7 @@
 #include "clipneuron/ask.h"
 #include "clipneuron/attribute.h"
 #include "clipneuron/card.h"
+#include "clipneuron/direction.h"
 #include "clipneuron/error.h"
 #include "clipneuron/evidence.h"
 #include "clipneuron/facet.h"
