@@ -26,6 +26,7 @@ extern const struct command command_name;
 extern const struct command command_label;
 extern const struct command command_attribute;
 extern const struct command command_intervene;
+extern const struct command command_direction;
 extern const struct command command_tokens;
 extern const struct command command_pixels;
 extern const struct command command_pull;

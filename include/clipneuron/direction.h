@@ -73,7 +73,7 @@ typedef struct cn_direction {
     int64_t units, positives, negatives, folds;
     cn_direction_way means, logistic;
     float *difference;   /* (units): mean activation over the concept less that over the others: what --edit adds */
-    int64_t unit;        /* the single unit with the largest standardised difference of means */
+    int64_t unit;        /* the single unit with the largest area, over all pictures */
     cn_auc unit_auc;     /* held out: of the unit that is best in each fold's training pictures */
     int64_t unit_folds;  /* folds in which it is that very unit */
     int size[CN_DIRECTION_SIZES]; /* 1, 2, 4, ... units: those with the largest logistic weights, fitted again */
@@ -86,8 +86,8 @@ typedef struct cn_direction {
 } cn_direction;
 
 /** @param[out] out owned by the caller, cn_direction_free
- * @return CN_OK; CN_ENOTFOUND (no such label, with the nearest or first ones; a study without matrices), CN_EINVAL (fewer than two pictures a fold of the
- *         concept, or of others; an option out of range), CN_EFORMAT (damaged), CN_ENOMEM */
+ * @return CN_OK; CN_ENOTFOUND (no such label, with the nearest or first ones; a study without matrices), CN_EINVAL (fewer pictures of the concept, or of others, than
+ *         folds, or than 4; an option out of range), CN_EFORMAT (damaged), CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_direction_find(cn_direction **out, cn_study *study, const cn_direction_options *options, cn_error *err);
 CN_API void cn_direction_free(cn_direction *d);
 

@@ -128,9 +128,10 @@ static cn_status choose_pictures(seeker *s, cn_direction *d, cn_error *err)
     }
     CN_CHECK(n == all, CN_EFORMAT, "%s: the study is damaged: %" PRId64 " images, not %" PRId64, s->study->path, n, all);
     d->negatives = n - d->positives < most ? n - d->positives : most;
-    CN_CHECK(d->positives >= 2 * s->folds && d->negatives >= 2 * s->folds, CN_EINVAL,
+    const int least = s->folds < 4 ? 4 : s->folds;
+    CN_CHECK(d->positives >= least && d->negatives >= least, CN_EINVAL,
              "%s: %" PRId64 " pictures of the concept and %" PRId64 " others: %d folds need %d of each at least", s->study->path, d->positives,
-             d->negatives, s->folds, 2 * s->folds);
+             d->negatives, s->folds, least);
     qsort(s->pictures, (size_t)n, sizeof *s->pictures, by_key);
     s->n = d->positives + d->negatives;
     int64_t group = -1;
@@ -205,14 +206,52 @@ static int64_t standardise(seeker *s, int fold)
     return rows;
 }
 
-/* Both weights from the rows in s->train; *unit: the one with the largest difference in deviations within the classes. */
+static int rising(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* How many of the sorted values are below v (or, with ties, not above it). */
+static int64_t count_below(const float *sorted, int64_t n, float v, bool ties)
+{
+    int64_t low = 0;
+    while (n > 0) {
+        const int64_t half = n / 2;
+        if (sorted[low + half] < v || (ties && sorted[low + half] == v))
+            low += half + 1, n -= half + 1;
+        else
+            n = half;
+    }
+    return low;
+}
+
+/* The area under a unit's ROC curve over the rows in s->train; the concept's are few, so that only they are sorted. */
+static double unit_area(const seeker *s, int64_t rows, int64_t unit, float *sorted)
+{
+    int64_t n = 0;
+    double pairs = 0;
+    for (int64_t i = 0; i < rows; i++)
+        if (s->positive[i])
+            sorted[n++] = s->train[i * s->units + unit];
+    qsort(sorted, (size_t)n, sizeof *sorted, rising);
+    for (int64_t i = 0; i < rows; i++)
+        if (!s->positive[i]) {
+            const float v = s->train[i * s->units + unit];
+            pairs += (double)n - 0.5 * (double)(count_below(sorted, n, v, false) + count_below(sorted, n, v, true));
+        }
+    return pairs / ((double)n * (double)(rows - n));
+}
+
+/* Both weights from the rows in s->train; *unit: the one with the largest area. */
 static cn_status fit(seeker *s, int64_t rows, int64_t *unit, cn_error *err)
 {
     cn_status st = CN_OK;
     double best = -INFINITY;
     double *sum[2] = {cn_calloc((size_t)s->units, sizeof(double)), cn_calloc((size_t)s->units, sizeof(double))};
     int64_t count[2] = {0, 0};
-    CN_CHECK(sum[0] && sum[1], CN_ENOMEM, "out of memory for means");
+    float *sorted = cn_calloc((size_t)rows + 1, sizeof *sorted);
+    CN_CHECK(sum[0] && sum[1] && sorted, CN_ENOMEM, "out of memory for means");
     for (int64_t i = 0; i < rows; i++) {
         count[s->positive[i]]++;
         for (int64_t u = 0; u < s->units; u++)
@@ -220,11 +259,10 @@ static cn_status fit(seeker *s, int64_t rows, int64_t *unit, cn_error *err)
     }
     for (int64_t u = 0; u < s->units; u++) {
         const double gap = sum[1][u] / (double)count[1] - sum[0][u] / (double)count[0];
-        const double share = (double)count[1] / (double)rows, within = 1 - share * (1 - share) * gap * gap; /* of a variance of 1 */
-        const double strength = gap / sqrt(within > 1e-12 ? within : 1e-12);
+        const double area = unit_area(s, rows, u, sorted);
         s->w[BY_MEANS][u] = (float)gap;
-        if (strength > best)
-            best = strength, *unit = u;
+        if (area > best)
+            best = area, *unit = u;
     }
     memset(s->w[BY_LOGISTIC], 0, (size_t)s->units * sizeof(float));
     const logistic_rows all = {s->train, s->positive, rows, s->units};
@@ -234,6 +272,7 @@ static cn_status fit(seeker *s, int64_t rows, int64_t *unit, cn_error *err)
 done:
     cn_free(sum[0]);
     cn_free(sum[1]);
+    cn_free(sorted);
     return st;
 }
 
@@ -412,7 +451,7 @@ static cn_status measure(seeker *s, cn_direction *d, cn_error *err)
             d->enough = d->size[k];
     }
     d->kind = !(d->logistic.auc.low > 0.5)        ? CN_DIRECTION_NONE
-              : d->unit_auc.value >= good         ? CN_DIRECTION_UNIT
+              : d->unit_auc.value >= good || d->enough == 1 ? CN_DIRECTION_UNIT
               : d->enough && d->enough <= FEW     ? CN_DIRECTION_FEW
                                                   : CN_DIRECTION_DIFFUSE;
 done:
