@@ -1,6 +1,7 @@
 /* cli/cmd_activations.c -- `clipneuron activations`: images (or texts) times units, at any sites. */
 #include "columns.h"
 #include "commands.h"
+#include "edits.h"
 #include "images.h"
 #include "json.h"
 #include "outfile.h"
@@ -15,6 +16,8 @@
 #include <string.h>
 
 struct arguments {
+    struct edit_arguments edit;
+    cn_edits *edits; /* what edit comes to */
     struct image_arguments image;
     cn_image_options reading; /* what image comes to */
     struct model_arguments model;
@@ -48,6 +51,7 @@ static const struct option options[] = {
      "When done, print JSON that says what is in the file: for each site its arrays, shape and units."},
     {0, "truncate", OPTION_FLAG, offsetof(struct arguments, truncate), NULL,
      "Cut texts that are too long for the model; otherwise they are an error."},
+    EDIT_OPTIONS(struct arguments, edit),
     IMAGE_OPTIONS(struct arguments, image),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Name images that cannot be read on stderr and give them rows of NaN (position -1; no lines in CSV), where "
@@ -216,6 +220,8 @@ static int run_tower(struct job *job, const cn_model *model, cn_tower tower)
         code = make_room(job, &job->columns.items[i], (size_t)o.batch);
     }
     o.sites = sites;
+    if (tower == CN_TOWER_IMAGE)
+        edits_apply(a->edits, &o);
     if (code != EXIT_DONE)
         ; /* reported */
     else if (tower == CN_TOWER_IMAGE)
@@ -390,6 +396,8 @@ static int run(int argc, char **argv)
     if (code == EXIT_DONE)
         code = columns_find(&job.columns, model, &a.sites, &a.units);
     if (code == EXIT_DONE)
+        code = edits_open(&a.edit, model, &a.edits);
+    if (code == EXIT_DONE)
         code = check_towers(&job);
     if (code == EXIT_DONE) {
         code = open_output(&job);
@@ -402,6 +410,7 @@ static int run(int argc, char **argv)
     if (code == EXIT_DONE && a.json)
         print_summary(&job);
     columns_free(&job.columns);
+    cn_edits_free(a.edits);
     cn_model_close(model);
     pictures_free(&pictures);
     options_free(&command_activations, &a);

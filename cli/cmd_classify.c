@@ -1,5 +1,6 @@
 /* cli/cmd_classify.c -- `clipneuron classify`: which text fits an image best. */
 #include "commands.h"
+#include "edits.h"
 #include "images.h"
 #include "json.h"
 #include "report.h"
@@ -15,6 +16,7 @@ struct arguments {
     cn_image_options reading; /* what image comes to */
     struct model_arguments model;
     struct run_arguments run;
+    struct edit_arguments edit;
     struct words texts, text_files, templates, template_files, files;
     int64_t top;
     bool json, truncate, skip_bad, quiet;
@@ -36,6 +38,7 @@ static const struct option options[] = {
      "Print JSON: texts, and for each image file, probs, logits, top (the best text) and top_index."},
     {0, "truncate", OPTION_FLAG, offsetof(struct arguments, truncate), NULL,
      "Cut texts that are too long for the model; otherwise they are an error."},
+    EDIT_OPTIONS(struct arguments, edit),
     IMAGE_OPTIONS(struct arguments, image),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Leave out images that cannot be read, naming them on stderr, where otherwise nothing is printed."},
@@ -209,9 +212,14 @@ static void print_table(const struct arguments *a, const struct pictures *pictur
 static int classify(const struct arguments *a, const struct pictures *pictures)
 {
     cn_model *model = NULL;
+    cn_edits *edits = NULL;
     int code = model_open(&a->model, &model);
-    if (code != EXIT_DONE)
+    if (code == EXIT_DONE)
+        code = edits_open(&a->edit, model, &edits);
+    if (code != EXIT_DONE) {
+        cn_model_close(model);
         return code;
+    }
     const cn_model_info *info = cn_model_get_info(model);
     struct results r = {
         .texts = a->texts.count, .width = (size_t)info->embedding, .scale = (double)info->logit_scale};
@@ -223,6 +231,7 @@ static int classify(const struct arguments *a, const struct pictures *pictures)
     if (code == EXIT_DONE) {
         cn_runner_options o = runner_options(&a->run, CN_TOWER_IMAGE, 8, (int64_t)pictures->count);
         o.embedding = true;
+        edits_apply(edits, &o);
         code = images_run(model, o, pictures, (struct reading){a->skip_bad, a->reading, a->quiet},
                           take_images, &r, NULL);
     }
@@ -233,6 +242,7 @@ static int classify(const struct arguments *a, const struct pictures *pictures)
     free(r.classes);
     free(r.logits);
     free(r.good);
+    cn_edits_free(edits);
     cn_model_close(model);
     return code;
 }

@@ -1,5 +1,6 @@
 /* cli/cmd_embed.c -- `clipneuron embed`: images and texts to vectors in one space. */
 #include "commands.h"
+#include "edits.h"
 #include "images.h"
 #include "report.h"
 #include "texts.h"
@@ -15,6 +16,8 @@ struct arguments {
     cn_image_options reading; /* what image comes to */
     struct model_arguments model;
     struct run_arguments run;
+    struct edit_arguments edit;
+    cn_edits *edits; /* what edit comes to */
     struct words images, texts, text_files;
     const char *output;
     bool truncate, normalise, skip_bad, quiet;
@@ -35,6 +38,7 @@ static const struct option options[] = {
      "Scale every embedding to length 1, so that dot products are cosines."},
     {0, "truncate", OPTION_FLAG, offsetof(struct arguments, truncate), NULL,
      "Cut texts that are too long for the model; otherwise they are an error."},
+    EDIT_OPTIONS(struct arguments, edit),
     IMAGE_OPTIONS(struct arguments, image),
     {0, "skip-bad", OPTION_FLAG, offsetof(struct arguments, skip_bad), NULL,
      "Name images that cannot be read on stderr and give them rows of NaN, where otherwise nothing is written."},
@@ -84,6 +88,8 @@ static int embed(const struct arguments *a, const cn_model *model, cn_tower towe
     size_t n = tower == CN_TOWER_IMAGE ? pictures->count : texts->count;
     cn_runner_options o = runner_options(&a->run, tower, tower == CN_TOWER_IMAGE ? 8 : 32, (int64_t)n);
     o.embedding = true;
+    if (tower == CN_TOWER_IMAGE)
+        edits_apply(a->edits, &o);
     size_t held = sink->writer ? (size_t)o.batch : n;
     sink->rows = calloc(held ? held : 1, sink->width * sizeof *sink->rows);
     if (!sink->rows)
@@ -178,7 +184,10 @@ static int run(int argc, char **argv)
     if (code == EXIT_DONE)
         code = model_open(&a.model, &model);
     if (code == EXIT_DONE)
+        code = edits_open(&a.edit, model, &a.edits);
+    if (code == EXIT_DONE)
         code = (npz ? write_npz : write_npy)(&a, model, &pictures, &a.texts);
+    cn_edits_free(a.edits);
     cn_model_close(model);
     pictures_free(&pictures);
     for (size_t i = 0; i < a.text_files.count; i++)

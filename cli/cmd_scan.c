@@ -1,5 +1,6 @@
 /* cli/cmd_scan.c -- `clipneuron scan`: a collection of pictures to a study. */
 #include "commands.h"
+#include "edits.h"
 #include "models.h"
 #include "pictures.h"
 #include "progress.h"
@@ -11,6 +12,8 @@
 #include <string.h>
 
 struct arguments {
+    struct edit_arguments edit;
+    cn_edits *edits; /* what edit comes to */
     struct image_arguments image;
     cn_image_options reading; /* what image comes to */
     struct model_arguments model;
@@ -57,6 +60,7 @@ static const struct option options[] = {
      "Side of the pictures kept for cards. Default: the model's input, at most 128.", 16, 1024},
     {0, "matrices", OPTION_CHOICE, offsetof(struct arguments, matrices), "TYPE",
      "Of the images x units .npy files in the study: fp32, fp16 or none. Default: fp32.", 0, 0, matrix_choices},
+    EDIT_OPTIONS(struct arguments, edit),
     IMAGE_OPTIONS(struct arguments, image),
     {0, "show", OPTION_COUNT, offsetof(struct arguments, show.units), "N", "Units in the table at the end. Default: 24.", 0, 100000},
     {0, "shard", OPTION_TEXT, offsetof(struct arguments, shard), "I/N",
@@ -102,6 +106,10 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
     scan_fill(&o, &a->words, &a->run, &progress);
     o.more_images = a->folders.items + 1;
     o.n_more_images = a->folders.count - 1;
+    if (a->edits) {
+        o.edits = cn_edits_sites(a->edits, &o.n_edits);
+        o.edit_text = cn_edits_text(a->edits);
+    }
     cn_error err = {0};
     const cn_status st = cn_study_scan(model, a->folders.items[0], a->output, &o, result, &err);
     progress_end();
@@ -145,6 +153,8 @@ static int run(int argc, char **argv)
     if (code == EXIT_DONE)
         code = model_open(&a.model, &model);
     if (code == EXIT_DONE)
+        code = edits_open(&a.edit, model, &a.edits);
+    if (code == EXIT_DONE)
         code = scan(&a, model, &result);
     if (code == EXIT_DONE && a.shards > 1)
         note(a.show.quiet, "clipneuron: part %d of %d%s: %lld images, %lld could not be read; 'clipneuron merge' puts parts together",
@@ -152,6 +162,7 @@ static int run(int argc, char **argv)
              (long long)result.failed);
     else if (code == EXIT_DONE)
         code = scan_show(a.output, &a.show, &result);
+    cn_edits_free(a.edits);
     cn_model_close(model);
     options_free(&command_scan, &a);
     return code;

@@ -146,6 +146,8 @@ static void print_study(const struct arguments *a, const cn_study *study, const 
                (double)s->matrix_bytes / 1e6, s->matrices);
     print_line("model", i->model_file, " (%s, %d px), fingerprint %.12s", i->model_name, i->resolution, i->fingerprint);
     print_line("collection", i->collection_name, ", scanned %s by %s in %.1f s, %s", i->created, i->program, i->seconds, i->precision);
+    if (i->edits[0])
+        print_line("edits", i->edits, ": the network was changed while it ran");
     print_line("pictures", "", "%s: %s labelled, %s with the bytes of an earlier one; %s failed", ask_count(i->images, n[0]),
                ask_count(i->labelled, n[1]), ask_count(s->duplicates, n[2]), ask_count(i->failed, n[3]));
     print_line("values", "", "spatial %s", i->reduce == CN_REDUCE_MAX ? "maximum" : "mean");
@@ -226,6 +228,7 @@ static void study_json(const cn_study *study, const struct facts *f)
     json_text(&j, "program", i->program);
     json_text(&j, "backend", i->backend);
     json_text(&j, "precision", i->precision);
+    json_text(&j, "edits", i->edits);
     json_text(&j, "reduce", i->reduce == CN_REDUCE_MAX ? "max" : "mean");
     json_int(&j, "resolution", i->resolution);
     json_real(&j, "seconds", i->seconds);

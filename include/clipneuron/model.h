@@ -100,6 +100,19 @@ CN_API CN_MUST_CHECK cn_status cn_model_parse_unit(const cn_model *model, const 
  * (the paper's choice), the last MLP activation of a ViT. */
 CN_API const cn_site *cn_model_default_site(const cn_model *model);
 
+/* What a runner makes of a site's values before anything reads them, the caller included: x becomes `values` where those
+ * are given, then min(max(scale x + shift, low), high) by unit, at every position. NaN stays NaN. The arrays are the caller's
+ * until the runner is freed; they are read at every run, so their numbers may be others in the next one.
+ * clipneuron/intervene.h makes such edits from "layer4:89=0" and the like. */
+typedef struct cn_site_edit {
+    const cn_site *site;
+    const float *scale, *shift; /* (units); NULL: 1 and 0 */
+    const float *low, *high;    /* (units); NULL: no bound. low <= high */
+    bool by_image;              /* these four are (batch, units): every image of a batch has its own */
+    const float *values;        /* (batch, as cn_runner_site gives them): what the site holds, whatever lies below; NULL: what was
+                                   computed. What only leads to such a site is not computed, the pixels perhaps not read */
+} cn_site_edit;
+
 typedef struct cn_runner_options {
     cn_tower tower;
     const cn_site *const *sites;  /* sites to read, all of this tower; NULL for none */
@@ -120,13 +133,16 @@ typedef struct cn_runner_options {
     size_t n_gradient_sites;
     size_t activation_limit;      /* bytes for planned activations where gradients will be asked for; 0: no limit. What the
                                      forward run cannot keep within it, cn_runner_backward computes again, part by part */
+    const cn_site_edit *edits;    /* interventions, done in this order where several are of one site; NULL for none. Of this tower.
+                                     Gradients are refused below an edited site; at it they are those of its edited values */
+    size_t n_edits;
 } cn_runner_options;
 
 typedef struct cn_runner cn_runner;
 
 /** @param[out] out owned by the caller, cn_runner_free; the model must outlive it
- * @return CN_OK; CN_EINVAL (a site of the other tower, nothing to read, a number out of range), CN_EUNSUPPORTED (a tower
- *         that the checkpoint lacks, bf16 on a CPU or backend without it), CN_ELIMIT (a batch that needs more memory than
+ * @return CN_OK; CN_EINVAL (a site of the other tower, nothing to read, a number out of range), CN_EUNSUPPORTED (gradients below an
+ *         edit, a tower that the checkpoint lacks, bf16 on a CPU or backend without it), CN_ELIMIT (a batch that needs more memory than
  *         any machine has, or than activation_limit), CN_EBACKEND, CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_runner_create(cn_runner **out, const cn_model *model,
                                                 const cn_runner_options *options, cn_error *err);

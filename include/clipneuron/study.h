@@ -86,6 +86,9 @@ typedef struct cn_scan_options {
     void *user;
     const char *const *more_images; /* archives that are scanned with `images`, which is one as well then */
     size_t n_more_images;
+    const cn_site_edit *edits; /* what is done to the network while it runs (clipneuron/intervene.h); NULL: nothing */
+    size_t n_edits;
+    const char *edit_text;     /* what the edits are, recorded in the study and its settings; wanted where there are edits */
 } cn_scan_options;
 
 typedef struct cn_scan_result {
@@ -155,6 +158,7 @@ typedef struct cn_study_info {
     int64_t labels, media, words, unknown_words;
     int buckets;
     double seconds; /* that the scan took */
+    const char *edits; /* what was done to the network while it ran, as clipneuron/intervene.h writes it; "": nothing */
 } cn_study_info;
 
 CN_API const cn_study_info *cn_study_get_info(const cn_study *study);

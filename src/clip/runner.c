@@ -109,6 +109,9 @@ static bool has_sites(const nn_graph *g, const cn_runner_options *options)
     for (size_t i = 0; i < options->n_gradient_sites; i++)
         if (nn_find_site(g, options->gradient_sites[i]->name) < 0)
             return false;
+    for (size_t i = 0; i < options->n_edits; i++)
+        if (nn_find_site(g, options->edits[i].site->name) < 0)
+            return false;
     return true;
 }
 
@@ -126,6 +129,20 @@ static int input_node(const nn_graph *g)
     return node;
 }
 
+static cn_status make_edits(nn_edit *edit, const nn_graph *g, const cn_runner_options *options, const int *wrt, int n_wrt, cn_error *err)
+{
+    cn_status st = CN_OK;
+    for (size_t i = 0; i < options->n_edits; i++) {
+        const cn_site_edit *e = &options->edits[i];
+        edit[i] = (nn_edit){node_of(g, e->site), e->values, e->scale, e->shift, e->low, e->high, e->by_image};
+        for (int j = 0; j < n_wrt; j++)
+            CN_CHECK(wrt[j] >= edit[i].node, CN_EUNSUPPORTED, "gradients are not computed through the edit of %s: only at it and above",
+                     e->site->name);
+    }
+done:
+    return st;
+}
+
 cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runner_options *options, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -133,9 +150,10 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     const size_t n_wrt = options->n_gradient_sites + 1;
     int *taps = cn_calloc(options->n_sites + 1, sizeof *taps), *wrt = cn_calloc(n_wrt, sizeof *wrt);
     int wrt_count = 0;
+    nn_edit *edit = cn_calloc(options->n_edits + 1, sizeof *edit);
     cn_runner *r = cn_calloc(1, sizeof *r);
     *out = NULL;
-    CN_CHECK(r && taps && wrt, CN_ENOMEM, "out of memory for a runner");
+    CN_CHECK(r && taps && wrt && edit, CN_ENOMEM, "out of memory for a runner");
     r->seed = cn_calloc(options->n_sites + 1, sizeof *r->seed);
     r->wanted = cn_calloc(n_wrt, sizeof *r->wanted);
     CN_CHECK(r->seed && r->wanted, CN_ENOMEM, "out of memory for a runner");
@@ -171,6 +189,10 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     for (size_t i = 0; i < options->n_gradient_sites; i++)
         CN_CHECK(options->gradient_sites[i]->tower == options->tower, CN_EINVAL, "%s belongs to the other tower",
                  options->gradient_sites[i]->name);
+    for (size_t i = 0; i < options->n_edits; i++)
+        CN_CHECK(options->edits[i].site->tower == options->tower, CN_EINVAL, "%s belongs to the other tower", options->edits[i].site->name);
+    CN_CHECK(options->tower == CN_TOWER_IMAGE || options->n_edits == 0 || r->text_length == model->info.context_length, CN_EINVAL,
+             "sites of the text tower are edited at the full context length");
 
     r->graph = build(r, true);
     if (r->graph && !has_sites(r->graph, options)) {
@@ -184,6 +206,7 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
         wrt[wrt_count++] = input_node(r->graph);
     for (size_t i = 0; i < options->n_gradient_sites; i++)
         wrt[wrt_count++] = node_of(r->graph, options->gradient_sites[i]);
+    CN_TRY(make_edits(edit, r->graph, options, wrt, wrt_count, err));
     taps[options->n_sites] = r->graph->output;
     r->output_tap = options->embedding ? (int)options->n_sites : -1;
     if (options->tower == CN_TOWER_TEXT) {
@@ -193,13 +216,15 @@ cn_status cn_runner_create(cn_runner **out, const cn_model *model, const cn_runn
     const nn_program_options program = {.batch = r->batch, .threads = threads,
                                         .bf16 = options->precision == CN_PRECISION_BF16, .taps = taps,
                                         .n_taps = (int)options->n_sites + (options->embedding ? 1 : 0),
-                                        .wrt = wrt, .n_wrt = wrt_count, .activation_limit = options->activation_limit};
+                                        .wrt = wrt, .n_wrt = wrt_count, .activation_limit = options->activation_limit,
+                                        .edits = edit, .n_edits = (int)options->n_edits};
     CN_TRY(r->backend->create(&r->program, r->graph, &program, read_param, &source, err));
     cn_weights_drop_pages(model->weights);
     *out = r, r = NULL;
 done:
     cn_free(taps);
     cn_free(wrt);
+    cn_free(edit);
     cn_runner_free(r);
     return st;
 }

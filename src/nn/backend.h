@@ -8,6 +8,24 @@
 
 typedef struct nn_program nn_program; /* each backend has its own */
 
+/* What becomes of a node's value before anything reads it: x becomes `values` where those are given, then
+ * min(max(scale x + shift, low), high). NaN stays. Arrays are the caller's and are read at every run. */
+typedef struct nn_edit {
+    int node;
+    const float *values;        /* (batch, ...) in the graph's layout, or NULL. What only leads to the value is not computed then */
+    const float *scale, *shift; /* by channel, or NULL: 1 and 0 */
+    const float *low, *high;    /* NULL: no bound */
+    bool by_image;              /* these four are (batch, c) in place of (c) */
+} nn_edit;
+
+/* What e makes of x, for channel c of image n. */
+static inline float nn_edited(const nn_edit *e, int64_t n, int64_t channels, int64_t c, float x)
+{
+    const int64_t i = (e->by_image ? n * channels : 0) + c;
+    const float y = (e->scale ? e->scale[i] * x : x) + (e->shift ? e->shift[i] : 0);
+    return e->low && y < e->low[i] ? e->low[i] : e->high && y > e->high[i] ? e->high[i] : y;
+}
+
 typedef struct nn_program_options {
     int64_t batch;    /* images or texts a run, at most */
     int threads;      /* >= 1 */
@@ -19,6 +37,8 @@ typedef struct nn_program_options {
     int n_wrt;
     size_t activation_limit; /* bytes that planned activations may take where there is a wrt; what does not fit is computed again by
                                 backward. 0: no limit. CN_ELIMIT where even that takes more. The reference ignores it */
+    const nn_edit *edits; /* in this order where several are of one node; copied. No wrt may lie below one of them */
+    int n_edits;
     int segments;     /* tests: compute again in so many parts whatever the limit; 0: as the limit wants */
 } nn_program_options;
 

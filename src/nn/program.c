@@ -3,6 +3,7 @@
  * and scratch area a place in the arena (compile.c). run: walk the steps; nothing is allocated.
  * Values are channels-last in fp32 or bf16; the tower's output stays fp32 in both. */
 #include "nn/program.h"
+#include "nn/gradrows.h"
 #include "nn/ops.h"
 #include "nn/rows.h"
 
@@ -50,8 +51,41 @@ static void program_free(nn_program *p)
     cn_free(p->buffer);
     cn_free(p->value);
     cn_free(p->tokens);
+    cn_free(p->edit);
+    cn_free(p->skip);
     cn_pages_free(p->arena);
     cn_free(p);
+}
+
+/* Keeps the edits, and finds the steps that need not run since what they lead to is given. */
+static cn_status take_edits(nn_program *p, const nn_program_options *options, const bool *tapped, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const nn_graph *g = p->graph;
+    bool *needed = cn_calloc((size_t)g->count, sizeof *needed), *given = cn_calloc((size_t)g->count, sizeof *given);
+    p->edit = cn_calloc((size_t)options->n_edits + 1, sizeof *p->edit);
+    p->skip = cn_calloc((size_t)p->steps.count, sizeof *p->skip);
+    CN_CHECK(needed && given && p->edit && p->skip, CN_ENOMEM, "out of memory while compiling");
+    p->n_edits = options->n_edits;
+    for (int i = 0; i < options->n_edits; i++) {
+        p->edit[i] = options->edits[i];
+        given[p->edit[i].node] = given[p->edit[i].node] || p->edit[i].values;
+    }
+    for (int i = 0; i < g->count; i++)
+        needed[i] = tapped[i];
+    for (int i = p->steps.count - 1; i >= 0; i--) {
+        const nn_step *s = &p->steps.step[i];
+        p->skip[i] = !needed[s->out] || given[s->out];
+        for (int j = 0; j < 2 && !p->skip[i]; j++)
+            if (g->node[s->head].in[j] >= 0)
+                needed[g->node[s->head].in[j]] = true;
+        if (!p->skip[i] && s->residual >= 0)
+            needed[s->residual] = true;
+    }
+done:
+    cn_free(needed);
+    cn_free(given);
+    return st;
 }
 
 /* With the forward run in `segments` parts, or about so many. *more: whether it can be cut further. */
@@ -62,11 +96,11 @@ static cn_status create_in_segments(nn_program **out, const nn_graph *g, const n
     const int threads_before = nn_set_threads(options->threads);
     const size_t nodes = (size_t)g->count;
     bool *tapped = cn_calloc(nodes, sizeof *tapped), *depends = cn_calloc(nodes, sizeof *depends);
-    bool *keep = cn_calloc(nodes, sizeof *keep);
+    bool *keep = cn_calloc(nodes, sizeof *keep), *read_out = cn_calloc(nodes, sizeof *read_out);
     nn_program *p = cn_calloc(1, sizeof *p);
     program_compiler c = {p, read, user, err};
     *out = NULL;
-    CN_CHECK(p && tapped && depends && keep, CN_ENOMEM, "out of memory while compiling");
+    CN_CHECK(p && tapped && depends && keep && read_out, CN_ENOMEM, "out of memory while compiling");
     CN_TRY(nn_check_sizes(g, options->batch, err));
     p->graph = g;
     p->batch = options->batch;
@@ -80,6 +114,9 @@ static cn_status create_in_segments(nn_program **out, const nn_graph *g, const n
     program_mark_gradients(g, options, depends, keep);
     for (int i = 0; i < options->n_wrt; i++) /* a value of its own, as if it were read */
         tapped[options->wrt[i]] = true;
+    memcpy(read_out, tapped, nodes * sizeof *tapped);
+    for (int i = 0; i < options->n_edits; i++)
+        tapped[options->edits[i].node] = true;
     CN_TRY(nn_engine_open(&p->engine, err));
     CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
     p->cut = cn_calloc(nodes, sizeof *p->cut);
@@ -92,6 +129,7 @@ static cn_status create_in_segments(nn_program **out, const nn_graph *g, const n
         CN_TRY(nn_fuse(&p->steps, g, tapped, keep, err));
     }
     CN_TRY(program_schedule(p, err));
+    CN_TRY(take_edits(p, options, read_out, err));
     for (int i = 0; i < g->count; i++)
         if (keep[i])
             p->steps.last_use[i] = p->end_time; /* no step may write over it */
@@ -125,6 +163,7 @@ done:
     cn_free(tapped);
     cn_free(depends);
     cn_free(keep);
+    cn_free(read_out);
     program_free(p);
     return st;
 }
@@ -169,7 +208,7 @@ static void run_select(const nn_program *p, const step_work *w, const char *x, c
     }
 }
 
-cn_status program_run_step(nn_program *p, step_work *w, const float *pixels, cn_error *err)
+static cn_status compute_step(nn_program *p, step_work *w, const float *pixels, cn_error *err)
 {
     const nn_node *node = &p->graph->node[w->step.head];
     const nn_shape *s = &node->shape;
@@ -219,15 +258,38 @@ cn_status program_run_step(nn_program *p, step_work *w, const float *pixels, cn_
     return CN_OK;
 }
 
+cn_status program_run_step(nn_program *p, step_work *w, const float *pixels, cn_error *err)
+{
+    const int out = w->step.out;
+    const nn_shape *s = &p->graph->node[out].shape;
+    const bool skipped = p->skip[w - p->work];
+    const cn_status st = skipped ? CN_OK : compute_step(p, w, pixels, err);
+    for (int i = 0; i < p->n_edits && st == CN_OK; i++) {
+        const nn_edit *e = &p->edit[i];
+        const nn_dtype t = program_dtype(p, out);
+        void *y = program_at(p, p->value[out]);
+        if (e->node != out || !y || (skipped && !e->values))
+            continue;
+        if (e->values && s->layout == NN_MAP)
+            gradrows_from_planes(y, e->values, p->n, s->c, s->h * s->w, t, false);
+        else if (e->values)
+            gradrows_from_planes(y, e->values, p->n, nn_elements(s), 1, t, false);
+        if (e->scale || e->shift || e->low || e->high)
+            rows_edit(y, p->n, s->h * s->w, s->c, t, e);
+    }
+    return st;
+}
+
 static cn_status program_run(nn_program *p, const float *pixels, const int32_t *tokens, int64_t n, cn_error *err)
 {
     cn_status st = CN_OK;
     const int threads_before = nn_set_threads(p->threads);
+    p->n = n;
     for (int i = 0; i < p->steps.count; i++) {
         step_work *w = &p->work[i];
         const nn_shape *s = &p->graph->node[w->step.head].shape;
         const float *input = pixels;
-        if (p->graph->node[w->step.head].op == NN_PIXELS && n < p->batch) { /* fill up with black */
+        if (p->graph->node[w->step.head].op == NN_PIXELS && n < p->batch && !p->skip[i]) { /* fill up with black */
             float *full = program_at(p, p->staging);
             const size_t image = (size_t)nn_elements(s);
             memcpy(full, pixels, (size_t)n * image * sizeof *full);
@@ -245,7 +307,6 @@ static cn_status program_run(nn_program *p, const float *pixels, const int32_t *
             if (p->tap[t].node == w->step.out && p->value[w->step.out] >= 0)
                 CN_TRY(nn_kernel_run(p->tap[t].copy, program_at(p, p->value[w->step.out]), NULL, p->tap[t].values, NULL, err));
     }
-    p->n = n;
 done:
     nn_set_threads(threads_before);
     return st;

@@ -81,6 +81,9 @@ struct nn_program {
     int end_time;            /* beyond all gradients */
     wrt_copy *wrt;
     int n_wrt;
+    nn_edit *edit;           /* owned; the arrays are the caller's */
+    int n_edits;
+    bool *skip;              /* per step: its value is not needed, since what it leads to is given, or is given itself */
     int64_t n;               /* images of the last run */
     int staging;             /* buffer for a batch that is not full, of pixels */
     int32_t *tokens;         /* (batch, L) of the current run; owned */

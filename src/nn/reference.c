@@ -19,6 +19,8 @@ struct nn_program {
     float **gradient;   /* per node, NULL where no gradient can be asked for */
     int32_t *tokens_kept; /* of the last run */
     int64_t n;          /* images of the last run */
+    nn_edit *edit;      /* owned */
+    int n_edits;
     nn_program_memory memory;
 };
 
@@ -42,6 +44,7 @@ static void reference_free(nn_program *p)
     cn_free(p->tokens_kept);
     cn_free(p->tap);
     cn_free(p->wrt);
+    cn_free(p->edit);
     cn_free(p);
 }
 
@@ -149,6 +152,11 @@ static cn_status reference_create(nn_program **out, const nn_graph *g, const nn_
             scratch_floats = wanted > scratch_floats ? wanted : scratch_floats;
         }
     }
+    p->edit = cn_calloc((size_t)options->n_edits + 1, sizeof *p->edit);
+    CN_CHECK(p->edit, CN_ENOMEM, "out of memory for the reference program");
+    p->n_edits = options->n_edits;
+    for (int i = 0; i < options->n_edits; i++)
+        p->edit[i] = options->edits[i];
     p->scratch = cn_malloc(scratch_floats * sizeof(float));
     CN_CHECK(p->scratch, CN_ENOMEM, "%zu bytes of scratch", scratch_floats * sizeof(float));
     if (options->n_wrt)
@@ -173,6 +181,23 @@ static nn_ref_args args_of(const nn_program *p, int i, const int32_t *tokens, in
     return args;
 }
 
+static void edit_value(nn_program *p, int node, int64_t n)
+{
+    const nn_shape *s = &p->graph->node[node].shape;
+    const int64_t size = nn_elements(s), positions = s->h * s->w;
+    for (int i = 0; i < p->n_edits; i++) {
+        const nn_edit *e = &p->edit[i];
+        if (e->node != node)
+            continue;
+        if (e->values)
+            memcpy(p->value[node], e->values, (size_t)(n * size) * sizeof(float));
+        for (int64_t b = 0; b < n; b++)
+            for (int64_t k = 0; k < size; k++)
+                p->value[node][b * size + k] =
+                    nn_edited(e, b, s->c, s->layout == NN_MAP ? k / positions : k % s->c, p->value[node][b * size + k]);
+    }
+}
+
 static cn_status reference_run(nn_program *p, const float *pixels, const int32_t *tokens, int64_t n, cn_error *err)
 {
     const nn_graph *g = p->graph;
@@ -194,6 +219,7 @@ static cn_status reference_run(nn_program *p, const float *pixels, const int32_t
             const nn_ref_args args = args_of(p, i, tokens, n);
             nn_ops[node->op].forward_ref(&args);
         }
+        edit_value(p, i, n);
     }
     p->n = n;
     return CN_OK;

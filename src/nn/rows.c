@@ -80,3 +80,13 @@ void rows_causal_mask(void *scores, int64_t count, int64_t length, nn_dtype t)
             for (int64_t col = row + 1; col < length; col++)
                 nn_store(scores, (m * length + row) * length + col, t, -INFINITY);
 }
+
+void rows_edit(void *y, int64_t n, int64_t rows, int64_t c, nn_dtype t, const nn_edit *e)
+{
+    for (int64_t b = 0; b < n; b++)
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t i = 0; i < c; i++) {
+                const int64_t at = (b * rows + r) * c + i;
+                nn_store(y, at, t, nn_edited(e, b, c, i, nn_load(y, at, t)));
+            }
+}

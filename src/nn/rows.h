@@ -3,6 +3,7 @@
 #ifndef NN_ROWS_H
 #define NN_ROWS_H
 
+#include "nn/backend.h"
 #include "nn/kernels.h"
 
 static inline float nn_bf16_to_f32(uint16_t v)
@@ -48,5 +49,8 @@ void rows_lookup(void *y, const int32_t *id, int64_t count, int64_t c, nn_dtype 
 void rows_position(void *y, const void *x, int64_t n, int64_t block, nn_dtype t, const float *position);
 /* Above the diagonal of each of `count` (length, length) matrices: a value that softmax turns to zero. */
 void rows_causal_mask(void *scores, int64_t count, int64_t length, nn_dtype t);
+
+/* y (n, rows, c) in place, as e says; e->values is not looked at. */
+void rows_edit(void *y, int64_t n, int64_t rows, int64_t c, nn_dtype t, const nn_edit *e);
 
 #endif

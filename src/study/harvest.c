@@ -786,6 +786,7 @@ static cn_status write_meta(work *w, cn_error *err)
     CN_TRY(put_setting(w, "precision", err));
     CN_TRY(put_number(w, "resolution", src->resolution, err));
     CN_TRY(put_setting(w, "preprocessing", err));
+    CN_TRY(put_setting(w, "edits", err));
     CN_TRY(put_number(w, "embedding", src->embedding, err));
     CN_TRY(put_setting(w, "collection", err));
     CN_TRY(put_setting(w, "collection_name", err));

@@ -149,6 +149,7 @@ static cn_status describe(scan *s, cn_error *err)
     CN_TRY(part_set(p, err, "sample", "%d", s->sampling ? HARVEST_SAMPLE : 0));
     CN_TRY(part_set(p, err, "preprocessing", "%s%s%sbicubic, centre crop, CLIP mean and sd", o->apply_orientation ? "orientation, " : "",
                     backdrop, o->rgb_first ? "RGB first, " : ""));
+    CN_TRY(part_set(p, err, "edits", "%s", o->n_edits ? o->edit_text : ""));
     CN_TRY(part_set(p, err, "shard", "%d/%d", o->shard, o->shards));
     CN_TRY(part_set(p, err, "collection", "%s", s->list.origin));
     CN_TRY(part_set(p, err, "collection_name", "%s", s->list.name));
@@ -799,7 +800,7 @@ done:
 /* All parts agree, each is there once, and none is missing. */
 static cn_status check_parts(part *const *parts, size_t n, cn_error *err)
 {
-    static const char *const keys[] = {"fingerprint", "precision", "sites", "reduce", "top", "bottom", "buckets", "per_bucket", "seed",
+    static const char *const keys[] = {"fingerprint", "precision", "sites", "edits", "reduce", "top", "bottom", "buckets", "per_bucket", "seed",
                                        "thumbnail", "matrices", "sample", "preprocessing"};
     cn_status st = CN_OK;
     char *first[sizeof keys / sizeof *keys] = {NULL}, *theirs = NULL;

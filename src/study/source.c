@@ -212,7 +212,10 @@ cn_status source_open_model(source *s, const cn_model *model, const cn_scan_opti
                              .batch = s->batch,
                              .threads = options->threads,
                              .precision = options->precision,
-                             .backend = options->backend};
+                             .backend = options->backend,
+                             .edits = options->edits,
+                             .n_edits = options->n_edits};
+    CN_CHECK(!options->n_edits || (options->edit_text && options->edit_text[0]), CN_EINVAL, "a scan with edits needs their text");
     if (pictures)
         CN_TRY(cn_runner_create(&m->runner, model, &run, err));
 done:

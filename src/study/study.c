@@ -122,6 +122,7 @@ static cn_status read_meta(cn_study *s, cn_error *err)
         {"program", .text = &i->program},
         {"backend", .text = &i->backend},
         {"precision", .text = &i->precision},
+        {"edits", .text = &i->edits},
         {"word_template", .text = &i->word_template},
         {"reduce", .text = &reduce},
         {"resolution", .small = &i->resolution},

@@ -52,6 +52,9 @@ EXAMPLES(export)
 EXAMPLES(find)
 EXAMPLES(name)
 EXAMPLES(label)
+EXAMPLES(attribute)
+EXAMPLES(intervene)
+EXAMPLES(direction)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -71,6 +74,8 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_export_run),
         IN_A_NEW_FOLDER(examples_of_find_run),     IN_A_NEW_FOLDER(examples_of_name_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
+        IN_A_NEW_FOLDER(examples_of_attribute_run), IN_A_NEW_FOLDER(examples_of_intervene_run),
+        IN_A_NEW_FOLDER(examples_of_direction_run),
         IN_A_NEW_FOLDER(examples_of_label_run),    IN_A_NEW_FOLDER(examples_of_pull_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
