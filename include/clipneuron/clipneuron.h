@@ -14,6 +14,7 @@
 #include "clipneuron/image.h"
 #include "clipneuron/linear.h"
 #include "clipneuron/model.h"
+#include "clipneuron/multimodal.h"
 #include "clipneuron/objective.h"
 #include "clipneuron/pull.h"
 #include "clipneuron/rating.h"
