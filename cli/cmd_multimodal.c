@@ -32,7 +32,8 @@ static const struct option options[] = {
     {0, "families", OPTION_TEXT, offsetof(struct arguments, families), "FILE",
      "CSV with columns family,concept, in place of the one that comes with the program."},
     {0, "medium", OPTION_WORDS, offsetof(struct arguments, media), "NAME[=MEDIA]",
-     "Look at this medium of the study; several under one name: --medium icon=colour,line,solid. May be repeated. Default: every medium by itself."},
+     "Look at this medium of the study; several under one name: --medium icon=colour,line,solid. May be repeated. Default: photo and 3-d are one, "
+     "'photo or 3-D'; line, solid, colour, icon, sketch and the like another, 'drawing'; others stay by themselves."},
     {'n', "top", OPTION_COUNT, offsetof(struct arguments, top), "N", "Units in the tables. Default: 24.", 0, INT64_MAX},
     {0, "best", OPTION_COUNT, offsetof(struct arguments, best), "N", "Concepts for each unit. Default: 1.", 1, CN_MAX_MULTIMODAL_BEST},
     {0, "level", OPTION_TEXT, offsetof(struct arguments, level), "AUC", "What the lower ends of the intervals have to exceed. Default: 0.9."},
@@ -173,6 +174,30 @@ static size_t rows_of(const cn_multimodal *r, int64_t top)
     return i;
 }
 
+/* How many multimodal units have a concept of each family, in the order of the table. */
+static void print_kinds(const struct task *t)
+{
+    const cn_multimodal *r = t->r;
+    bool first = true;
+    for (size_t i = 0; i < r->n; i++) {
+        long long count = 0;
+        bool before = !r->units[i].multimodal || !r->units[i].family[0];
+        for (size_t k = 0; k < r->n && !before; k++) {
+            const bool same = r->units[k].multimodal && strcmp(r->units[k].family, r->units[i].family) == 0;
+            before = same && k < i;
+            count += same;
+        }
+        if (before)
+            continue;
+        printf(first ? "by the family of their concept: " : ", ");
+        print_safely(stdout, r->units[i].family);
+        printf(" %lld", count);
+        first = false;
+    }
+    if (!first)
+        putchar('\n');
+}
+
 static void print_families(struct task *t)
 {
     static const struct grid_column columns[] = {{"unit", "unit", GRID_INT, 0},        {"family", "family", GRID_TEXT, 0},
@@ -236,12 +261,13 @@ static void print_result(struct task *t)
     }
     printf("%lld of %lld units are multimodal: lower ends of %g%% intervals above %g in a written medium and another, false discovery rate %g\n",
            (long long)r->multimodal, (long long)r->live, 100 * r->confidence, r->level, r->fdr);
-    printf("%lld have a score above %g; with the concepts' names shuffled in each medium %.1f have\n", (long long)r->above, r->level, r->by_chance);
+    printf("%lld have a score above %g; with another concept's writing %.1f have by chance\n", (long long)r->above, r->level, r->by_chance);
     printf("%lld concepts, %lld with %lld pictures or more in a written medium and another", (long long)r->concepts, (long long)r->tested,
            (long long)r->least);
     if (r->drawings)
         printf("; %lld words drawn as %lld pictures in %.1f s", (long long)r->words, (long long)r->drawings, r->draw_seconds);
     putchar('\n');
+    print_kinds(t);
     print_families(t);
     print_warnings(t, n);
 }
@@ -456,10 +482,11 @@ const struct command command_multimodal = {
     .description =
         "For every unit, the concept that it tells best from all others, in each medium of the study and in pictures of the concept's word that the "
         "program draws: AUC, the share of pairs of a picture of the concept and another one of the same medium where the former drives the unit more, with an interval "
-        "over resampled pictures. score is the smaller of the best AUC among written media and the best among the others. A unit is multimodal where lower ends "
-        "exceed --level in a medium of either kind, and the false discovery rate over units (q) is at most --fdr. p pays for having looked at "
-        "all concepts: it says how often the best concept does as well when pictures are shuffled within each medium; matched, how often this "
-        "one's score would be reached if the concepts' names were shuffled in each medium.\n\n"
+        "over resampled pictures. score is the smaller of the mean AUC in written media and the mean in the others. A unit is multimodal where lower ends "
+        "exceed --level in a medium of either kind, and the false discovery rate over units (q) is at most --fdr. p is how often the unit's best concept has such a "
+        "score by chance: when pictures are shuffled within each medium, or, nearly always the harder test, when each concept's pictures go with another "
+        "concept's writing. It pays for having looked at all concepts, and so cannot be below about 1/concepts: with few concepts nothing is certain. "
+        "matched is the same for one concept.\n\n"
         "Families are groups of concepts (regions, emotions, animals, ...): a second table has the units whose concepts rank by family, as surely as its p and q say. "
         "Units about people carry a warning: read them beside the base rate, the share of the collection's pictures that show the concept.\n\n"
         "Words are drawn anew each time: (concepts) x (drawings) pictures go through the model, about as long as it takes to scan as many. The result is "

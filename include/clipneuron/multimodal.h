@@ -29,7 +29,8 @@ typedef struct cn_multimodal_options {
     size_t n_units;
     const char *concepts; /* a CSV with columns family,concept, or a concept a line; NULL: the study's labels, and without any the built-in families' */
     const char *families; /* a CSV with columns family,concept; NULL: the built-in file, and what `concepts` says */
-    const char *const *media; /* "NAME" or "NAME=MEDIUM,MEDIUM": media of the study to look at, put together under a name; NULL: each by itself */
+    const char *const *media; /* "NAME" or "NAME=MEDIUM,MEDIUM": media of the study to look at, put together under a name; NULL: photo and 3-d are
+                                 "photo or 3-D", line, solid, colour, icon and the like "drawing", others by themselves */
     size_t n_media;
     double level;      /* 0.5 to 1; 0: 0.9 */
     double fdr;        /* 0 to 1; 0: 0.05 */

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define LEAST_WORDS 64    /* are drawn, concepts and fillers together: a word needs others to stand out from */
 #define LEAST_OF_FAMILY 3 /* concepts */
 
@@ -171,6 +172,22 @@ done:
     return st;
 }
 
+/* What a medium's name says that it is, where nothing else was asked for: the kinds of the paper. Other names stay as they are. */
+static const char *kind_of(const char *name)
+{
+    static const struct {
+        const char *kind, *names;
+    } kinds[] = {{"photo or 3-D", ",photo,photos,photograph,photography,3-d,3d,render,"},
+                 {"drawing", ",drawing,drawings,icon,icons,line,solid,colour,color,sketch,cartoon,clipart,emoji,painting,illustration,outline,"}};
+    for (size_t i = 0; i < COUNT(kinds); i++)
+        for (const char *at = kinds[i].names; at[1]; at = strchr(at + 1, ',')) {
+            const size_t length = strcspn(at + 1, ",");
+            if (strlen(name) == length && strncasecmp(at + 1, name, length) == 0)
+                return kinds[i].kind;
+        }
+    return name;
+}
+
 /* The media that the options name, and that each names something of the study. */
 static cn_status check_media(work *w, char *const *names, size_t n, cn_error *err)
 {
@@ -233,8 +250,14 @@ static cn_status read_media(work *w, int32_t **number, int64_t *count, cn_error 
             (*number)[k] = (int32_t)i;
         }
         if (!w->o.n_media) {
-            (*number)[k] = (int32_t)r->n_media;
-            CN_TRY(add_medium(w, names.concept[k], strlen(names.concept[k]), err));
+            const char *kind = kind_of(names.concept[k]);
+            for (size_t i = 0; i < r->n_media; i++)
+                if (strcmp(r->media[i].name, kind) == 0)
+                    (*number)[k] = (int32_t)i;
+            if ((*number)[k] < 0) {
+                (*number)[k] = (int32_t)r->n_media;
+                CN_TRY(add_medium(w, kind, strlen(kind), err));
+            }
         }
         if ((*number)[k] >= 0)
             r->media[(*number)[k]].written = r->media[(*number)[k]].written || written[k];

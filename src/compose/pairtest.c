@@ -34,7 +34,6 @@ typedef struct work {
     double *resamples;   /* (blocks of lanes) */
     int64_t n_tested;
     double *kind[2];     /* (n_tested, UNITS): mean AUC of the block's units in media that are not written, and that are */
-    int32_t *names;      /* (n_tested) */
 } work;
 
 static int64_t members(const pairtest_medium *m, int64_t g)
@@ -50,7 +49,7 @@ static void work_free(work *w)
         cn_free(r->used), cn_free(r->valid), cn_free(r->auc), cn_free(r->weights), cn_free(r->positive);
     }
     cn_free(w->tested), cn_free(w->largest), cn_free(w->places), cn_free(w->resamples);
-    cn_free(w->kind[0]), cn_free(w->kind[1]), cn_free(w->names);
+    cn_free(w->kind[0]), cn_free(w->kind[1]);
 }
 
 /* Numbers the items that take part, and says which groups are large enough. */
@@ -121,10 +120,9 @@ static cn_status work_open(work *w, cn_error *err)
     }
     for (int k = 0; k < 2; k++)
         w->kind[k] = cn_reallocarray(NULL, (size_t)w->n_tested + 1, UNITS * sizeof *w->kind[k]);
-    w->names = cn_reallocarray(NULL, (size_t)w->n_tested + 1, sizeof *w->names);
     w->places = cn_reallocarray(NULL, (size_t)largest, AUC_LANES * sizeof *w->places);
     w->resamples = cn_reallocarray(NULL, ((size_t)t->resamples + AUC_LANES - 1) / AUC_LANES, AUC_LANES * sizeof *w->resamples);
-    CN_CHECK(w->places && w->resamples && w->kind[0] && w->kind[1] && w->names, CN_ENOMEM, "out of memory for %d resamples", t->resamples);
+    CN_CHECK(w->places && w->resamples && w->kind[0] && w->kind[1], CN_ENOMEM, "out of memory for %d resamples", t->resamples);
 done:
     return st;
 }
@@ -238,41 +236,33 @@ static void largest_of_shuffle(const work *w, int shuffle, double largest[UNITS]
 
 /* ---- null 2 ---- */
 
-/* Which tested group's writing goes with which tested group's pictures: names (n_tested). */
-static void shuffle_names(const work *w, int shuffle, int32_t *names)
+/* How many tested groups have a mean AUC of a kind that is at least (or above) a score. */
+static int64_t high(const work *w, int kind, size_t u, double score, bool above)
 {
-    vis_random random = vis_random_stream(w->t->seed, 0x6e616d65, (uint64_t)shuffle);
-    for (int64_t i = 0; i < w->n_tested; i++)
-        names[i] = (int32_t)i;
-    for (int64_t i = w->n_tested - 1; i > 0; i--) {
-        const int64_t k = vis_random_below(&random, i + 1);
-        const int32_t swap = names[i];
-        names[i] = names[k];
-        names[k] = swap;
-    }
-}
-
-/* The largest T of each unit when names are shuffled. */
-static void largest_of_names(const work *w, int shuffle, double largest[UNITS])
-{
-    shuffle_names(w, shuffle, w->names);
-    for (int u = 0; u < UNITS; u++)
-        largest[u] = -1;
+    int64_t count = 0;
     for (int64_t i = 0; i < w->n_tested; i++) {
-        const double *other = w->kind[0] + i * UNITS, *written = w->kind[1] + (int64_t)w->names[i] * UNITS;
-        for (int u = 0; u < UNITS; u++)
-            largest[u] = larger(largest[u], statistic(w->t, written[u], other[u]));
+        const double auc = w->kind[kind][i * UNITS + (int64_t)u];
+        count += above ? auc > score : auc >= score;
     }
+    return count;
 }
 
-/* P(T >= score) of any one group when names are shuffled. */
+/* P(the largest T is at least (or above) a score) when the writing of n groups is dealt out among their pictures. T reaches the score where one of a groups with
+ * such pictures meets one of b with such writing; that none does has the hypergeometric probability C(n - b, a)/C(n, a). */
+static double chance_of(const work *w, size_t u, double score, bool above)
+{
+    const int64_t n = w->n_tested, a = high(w, 0, u, score, above), b = high(w, 1, u, score, above);
+    double none = 1;
+    for (int64_t i = 0; i < a && none > 0; i++)
+        none *= n - b - i > 0 ? (double)(n - b - i) / (double)(n - i) : 0;
+    return 1 - none;
+}
+
+/* P(T >= score) of any one group. */
 static double matched(const work *w, size_t u, double score)
 {
-    int64_t high[2] = {0};
-    for (int64_t i = 0; i < w->n_tested; i++)
-        for (int k = 0; k < 2; k++)
-            high[k] += w->kind[k][i * UNITS + (int64_t)u] >= score;
-    return (double)high[0] / (double)w->n_tested * (double)high[1] / (double)w->n_tested;
+    const double n = (double)w->n_tested;
+    return (double)high(w, 0, u, score, false) / n * (double)high(w, 1, u, score, false) / n;
 }
 
 /* ---- the best groups of a unit ---- */
@@ -376,7 +366,6 @@ static cn_status run_block(work *w, size_t first, size_t n, pairtest_result *out
     const pairtest *t = w->t;
     pairtest_pair *pairs = out->pairs + first * (size_t)t->best;
     const size_t rows = n * (size_t)t->best;
-    double chance = 0;
     CN_TRY(rank_block(w, t->unit + first, n, err));
     measure(w, n, first, out);
     for (int b = 0; b < t->shuffles; b++) {
@@ -384,21 +373,15 @@ static cn_status run_block(work *w, size_t first, size_t n, pairtest_result *out
         for (size_t i = 0; i < rows; i++)
             pairs[i].p_pictures += w->largest[i / (size_t)t->best] >= pairs[i].score;
     }
-    for (int b = 0; b < t->shuffles && !t->single; b++) {
-        largest_of_names(w, b, w->largest);
-        for (size_t i = 0; i < rows; i++)
-            pairs[i].p_names += w->largest[i / (size_t)t->best] >= pairs[i].score;
-        for (size_t u = 0; u < n; u++)
-            chance += w->largest[u] > t->level;
-    }
+    for (size_t u = 0; u < n && !t->single; u++)
+        out->by_chance += chance_of(w, u, t->level, true);
     for (size_t i = 0; i < rows; i++) {
         const bool none = pairs[i].group < 0;
         pairs[i].p_pictures = none ? 1 : (1 + pairs[i].p_pictures) / (1 + (double)t->shuffles);
-        pairs[i].p_names = none ? 1 : t->single ? (double)NAN : (1 + pairs[i].p_names) / (1 + (double)t->shuffles);
+        pairs[i].p_names = none ? 1 : t->single ? (double)NAN : chance_of(w, i / (size_t)t->best, pairs[i].score, false);
         pairs[i].p = t->single ? pairs[i].p_pictures : larger(pairs[i].p_pictures, pairs[i].p_names);
         pairs[i].matched = none || t->single ? (double)NAN : matched(w, i / (size_t)t->best, pairs[i].score);
     }
-    out->by_chance += chance / t->shuffles;
     for (int m = 0; m < t->n_media; m++) {
         for (size_t u = 0; u < n; u++)
             fill_in(w, m, u, pairs + u * (size_t)t->best);

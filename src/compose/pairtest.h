@@ -6,8 +6,8 @@
  * Null 1 (p_pictures): pictures are dealt to the groups at random within each medium; drawings of one word stay together.
  * Null 2 (p_names): the groups stay, and another group's writing goes with each group's pictures: a group that is a cluster of like pictures keeps its
  * AUCs, and only what connects pictures and writing is lost. By far the stricter one.
- * Every shuffle takes the largest T over all groups, so that p pays for having looked at all of them (Westfall and Young 1993), whatever depends on
- * what. Both nulls have to be refused: p is the larger one. */
+ * Both take the largest T over all groups, so that p pays for having looked at all of them (Westfall and Young 1993), whatever depends on what; the
+ * second one is exact and needs no shuffles. Both nulls have to be refused: p is the larger one. */
 #ifndef COMPOSE_PAIRTEST_H
 #define COMPOSE_PAIRTEST_H
 
