@@ -74,7 +74,7 @@ typedef struct cn_multimodal_unit {
 typedef struct cn_family_unit {
     cn_unit_ref ref;
     const char *family;
-    bool sensitive, belongs; /* q within the limit */
+    bool sensitive, belongs; /* q within the limit, and the interval's lower end above 0.7 */
     double auc, low, high;   /* of the family's concepts against the others, ranked by the unit's mean AUC; concepts are resampled */
     double p, q;             /* for having looked at all families; over units */
     int64_t concepts;        /* of the family that could be ranked */
@@ -92,7 +92,7 @@ typedef struct cn_multimodal {
     size_t n_media;
     cn_multimodal_unit *units; /* multimodal first, then by score, falling; a unit's concepts stay together in that order */
     size_t n;
-    cn_family_unit *families;  /* a row a unit, by q, then auc, falling; NULL without a family of three concepts */
+    cn_family_unit *families;  /* a row a unit, its likeliest family, by q; NULL without a family of three concepts */
     size_t n_families;
     int64_t concepts, tested;  /* looked for; with pictures enough in a written medium and another */
     int64_t live;              /* units looked at */

@@ -23,6 +23,8 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define LEAST_WORDS 64    /* are drawn, concepts and fillers together: a word needs others to stand out from */
 #define LEAST_OF_FAMILY 3 /* concepts */
+#define BELONGING_LOW 0.7 /* AUC: what is surely above chance may still be too weak to be called belonging */
+#define FAMILY_SHUFFLES 10 /* times as many as of pictures: there are few concepts to shuffle, and p has to be small */
 
 /* What the caller gets, with what its pointers point to. */
 typedef struct holder {
@@ -793,7 +795,7 @@ static cn_status write_families(work *w, const families *f, const pairtest_resul
         r->families[r->n_families++] = (cn_family_unit){.ref = {w->o.site, w->unit[u]},
                                                         .family = family,
                                                         .sensitive = cn_family_warning(family) != NULL,
-                                                        .belongs = q[u] <= w->o.fdr,
+                                                        .belongs = q[u] <= w->o.fdr && pair->media[0].low > BELONGING_LOW,
                                                         .auc = pair->media[0].auc,
                                                         .low = pair->media[0].low,
                                                         .high = pair->media[0].high,
@@ -801,7 +803,7 @@ static cn_status write_families(work *w, const families *f, const pairtest_resul
                                                         .q = q[u],
                                                         .concepts = pair->media[0].images,
                                                         .images = f->images[pair->group]};
-        r->belonging += q[u] <= w->o.fdr;
+        r->belonging += r->families[i].belongs;
     }
 done:
     cn_free(p), cn_free(q), cn_free(order);
@@ -843,6 +845,7 @@ static cn_status test_families(work *w, families *f, cn_error *err)
         pairtest t = test_of(w, &medium, 1, (int64_t)w->h->families.n);
         t.single = true;
         t.best = 1;
+        t.shuffles *= FAMILY_SHUFFLES;
         t.least = LEAST_OF_FAMILY;
         t.unit = number;
         t.load = load_means;

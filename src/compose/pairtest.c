@@ -5,6 +5,7 @@
 #include "compose/auc.h"
 #include "vis/random.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -170,9 +171,16 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-static double statistic(const pairtest *t, double written, double other)
+static double statistic(double written, double other)
 {
-    return t->single ? larger(written, other) : written < other ? written : other;
+    return written < other ? written : other;
+}
+
+/* A lone medium's: standard deviations of the null from 1/2, so that large groups count as much as small ones, whose AUC is high more often by chance. */
+static double standardised(const pairtest *t, const ranked *r, int64_t g, double auc)
+{
+    const double n1 = (double)(members(&t->media[0], g) * t->media[0].each), n = (double)r->pictures;
+    return (auc - 0.5) / sqrt((n + 1) / (12 * n1 * (n - n1)));
 }
 
 /* ---- null 1 ---- */
@@ -217,7 +225,7 @@ static void largest_of_shuffle(const work *w, int shuffle, double largest[UNITS]
     for (int m = 0; m < t->n_media; m++)
         shuffle_items(w, m, shuffle);
     for (int u = 0; u < UNITS; u++)
-        largest[u] = -1;
+        largest[u] = -DBL_MAX;
     for (int64_t g = 0; g < t->groups; g++) {
         kinds k = {0};
         double auc[UNITS];
@@ -230,7 +238,8 @@ static void largest_of_shuffle(const work *w, int shuffle, double largest[UNITS]
             add_medium(&k, t->media[m].written, auc);
         }
         for (int u = 0; u < UNITS; u++)
-            largest[u] = larger(largest[u], statistic(t, mean_of(&k, true, u), mean_of(&k, false, u)));
+            largest[u] = larger(largest[u], t->single ? standardised(t, &w->media[0], g, mean_of(&k, false, u))
+                                                      : statistic(mean_of(&k, true, u), mean_of(&k, false, u)));
     }
 }
 
@@ -290,7 +299,7 @@ static void measure(work *w, size_t n, size_t first, pairtest_result *out)
                 continue;
             w->kind[0][at_tested * UNITS + (int64_t)u] = other;
             w->kind[1][at_tested * UNITS + (int64_t)u] = written;
-            const double score = statistic(t, written, other);
+            const double score = t->single ? standardised(t, &w->media[0], g, other) : statistic(written, other);
             int at = t->best;
             while (at > 0 && (pairs[at - 1].group < 0 || pairs[at - 1].score < score))
                 at--;

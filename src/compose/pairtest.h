@@ -2,7 +2,7 @@
  * p-values by shuffling. Knows neither studies nor models: values come from its caller.
  *
  * The statistic of a unit and a group is T = min(the mean AUC over written media, the mean over the others): both have to be high.
- * With `single` it is the AUC in the only medium.
+ * With `single`, for one medium that is not written, it is (AUC - 1/2) / sqrt((n + 1)/(12 n1 (n - n1))): in standard deviations of the null.
  * Null 1 (p_pictures): pictures are dealt to the groups at random within each medium; drawings of one word stay together.
  * Null 2 (p_names): the groups stay, and another group's writing goes with each group's pictures: a group that is a cluster of like pictures keeps its
  * AUCs, and only what connects pictures and writing is lost. By far the stricter one.

@@ -230,7 +230,9 @@ static void the_unit_that_reads_is_found_and_no_other(void **state)
             assert_true(fabs(r.mean[u * GROUPS + g] - (auc[0] + auc[1]) / 2) < 1e-12);
             assert_true(r.pairs[2 * u].score >= fmin(auc[0], auc[1]) - 1e-12);
         }
-    double chance = 0; /* against shuffling */
+    double chance = 0, table[2][GROUPS]; /* against shuffling */
+    for (int i = 0; i < 2 * GROUPS; i++)
+        table[i / GROUPS][i % GROUPS] = auc_of(i / GROUPS, 7, i % GROUPS);
     for (int round = 0; round < 4000; round++) {
         int names[GROUPS];
         double largest = 0;
@@ -241,7 +243,7 @@ static void the_unit_that_reads_is_found_and_no_other(void **state)
             names[k] = i;
         }
         for (int g = 0; g < GROUPS; g++)
-            largest = fmax(largest, fmin(auc_of(0, 7, g), auc_of(1, 7, names[g])));
+            largest = fmax(largest, fmin(table[0][g], table[1][names[g]]));
         chance += largest >= r.pairs[2 * 7].score;
     }
     assert_true(fabs(chance / 4000 - r.pairs[2 * 7].p_names) < 0.03);
@@ -253,6 +255,30 @@ static void the_unit_that_reads_is_found_and_no_other(void **state)
     assert_memory_equal(again.pairs, &r.pairs[2], sizeof *again.pairs);
     pairtest_free(&r);
     pairtest_free(&again);
+}
+
+static void a_lone_medium_is_scored_in_deviations(void **state)
+{
+    (void)state;
+    pairtest_medium media[2];
+    int64_t start[GROUPS + 1], unit[TEST_UNITS];
+    int32_t member[PICTURES];
+    pairtest_result r;
+    pairtest t = invented_test(media, start, member, unit);
+    t.n_media = 1, t.single = true, t.n_units = 3, t.best = 1;
+    assert_int_equal(pairtest_run(&t, &r, NULL), CN_OK);
+    const double deviation = sqrt((PICTURES + 1) / (12.0 * EACH_GROUP * (PICTURES - EACH_GROUP)));
+    for (int u = 0; u < 3; u++) {
+        int best = 0;
+        for (int g = 1; g < GROUPS; g++)
+            best = auc_of(0, u, g) > auc_of(0, u, best) ? g : best;
+        assert_int_equal(r.pairs[u].group, best);
+        assert_true(fabs(r.pairs[u].score - (auc_of(0, u, best) - 0.5) / deviation) < 1e-9);
+        assert_true(isnan(r.pairs[u].p_names) && r.pairs[u].p == r.pairs[u].p_pictures);
+    }
+    assert_true(r.pairs[0].p <= 0.01 && r.pairs[2].p > 0.05);
+    assert_true(isnan(r.by_chance));
+    pairtest_free(&r);
 }
 
 static void failing_memory_is_an_error(void **state)
@@ -527,6 +553,7 @@ int main(void)
         cmocka_unit_test(intervals_cover_the_truth),
         cmocka_unit_test(discovery_rates_are_benjamini_and_hochbergs),
         cmocka_unit_test(the_unit_that_reads_is_found_and_no_other),
+        cmocka_unit_test(a_lone_medium_is_scored_in_deviations),
         cmocka_unit_test(failing_memory_is_an_error),
         cmocka_unit_test(words_are_drawn_where_they_are_asked_for),
         cmocka_unit_test(drawings_of_a_word_differ_and_stay_inside),
