@@ -174,28 +174,43 @@ static size_t rows_of(const cn_multimodal *r, int64_t top)
     return i;
 }
 
-/* How many multimodal units have a concept of each family, in the order of the table. */
+/* "animal 20, region 15, ..." of n names, the most frequent first; NULL ones do not count. Nothing where there are none. */
+static void print_counts(const char *before, const char **names, size_t n)
+{
+    for (bool first = true;; first = false) {
+        size_t most = 0, best = 0;
+        for (size_t i = 0; i < n; i++) {
+            size_t count = 0;
+            for (size_t k = i; names[i] && k < n; k++)
+                count += names[k] && strcmp(names[k], names[i]) == 0;
+            if (count > most) {
+                most = count;
+                best = i;
+            }
+        }
+        if (!most) {
+            if (!first)
+                putchar('\n');
+            return;
+        }
+        const char *name = names[best];
+        fputs(first ? before : ", ", stdout);
+        print_safely(stdout, name);
+        printf(" %zu", most);
+        for (size_t i = 0; i < n; i++)
+            if (names[i] && strcmp(names[i], name) == 0)
+                names[i] = NULL;
+    }
+}
+
 static void print_kinds(const struct task *t)
 {
     const cn_multimodal *r = t->r;
-    bool first = true;
-    for (size_t i = 0; i < r->n; i++) {
-        long long count = 0;
-        bool before = !r->units[i].multimodal || !r->units[i].family[0];
-        for (size_t k = 0; k < r->n && !before; k++) {
-            const bool same = r->units[k].multimodal && strcmp(r->units[k].family, r->units[i].family) == 0;
-            before = same && k < i;
-            count += same;
-        }
-        if (before)
-            continue;
-        printf(first ? "by the family of their concept: " : ", ");
-        print_safely(stdout, r->units[i].family);
-        printf(" %lld", count);
-        first = false;
-    }
-    if (!first)
-        putchar('\n');
+    const char **names = need(calloc(r->n + 1, sizeof *names));
+    for (size_t i = 0; i < r->n; i++)
+        names[i] = r->units[i].multimodal && r->units[i].family[0] ? r->units[i].family : NULL;
+    print_counts("by the family of their concept: ", names, r->n);
+    free(names);
 }
 
 static void print_families(struct task *t)
@@ -225,6 +240,11 @@ static void print_families(struct task *t)
     }
     grid_free(&g);
     printf("\n%lld of %zu units belong to a family: false discovery rate %g, lower end of the AUC above 0.7\n", (long long)r->belonging, r->n_families, r->fdr);
+    const char **names = need(calloc(r->n_families + 1, sizeof *names));
+    for (size_t i = 0; i < r->n_families; i++)
+        names[i] = r->families[i].belongs ? r->families[i].family : NULL;
+    print_counts("by family: ", names, r->n_families);
+    free(names);
 }
 
 /* Families of the table's rows and of the units that belong to one which are about people, each with its warning once. */
