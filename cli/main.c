@@ -15,6 +15,7 @@ static const struct command *const commands[] = {
     &command_stats, &command_units, &command_top, &command_buckets, &command_images, &command_compare, &command_export,
     &command_find, &command_name, &command_label,
     &command_attribute, &command_intervene, &command_direction,
+    &command_multimodal,
     &command_tokens, &command_pixels, &command_pull,
 };
 

@@ -17,6 +17,7 @@
 #include "clipneuron/intervene.h"
 #include "clipneuron/linear.h"
 #include "clipneuron/model.h"
+#include "clipneuron/multimodal.h"
 #include "clipneuron/objective.h"
 #include "clipneuron/pull.h"
 #include "clipneuron/rating.h"

@@ -196,6 +196,7 @@ cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_opt
     c->n_words = at_most(c->n_words, o->words);
     CN_TRY(cn_study_visualisations(study, ref, &c->seen, &c->n_seen, err));
     CN_TRY(cn_study_unit_names(study, ref, &c->names, &c->n_names, err));
+    CN_TRY(cn_study_multimodal_facts(study, ref, &c->facts, &c->n_facts, err));
     CN_TRY(read_histogram(c, study, err));
 done:
     return st;
@@ -213,6 +214,7 @@ void card_free(card *c)
     cn_words_free(c->words);
     cn_visualisations_free(c->seen);
     cn_unit_names_free(c->names);
+    cn_multimodal_facts_free(c->facts);
     cn_category_table_free(c->categories);
     cn_free(c->bucket_counts);
     memset(c, 0, sizeof *c);

@@ -6,6 +6,7 @@
 #include "clipneuron/card.h"
 #include "clipneuron/evidence.h"
 #include "clipneuron/find.h"
+#include "clipneuron/multimodal.h"
 #include "clipneuron/rating.h"
 
 #include <cairo.h>
@@ -28,6 +29,8 @@ typedef struct card {
     size_t n_seen;
     cn_unit_name *names;
     size_t n_names;
+    cn_multimodal_fact *facts;
+    size_t n_facts;
     cn_category_table *categories; /* of raters; NULL where nobody rated */
     cn_card_theme theme;
     /* Histogram over low..high (sd units) in `bins` equal bins; buckets divide the same range. */

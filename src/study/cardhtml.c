@@ -382,6 +382,33 @@ static void side_names(html *h, const card *c)
     html_raw(h, "</ul>\n</section>\n");
 }
 
+static void side_concepts(html *h, const card *c)
+{
+    const cn_multimodal_fact *sensitive = NULL;
+    if (!c->n_facts)
+        return;
+    html_raw(h, "<section><h3>Concepts <small>by medium: AUC and its interval</small></h3>\n<ul class=\"words\">");
+    for (size_t i = 0; i < c->n_facts; i++) {
+        const cn_multimodal_fact *f = &c->facts[i];
+        html_raw(h, "<li>");
+        html_text(h, f->concept);
+        html_raw(h, " <span class=\"soft\">");
+        html_text(h, f->media);
+        html_format(h, "; %s (q %.2g), shown by %.2g%% of the pictures", f->multimodal ? "multimodal" : "not shown to be multimodal", f->q,
+                    100 * f->base_rate);
+        html_raw(h, "</span></li>\n");
+        sensitive = f->sensitive ? f : sensitive;
+    }
+    html_raw(h, "</ul>\n");
+    if (sensitive) {
+        html_raw(h, "<p class=\"note\">Warning: ");
+        html_text(h, sensitive->family);
+        html_raw(h, " is a family about people. What such a unit answers to repeats what training data and collection associate, not what is so; read it "
+                    "beside the base rate, and judge nobody by it.</p>\n");
+    }
+    html_raw(h, "</section>\n");
+}
+
 /* ---- the range ---- */
 
 static void bucket_picture(html *h, const cn_example *e, const cn_study_site *s)
@@ -566,6 +593,7 @@ static void write_card(html *h, const card *c)
     side_media(h, c);
     side_words(h, c);
     side_names(h, c);
+    side_concepts(h, c);
     html_raw(h, "</div>\n");
     range(h, c);
     areas(h, c);

@@ -59,6 +59,11 @@
     "CREATE TABLE IF NOT EXISTS unit_names (site INTEGER NOT NULL, unit INTEGER NOT NULL, method TEXT NOT NULL," \
     " name TEXT NOT NULL, score REAL, heldout REAL, heldout_z REAL, auc REAL, template TEXT, words INTEGER,"   \
     " pictures INTEGER, created TEXT NOT NULL, PRIMARY KEY (site, unit, method)) WITHOUT ROWID;"
+/* Made by the first result of cn_study_multimodal that is kept (modality.c). */
+#define SCHEMA_MULTIMODAL                                                                                      \
+    "CREATE TABLE IF NOT EXISTS multimodal (site INTEGER NOT NULL, unit INTEGER NOT NULL, rank INTEGER NOT NULL," \
+    " concept TEXT NOT NULL, family TEXT, sensitive INTEGER, multimodal INTEGER, score REAL, p REAL, q REAL,"  \
+    " level REAL, base_rate REAL, media TEXT, created TEXT NOT NULL, PRIMARY KEY (site, unit, rank)) WITHOUT ROWID;"
 /* Made by the first answer of a rater. */
 #define SCHEMA_RATINGS                                                                                        \
     "CREATE TABLE IF NOT EXISTS rating_categories (site INTEGER NOT NULL, unit INTEGER NOT NULL,"             \

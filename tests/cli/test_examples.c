@@ -55,6 +55,7 @@ EXAMPLES(label)
 EXAMPLES(attribute)
 EXAMPLES(intervene)
 EXAMPLES(direction)
+EXAMPLES(multimodal)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -73,6 +74,7 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_images_run),   IN_A_NEW_FOLDER(examples_of_compare_run),
         IN_A_NEW_FOLDER(examples_of_export_run),
         IN_A_NEW_FOLDER(examples_of_find_run),     IN_A_NEW_FOLDER(examples_of_name_run),
+        IN_A_NEW_FOLDER(examples_of_multimodal_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_attribute_run), IN_A_NEW_FOLDER(examples_of_intervene_run),
         IN_A_NEW_FOLDER(examples_of_direction_run),

@@ -1,0 +1,139 @@
+/* study/modality.c -- what is known of units and concepts in several media, in a table of the study's database that the first of it makes. */
+#include "study/modality.h"
+
+#include "base/memory.h"
+#include "study/schema.h"
+#include "study/store.h"
+#include "study/summary.h"
+
+#include <math.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static cn_status read_fact(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *context, bool *ok, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const cn_unit_ref *ref = context;
+    cn_multimodal_fact *f = row;
+    f->concept = results_text(list, q, 0, ok);
+    f->family = results_text(list, q, 1, ok);
+    const char *family = (const char *)sqlite3_column_text(q, 1);
+    f->sensitive = sqlite3_column_int(q, 2) != 0 && family && *family;
+    f->multimodal = sqlite3_column_int(q, 3) != 0;
+    f->score = sqlite3_column_double(q, 4);
+    f->p = sqlite3_column_double(q, 5);
+    f->q = sqlite3_column_double(q, 6);
+    f->level = sqlite3_column_double(q, 7);
+    f->base_rate = sqlite3_column_double(q, 8);
+    f->media = results_text(list, q, 9, ok);
+    f->created = results_text(list, q, 10, ok);
+    const double shares[] = {f->score, f->p, f->q, f->level, f->base_rate};
+    for (size_t i = 0; i < COUNT(shares); i++)
+        CN_CHECK(shares[i] >= 0 && shares[i] <= 1, CN_EFORMAT, "%s: the study is damaged: a concept of unit %lld", s->path, (long long)ref->unit);
+done:
+    return st;
+}
+
+cn_status cn_study_multimodal_facts(cn_study *s, cn_unit_ref ref, cn_multimodal_fact **out, size_t *n, cn_error *err)
+{
+    static const size_t pointers[] = {offsetof(cn_multimodal_fact, concept), offsetof(cn_multimodal_fact, family),
+                                      offsetof(cn_multimodal_fact, media), offsetof(cn_multimodal_fact, created)};
+    static const row_kind rows = {sizeof(cn_multimodal_fact), pointers, COUNT(pointers), read_fact};
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    bool has;
+    void *block;
+    *out = NULL;
+    *n = 0;
+    CN_TRY(reader_check_unit(s, ref, err));
+    CN_TRY(summary_has_table(s, "multimodal", &has, err)); /* not before anything was kept */
+    if (!has)
+        goto done;
+    CN_TRY(reader_query(s, &q, err,
+                        "SELECT concept, family, sensitive, multimodal, score, p, q, level, base_rate, media, created FROM multimodal"
+                        " WHERE site = ? AND unit = ? ORDER BY rank LIMIT 16",
+                        "ii", (int64_t)ref.site, ref.unit));
+    CN_TRY(reader_rows(s, q, &rows, &ref, &block, n, err));
+    *out = block;
+done:
+    if (st != CN_OK)
+        *n = 0;
+    return st;
+}
+
+void cn_multimodal_facts_free(cn_multimodal_fact *list)
+{
+    cn_free(list);
+}
+
+static cn_status clear(sqlite3 *db, const char *path, size_t site, bool whole, const modality_row *rows, size_t n, cn_error *err)
+{
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    if (sqlite3_prepare_v2(db, whole ? "DELETE FROM multimodal WHERE site = ?" : "DELETE FROM multimodal WHERE site = ? AND unit = ?", -1, &q,
+                           NULL) != SQLITE_OK)
+        st = store_failed(db, path, err);
+    for (size_t i = 0; st == CN_OK && i < (whole ? 1 : n); i++) {
+        sqlite3_bind_int64(q, 1, (int64_t)site);
+        if (!whole)
+            sqlite3_bind_int64(q, 2, rows[i].unit);
+        if (sqlite3_step(q) != SQLITE_DONE)
+            st = store_failed(db, path, err);
+        sqlite3_reset(q);
+    }
+    sqlite3_finalize(q);
+    return st;
+}
+
+static cn_status write_rows(sqlite3 *db, const char *path, size_t site, const modality_row *rows, size_t n, cn_error *err)
+{
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    char date[32];
+    store_date(date);
+    if (sqlite3_prepare_v2(db, "INSERT INTO multimodal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK)
+        st = store_failed(db, path, err);
+    for (size_t i = 0; st == CN_OK && i < n; i++) {
+        const cn_multimodal_fact *f = &rows[i].fact;
+        sqlite3_bind_int64(q, 1, (int64_t)site);
+        sqlite3_bind_int64(q, 2, rows[i].unit);
+        sqlite3_bind_int(q, 3, rows[i].rank);
+        sqlite3_bind_text(q, 4, f->concept, -1, SQLITE_STATIC);
+        sqlite3_bind_text(q, 5, f->family, -1, SQLITE_STATIC);
+        sqlite3_bind_int(q, 6, f->sensitive);
+        sqlite3_bind_int(q, 7, f->multimodal);
+        sqlite3_bind_double(q, 8, f->score);
+        sqlite3_bind_double(q, 9, f->p);
+        sqlite3_bind_double(q, 10, f->q);
+        sqlite3_bind_double(q, 11, f->level);
+        sqlite3_bind_double(q, 12, f->base_rate);
+        sqlite3_bind_text(q, 13, f->media, -1, SQLITE_STATIC);
+        sqlite3_bind_text(q, 14, date, -1, SQLITE_STATIC);
+        if (sqlite3_step(q) != SQLITE_DONE)
+            st = store_failed(db, path, err);
+        sqlite3_reset(q);
+    }
+    sqlite3_finalize(q);
+    return st;
+}
+
+cn_status modality_keep(cn_study *s, size_t site, bool whole, const modality_row *rows, size_t n, cn_error *err)
+{
+    cn_status st = CN_OK;
+    sqlite3 *db = NULL;
+    char *file = reader_file(s->path);
+    CN_CHECK(file, CN_ENOMEM, "out of memory for a study");
+    CN_TRY(reader_open_writable(&db, file, err));
+    if (sqlite3_exec(db, "BEGIN IMMEDIATE;" SCHEMA_MULTIMODAL, NULL, NULL, NULL) != SQLITE_OK) {
+        st = store_failed(db, file, err);
+        goto done;
+    }
+    CN_TRY(clear(db, file, site, whole, rows, n, err));
+    CN_TRY(write_rows(db, file, site, rows, n, err));
+    if (sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        st = store_failed(db, file, err);
+done:
+    sqlite3_close(db); /* rolls back what was not committed */
+    cn_free(file);
+    return st;
+}

@@ -1,0 +1,17 @@
+/* study/modality.h -- writes what was found about units and concepts into a study (clipneuron/multimodal.h; src/compose finds it). */
+#ifndef STUDY_MODALITY_H
+#define STUDY_MODALITY_H
+
+#include "clipneuron/multimodal.h"
+#include "study/reader.h"
+
+typedef struct modality_row {
+    int64_t unit;
+    int rank; /* 0: the unit's best concept */
+    cn_multimodal_fact fact; /* borrowed; created is not read */
+} modality_row;
+
+/* Rows of a site, in place of those of the same units, or (whole) of the whole site; all or none. */
+cn_status modality_keep(cn_study *s, size_t site, bool whole, const modality_row *rows, size_t n, cn_error *err);
+
+#endif
