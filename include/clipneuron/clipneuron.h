@@ -15,6 +15,7 @@
 #include "clipneuron/linear.h"
 #include "clipneuron/model.h"
 #include "clipneuron/objective.h"
+#include "clipneuron/probe.h"
 #include "clipneuron/pull.h"
 #include "clipneuron/rating.h"
 #include "clipneuron/see.h"

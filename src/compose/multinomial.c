@@ -17,7 +17,8 @@ enum {
     CLASSES = 16,        /* of a task that computes residuals */
     SWEEPS = 500,
     HALVINGS = 30,
-    ROUNDS = 50
+    ROUNDS = 50,
+    FEW = 6      /* blocks of rows */
 };
 
 /* The working set of a class, in the order of features. */
@@ -142,6 +143,16 @@ static int64_t block_of(const multinomial *m, int64_t task, int64_t *first)
     return m->d.n - *first < ROWS ? m->d.n - *first : ROWS;
 }
 
+/* A job over all blocks of rows. Few blocks are done at once: to wake others takes longer. */
+static void over_rows(multinomial *m, crew_task *task, void *job)
+{
+    if (m->tasks >= FEW)
+        crew_run(m->crew, task, job, m->tasks);
+    else
+        for (int64_t t = 0; t < m->tasks; t++)
+            task(job, t);
+}
+
 static double dot(const multinomial *m, const float *a, const float *b, int64_t n)
 {
     float sum = 0;
@@ -187,7 +198,7 @@ static void refresh_task(void *job, int64_t task)
 static double refresh(multinomial *m)
 {
     double loss = 0;
-    crew_run(m->crew, refresh_task, m, m->tasks);
+    over_rows(m, refresh_task, m);
     for (int64_t t = 0; t < m->tasks; t++)
         loss += m->partial[t];
     return loss / (double)m->d.n;
@@ -481,7 +492,7 @@ static void take_step(multinomial *m, double strength, visit *v, const scratch *
     v->again = false;
     for (int halving = 0; halving < HALVINGS; halving++, v->t /= 2) {
         double gain;
-        crew_run(m->crew, change_task, v, m->tasks);
+        over_rows(m, change_task, v);
         add_partials(m, 1, &gain);
         for (int64_t j = 0; j < v->n; j++)
             gain += penalty(m, strength, s->w[j] + v->t * s->change[j]) - penalty(m, strength, s->w[j]);
@@ -518,7 +529,7 @@ static double visit_class(multinomial *m, double strength, int64_t k, bool all, 
         v.feature = s->feature + from;
         v.n = n - from < most ? n - from : most;
         const double last = s->slope[from]; /* of the weights before; the intercept's would replace it */
-        crew_run(m->crew, slope_task, &v, m->tasks);
+        over_rows(m, slope_task, &v);
         add_partials(m, v.n + 1, s->slope + from);
         if (from)
             s->slope[from] = last;
@@ -548,7 +559,7 @@ static double visit_class(multinomial *m, double strength, int64_t k, bool all, 
     }
     v.n = kept;
     v.feature = s->feature;
-    crew_run(m->crew, hessian_task, &v, m->tasks);
+    over_rows(m, hessian_task, &v);
     add_partials(m, (kept + 1) * (kept + 2) / 2, s->hessian);
     minimise_model(m, strength, s, kept, fmax(0.003 * worst, 0.02 * tolerance * l1));
     take_step(m, strength, &v, s);

@@ -52,6 +52,7 @@ EXAMPLES(export)
 EXAMPLES(find)
 EXAMPLES(name)
 EXAMPLES(label)
+EXAMPLES(probe)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -70,6 +71,7 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_images_run),   IN_A_NEW_FOLDER(examples_of_compare_run),
         IN_A_NEW_FOLDER(examples_of_export_run),
         IN_A_NEW_FOLDER(examples_of_find_run),     IN_A_NEW_FOLDER(examples_of_name_run),
+        IN_A_NEW_FOLDER(examples_of_probe_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_label_run),    IN_A_NEW_FOLDER(examples_of_pull_run),
     };
