@@ -501,17 +501,18 @@ const struct command command_probe = {
         "Pictures are held out by a hash of their path, copies together. Equations name units as `name` did, else by their label; a weight says how many nats "
         "the class's logit rises when the unit rises by one standard deviation. Each is checked: what happens to the logit of the class's held-out pictures "
         "when its units are set to their mean, beside what weights and training pictures predict.",
-    .examples = "Labels from three units each, kept for later:\n\n"
-                "$ clipneuron scan --quiet photos -o study --labels photos.csv > /dev/null\n"
-                "$ clipneuron probe study -o probe.npz\n\n"
+    .examples = "Labels from the names of files, a unit each or so, kept for later:\n\n"
+                "$ (echo path,label; ls photos | sed 's/\\([^-]*\\)-.*/&,\\1/') > photos.csv\n"
+                "$ clipneuron scan --quiet photos --labels photos.csv -o study > /dev/null\n"
+                "$ clipneuron probe study --units 1 -o probe.npz\n\n"
                 "What a probe says, from its file: a class, a unit, a drawing:\n\n"
-                "$ clipneuron probe probe.npz --class bee\n"
+                "$ clipneuron probe probe.npz --class alien\n"
                 "$ clipneuron probe probe.npz --unit 856\n"
-                "$ clipneuron probe probe.npz --graph graph.svg -n 0 > /dev/null\n\n"
-                "A class for `see` to draw:\n\n"
-                "$ clipneuron probe probe.npz --class bee --direction bee.npy > /dev/null\n\n"
-                "Media, for a script:\n\n"
-                "$ clipneuron probe study --labels medium --no-zero-shot --json",
+                "$ clipneuron probe probe.npz --graph graph.svg --top 0 > /dev/null\n\n"
+                "A class as a direction, for \"clipneuron see layer4:alien.npy\":\n\n"
+                "$ clipneuron probe probe.npz --class alien --direction alien.npy > /dev/null\n\n"
+                "For a script:\n\n"
+                "$ clipneuron probe study --no-zero-shot --json",
     .options = options,
     .n_options = CN_COUNT(options),
     .operand = "STUDY|PROBE.npz",
