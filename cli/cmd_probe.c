@@ -429,7 +429,7 @@ static int probe(const struct arguments *a)
                           .relu = a->relu,
                           .seed = (uint64_t)a->seed,
                           .least = a->least,
-                          .template = a->template,
+                          .word_template = a->template,
                           .no_zero_shot = a->no_zero_shot,
                           .threads = (int)a->run.threads,
                           .precision = precision_of(&a->run),

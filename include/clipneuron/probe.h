@@ -42,7 +42,7 @@ typedef struct cn_probe_options {
     int points;            /* of the path at most; 0: 60. Strengths fall by a fifth from one to the next */
     double tolerance;      /* of the conditions of optimality, in parts of s m; 0: 1e-3. The path's other points: at least 1e-2 */
     int64_t least;         /* training pictures that a class must have; 0: 2. Classes with fewer are left out */
-    const char *template;  /* of the zero-shot probe's prompts, with one "{}"; NULL: the study's, else "{}" */
+    const char *word_template; /* of the zero-shot probe's prompts, with one "{}"; NULL: the study's, else "{}" */
     bool no_zero_shot;
     int threads;           /* 0: all cores. The result does not depend on it */
     cn_precision precision; /* of the text tower */

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "compose/crew.h"
-#include "compose/vectors.h"
+#include "compose/lanes.h"
 
 #include <math.h>
 #include <stdlib.h>

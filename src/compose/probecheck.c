@@ -93,7 +93,7 @@ cn_status probe_zero_shot(probe *p, cn_study *s, source *from, const cn_probe_op
     corpus_words w = {0};
     wordlist one = {0};
     char **word = NULL;
-    const char *template = o->template ? o->template : s->info.word_template ? s->info.word_template : "{}";
+    const char *template = o->word_template ? o->word_template : s->info.word_template ? s->info.word_template : "{}";
     p->public.zero1 = p->public.zero5 = probe_share(0, 0);
     CN_TRY(corpus_check_template(template, err));
     p->public.zero_shot_template = probe_keep(p, template);

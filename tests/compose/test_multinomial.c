@@ -4,7 +4,7 @@
 #include "clipneuron/array.h"
 #include "compose/crew.h"
 #include "compose/multinomial.h"
-#include "compose/vectors.h"
+#include "compose/lanes.h"
 
 #include <math.h>
 #include <setjmp.h>

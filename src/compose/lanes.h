@@ -1,7 +1,7 @@
-/* compose/vectors.h -- sums over long columns of float32 and exponentials of them, in plain C that compilers make vectors of, compiled for
+/* compose/lanes.h -- sums over long columns of float32 and exponentials of them, in plain C that compilers make vectors of, compiled for
  * the CPU's widest as well. Sums are float32 over at most VECTOR_BLOCK values. */
-#ifndef COMPOSE_VECTORS_H
-#define COMPOSE_VECTORS_H
+#ifndef COMPOSE_LANES_H
+#define COMPOSE_LANES_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-/* compose/vectors.c -- one body, compiled for what CPUs there are. */
-#include "compose/vectors.h"
+/* compose/lanes.c -- one body, compiled for what CPUs there are. */
+#include "compose/lanes.h"
 
 #include <string.h>
 
