@@ -28,6 +28,7 @@ extern const struct command command_attribute;
 extern const struct command command_intervene;
 extern const struct command command_direction;
 extern const struct command command_multimodal;
+extern const struct command command_probe;
 extern const struct command command_tokens;
 extern const struct command command_pixels;
 extern const struct command command_pull;

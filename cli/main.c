@@ -16,6 +16,7 @@ static const struct command *const commands[] = {
     &command_find, &command_name, &command_label,
     &command_attribute, &command_intervene, &command_direction,
     &command_multimodal,
+    &command_probe,
     &command_tokens, &command_pixels, &command_pull,
 };
 

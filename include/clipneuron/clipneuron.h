@@ -19,6 +19,7 @@
 #include "clipneuron/model.h"
 #include "clipneuron/multimodal.h"
 #include "clipneuron/objective.h"
+#include "clipneuron/probe.h"
 #include "clipneuron/pull.h"
 #include "clipneuron/rating.h"
 #include "clipneuron/see.h"

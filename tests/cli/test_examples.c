@@ -56,6 +56,7 @@ EXAMPLES(attribute)
 EXAMPLES(intervene)
 EXAMPLES(direction)
 EXAMPLES(multimodal)
+EXAMPLES(probe)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -75,6 +76,7 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_export_run),
         IN_A_NEW_FOLDER(examples_of_find_run),     IN_A_NEW_FOLDER(examples_of_name_run),
         IN_A_NEW_FOLDER(examples_of_multimodal_run),
+        IN_A_NEW_FOLDER(examples_of_probe_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_attribute_run), IN_A_NEW_FOLDER(examples_of_intervene_run),
         IN_A_NEW_FOLDER(examples_of_direction_run),

@@ -1,0 +1,362 @@
+/* Probes of an invented study, against sums made again from its matrix; their files; what is refused. */
+#include "../study/fake.h"
+#include "../study/tempdir.h"
+#include "base/memory.h"
+#include "clipneuron/array.h"
+#include "compose/probeparts.h"
+#include "study/sample.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { EACH = 60, IMAGES = 2 * EACH, UNITS = FAKE_UNITS };
+
+static char *dir;
+static float matrix[IMAGES][UNITS];
+static char paths[IMAGES][64]; /* the first copy's */
+static int stars[IMAGES];
+
+/* Activations that stars (0 to 4) and chance make; unit 5 is constant. Picture 7 is a copy of picture 2 in the tables. */
+static int make_study(void **state)
+{
+    (void)state;
+    dir = tempdir_make();
+    fake_collection(dir, EACH);
+    fake_scan(dir, "study", &(cn_scan_options){.no_words = true}, NULL);
+    sqlite3 *db;
+    sqlite3_stmt *q;
+    assert_int_equal(sqlite3_open(tempdir_path(dir, "study/study.sqlite"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE images SET same_as = NULL; UPDATE images SET same_as = 2 WHERE id = 7", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_prepare_v2(db,
+                       "SELECT coalesce(f.path, i.path), x.value FROM images i LEFT JOIN images f ON f.id = i.same_as"
+                       " JOIN fields x ON x.image = i.id AND x.field = 'stars' ORDER BY i.id",
+                       -1, &q, NULL);
+    for (int i = 0; i < IMAGES; i++) {
+        assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+        snprintf(paths[i], sizeof paths[i], "%s", (const char *)sqlite3_column_text(q, 0));
+        stars[i] = sqlite3_column_int(q, 1);
+        for (int u = 0; u < UNITS; u++)
+            matrix[i][u] = u == UNITS - 1 ? 0.25f
+                                          : (float)(u + 1) * ((float)((i * 7919 + u * 104729) % 1009) / 500 - 1 + (stars[i] == u ? 2.0f : 0.0f)) - 3;
+    }
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    const int64_t shape[2] = {IMAGES, UNITS};
+    assert_int_equal(cn_npy_write(tempdir_path(dir, "study/layer4.0.add.mean.npy"), CN_DTYPE_F32, 2, shape, matrix, NULL), CN_OK);
+    return 0;
+}
+
+static int remove_study(void **state)
+{
+    (void)state;
+    tempdir_remove(dir);
+    return 0;
+}
+
+static cn_probe *fit(const cn_probe_options *o)
+{
+    cn_study *s;
+    cn_probe *p;
+    cn_error err = {0};
+    if (cn_study_open(&s, tempdir_path(dir, "study"), &err) != CN_OK || cn_study_probe(s, NULL, o, &p, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    cn_study_close(s);
+    return p;
+}
+
+static bool held_out(int image, uint64_t seed, double share)
+{
+    return (double)(sample_key(seed, paths[image]) >> 11) / 9007199254740992.0 < share;
+}
+
+static const cn_probe_options by_stars = {.column = "stars", .units = 1.5, .seed = 5, .held_out = 0.3, .tolerance = 1e-5};
+
+static void pictures_are_held_out_by_the_first_copys_path(void **state)
+{
+    (void)state;
+    cn_probe *p = fit(&by_stars);
+    int64_t train = 0, of_class[5] = {0};
+    for (int i = 0; i < IMAGES; i++) {
+        train += !held_out(i, 5, 0.3);
+        of_class[stars[i]] += held_out(i, 5, 0.3);
+    }
+    assert_string_equal(paths[7], paths[2]);
+    assert_int_equal(p->train, train);
+    assert_int_equal(p->test, IMAGES - train);
+    assert_int_equal(p->n_classes, 5);
+    for (int k = 0; k < 5; k++) {
+        assert_int_equal(p->classes[k].held_out, of_class[k]);
+        assert_int_equal(p->classes[k].name[0], '0' + k);
+    }
+    for (int u = 0; u < UNITS; u++) {
+        double mean = 0, power = 0;
+        for (int i = 0; i < IMAGES; i++)
+            if (!held_out(i, 5, 0.3))
+                mean += (double)matrix[i][u] / (double)train;
+        for (int i = 0; i < IMAGES; i++)
+            if (!held_out(i, 5, 0.3))
+                power += pow((double)matrix[i][u] - mean, 2) / (double)train;
+        assert_true(fabs(p->mean[u] - mean) < 1e-9 && fabs(p->sd[u] - sqrt(power)) < 1e-9);
+    }
+    cn_probe_free(p);
+    cn_probe_options other = by_stars;
+    other.seed = 6;
+    p = fit(&other);
+    int64_t again = 0;
+    for (int i = 0; i < IMAGES; i++)
+        again += !held_out(i, 6, 0.3);
+    assert_int_equal(p->train, again);
+    cn_probe_free(p);
+}
+
+/* The objective and the conditions of optimality at the chosen point, from the matrix in double. */
+static void weights_are_a_minimum_and_accuracies_are_counted(void **state)
+{
+    (void)state;
+    for (int relu = 0; relu < 2; relu++) {
+        cn_probe_options o = by_stars;
+        o.relu = relu;
+        o.mix = relu ? 0.6 : 1;
+        cn_probe *p = fit(&o);
+        const cn_probe_point *x = &p->points[p->chosen];
+        double w[5][UNITS] = {{0}}, g[5][UNITS + 1] = {{0}}, loss = 0, penalty = 0, z[5];
+        int64_t one = 0, units = 0;
+        for (size_t t = 0; t < p->n_terms; t++)
+            w[p->terms[t].class_index][p->terms[t].unit] = p->terms[t].weight;
+        for (int i = 0; i < IMAGES; i++) {
+            double sum = 0;
+            bool first = true;
+            cn_probe_logits(p, matrix[i], z);
+            for (int k = 0; k < 5; k++) {
+                sum += exp(z[k]);
+                first = first && (k == stars[i] || z[k] < z[stars[i]]);
+            }
+            if (held_out(i, 5, 0.3)) {
+                one += first;
+                continue;
+            }
+            loss += (log(sum) - z[stars[i]]) / (double)p->train;
+            for (int k = 0; k < 5; k++) {
+                const double r = (exp(z[k]) / sum - (k == stars[i])) / (double)p->train;
+                g[k][UNITS] += r;
+                for (int u = 0; u < UNITS; u++)
+                    g[k][u] += p->sd[u] == 0 ? 0 :  r * ((relu ? fmax(0, (double)matrix[i][u]) : (double)matrix[i][u]) - p->mean[u]) / p->sd[u];
+            }
+        }
+        const double l1 = x->strength * p->mix, l2 = x->strength * (1 - p->mix);
+        for (int k = 0; k < 5; k++) {
+            assert_true(fabs(g[k][UNITS]) < 1e-4 * l1);
+            for (int u = 0; u < UNITS; u++) {
+                const double slope = g[k][u] + l2 * w[k][u];
+                penalty += l1 * fabs(w[k][u]) + l2 / 2 * w[k][u] * w[k][u];
+                const double off = w[k][u] > 0 ? fabs(slope + l1) : w[k][u] < 0 ? fabs(slope - l1) : fabs(slope) - l1;
+                if (!(off <= 1e-3 * l1))
+                    fail_msg("relu %d, class %d, unit %d: weight %g, slope %g, l1 %g", relu, k, u, w[k][u], slope, l1);
+            }
+        }
+        for (int u = 0; u < UNITS; u++)
+            units += w[0][u] != 0 || w[1][u] != 0 || w[2][u] != 0 || w[3][u] != 0 || w[4][u] != 0;
+        assert_int_equal(x->units, units);
+        assert_int_equal(x->weights, p->n_terms);
+        assert_int_equal(x->top1.hits, one);
+        assert_int_equal(x->top1.of, p->test);
+        assert_int_equal(x->top5.hits, p->test); /* there are five classes */
+        assert_true(fabs(loss - x->loss) < 1e-6 && fabs(loss + penalty - x->objective) < 1e-6 * x->objective);
+        assert_true(p->sd[UNITS - 1] == 0 && w[0][UNITS - 1] == 0);
+        for (size_t i = 1; i < p->n_points; i++)
+            assert_true(p->points[i].strength < p->points[i - 1].strength);
+        cn_probe_free(p);
+    }
+}
+
+static void checks_set_the_units_to_their_mean(void **state)
+{
+    (void)state;
+    cn_probe *p = fit(&by_stars);
+    for (size_t k = 0; k < p->n_classes; k++) {
+        const cn_probe_class *c = &p->classes[k];
+        double predicted = 0, sum = 0, z[5], without[5];
+        int64_t n = 0, before = 0, after = 0;
+        for (size_t t = c->first; t < c->first + c->n; t++) {
+            const int64_t u = p->terms[t].unit;
+            double level = 0;
+            for (int i = 0; i < IMAGES; i++)
+                if (stars[i] == (int)k && !held_out(i, 5, 0.3))
+                    level += ((double)matrix[i][u] - p->mean[u]) / p->sd[u] / (double)c->train;
+            assert_true(fabs(level - p->terms[t].level) < 1e-5);
+            predicted -= p->terms[t].weight * level;
+            assert_true(t == c->first || fabs(p->terms[t].weight) <= fabs(p->terms[t - 1].weight));
+        }
+        for (int i = 0; i < IMAGES; i++) {
+            if (stars[i] != (int)k || !held_out(i, 5, 0.3))
+                continue;
+            float off[UNITS];
+            memcpy(off, matrix[i], sizeof off);
+            for (size_t t = c->first; t < c->first + c->n; t++)
+                off[p->terms[t].unit] = (float)p->mean[p->terms[t].unit];
+            cn_probe_logits(p, matrix[i], z);
+            cn_probe_logits(p, off, without);
+            sum += without[k] - z[k];
+            bool a = true, b = true;
+            for (size_t l = 0; l < 5; l++)
+                a = a && (l == k || z[l] < z[k]), b = b && (l == k || without[l] < without[k]);
+            before += a, after += b;
+            n++;
+        }
+        assert_true(fabs(c->check.predicted - predicted) < 1e-4);
+        assert_true(fabs(c->check.measured - sum / (double)n) < 1e-4);
+        assert_true(c->n == 0 || (c->check.low <= c->check.measured && c->check.measured <= c->check.high));
+        assert_int_equal(c->check.before.hits, before);
+        assert_int_equal(c->check.after.hits, after);
+        assert_int_equal(c->check.pictures, n);
+    }
+    cn_probe_free(p);
+}
+
+static void files_give_the_probe_back(void **state)
+{
+    (void)state;
+    cn_probe *p = fit(&by_stars), *q;
+    cn_error err = {0};
+    const char *path = tempdir_path(dir, "probe.npz");
+    if (cn_probe_save(p, path, &err) != CN_OK || cn_probe_load(&q, path, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(q->n_classes, p->n_classes);
+    assert_int_equal(q->n_terms, p->n_terms);
+    assert_int_equal(q->n_points, p->n_points);
+    assert_int_equal(q->chosen, p->chosen);
+    assert_int_equal(q->seed, 5);
+    assert_string_equal(q->column, "stars");
+    assert_string_equal(q->fingerprint, "f00d");
+    double a[5], b[5];
+    for (int i = 0; i < IMAGES; i++) {
+        cn_probe_logits(p, matrix[i], a);
+        cn_probe_logits(q, matrix[i], b);
+        assert_memory_equal(a, b, sizeof a);
+    }
+    for (size_t t = 0; t < p->n_terms; t++) {
+        assert_string_equal(p->terms[t].name, q->terms[t].name);
+        assert_true(p->terms[t].level == q->terms[t].level && fabs(p->terms[t].share - q->terms[t].share) < 1e-12);
+    }
+    assert_true(q->points[2].top1.low == p->points[2].top1.low);
+    /* the direction of a class is its logit but for a constant */
+    cn_arrays *file;
+    assert_int_equal(cn_probe_write_direction(p, 1, tempdir_path(dir, "d.npy"), NULL), CN_OK);
+    assert_int_equal(cn_arrays_open(&file, tempdir_path(dir, "d.npy"), NULL), CN_OK);
+    double difference[2];
+    for (int i = 0; i < 2; i++) {
+        cn_probe_logits(p, matrix[i], a);
+        difference[i] = a[1];
+        for (int u = 0; u < UNITS; u++) {
+            float d;
+            memcpy(&d, (const char *)cn_arrays_at(file, 0)->data + 4 * u, 4);
+            difference[i] -= (double)d * (double)matrix[i][u];
+        }
+    }
+    assert_true(fabs(difference[0] - difference[1]) < 1e-4);
+    cn_arrays_close(file);
+    cn_probe_free(q);
+
+    /* damage anywhere is refused or harmless */
+    size_t size;
+    char *bytes = tempdir_read(path, &size);
+    int refused = 0;
+    for (size_t at = 0; at < size; at += 61) {
+        const char kept = bytes[at];
+        bytes[at] = (char)(kept ^ 0xa5);
+        tempdir_write(dir, "damaged.npz", bytes, size);
+        bytes[at] = kept;
+        const cn_status st = cn_probe_load(&q, tempdir_path(dir, "damaged.npz"), NULL);
+        assert_true(st == CN_OK || !q);
+        refused += st != CN_OK;
+        if (st == CN_OK)
+            cn_probe_logits(q, matrix[0], (double[CN_MAX_PROBE_CLASSES]){0});
+        cn_probe_free(q);
+    }
+    assert_true(refused > 0);
+    free(bytes);
+    cn_probe_free(p);
+}
+
+static void what_cannot_be_probed_is_refused_in_one_line(void **state)
+{
+    (void)state;
+    static const struct {
+        cn_probe_options o;
+        cn_status status;
+        const char *says;
+    } cases[] = {
+        {{.column = "moons"}, CN_ENOTFOUND, "no column \"moons\"; it has label, medium, stars"},
+        {{.site = 9}, CN_EINVAL, "site 9: the study has 3"},
+        {{.mix = 1.5}, CN_EINVAL, "from 0.01 to 1"},
+        {{.held_out = 1}, CN_EINVAL, "between 0 and 1"},
+        {{.units = -1}, CN_EINVAL, "units a class"},
+        {{.units = 4, .most_units = 2}, CN_EINVAL, "before the 4"},
+        {{.points = 1000}, CN_EINVAL, "1000 points"},
+        {{.tolerance = 1}, CN_EINVAL, "tolerance"},
+        {{.least = 1000}, CN_EINVAL, "a probe needs two"},
+    };
+    cn_study *s;
+    assert_int_equal(cn_study_open(&s, tempdir_path(dir, "study"), NULL), CN_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cn_probe *p;
+        cn_error err = {0};
+        const cn_status st = cn_study_probe(s, NULL, &cases[i].o, &p, &err);
+        if (st != cases[i].status || !strstr(err.text, cases[i].says) || p)
+            fail_msg("case %zu: %d: %s", i, (int)st, err.text);
+    }
+    cn_study_close(s);
+    matrix[3][1] = NAN; /* a damaged matrix */
+    const int64_t shape[2] = {IMAGES, UNITS};
+    cn_probe *p;
+    cn_error err = {0};
+    fake_scan(dir, "damaged", NULL, NULL);
+    assert_int_equal(cn_npy_write(tempdir_path(dir, "damaged/layer4.0.add.mean.npy"), CN_DTYPE_F32, 2, shape, matrix, NULL), CN_OK);
+    matrix[3][1] = 0;
+    assert_int_equal(cn_study_open(&s, tempdir_path(dir, "damaged"), NULL), CN_OK);
+    assert_int_equal(cn_study_probe(s, NULL, &by_stars, &p, &err), CN_EFORMAT);
+    assert_non_null(strstr(err.text, "layer4.0.add.mean.npy: the study is damaged: row 3"));
+    cn_study_close(s);
+}
+
+static void memory_may_run_out_anywhere(void **state)
+{
+    (void)state;
+    cn_study *s;
+    bool done = false;
+    cn_probe_options o = by_stars;
+    o.threads = 1;
+    o.points = 2;
+    assert_int_equal(cn_study_open(&s, tempdir_path(dir, "study"), NULL), CN_OK);
+    for (size_t at = 1; !done; at += at < 200 ? 1 : 17) {
+        cn_probe *p = NULL;
+        cn_memory_fail_at(at, false);
+        const cn_status st = cn_study_probe(s, NULL, &o, &p, NULL);
+        done = cn_memory_count() < at;
+        cn_memory_fail_at(0, false);
+        assert_true(done ? st == CN_OK : st == CN_ENOMEM && !p);
+        cn_probe_free(p);
+    }
+    cn_study_close(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pictures_are_held_out_by_the_first_copys_path),
+        cmocka_unit_test(weights_are_a_minimum_and_accuracies_are_counted),
+        cmocka_unit_test(checks_set_the_units_to_their_mean),
+        cmocka_unit_test(files_give_the_probe_back),
+        cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(what_cannot_be_probed_is_refused_in_one_line),
+    };
+    return cmocka_run_group_tests(tests, make_study, remove_study);
+}
