@@ -6,6 +6,7 @@
 
 #include "clipneuron/array.h"
 #include "clipneuron/ask.h"
+#include "clipneuron/attack.h"
 #include "clipneuron/card.h"
 #include "clipneuron/error.h"
 #include "clipneuron/evidence.h"
