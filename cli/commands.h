@@ -24,6 +24,8 @@ extern const struct command command_export;
 extern const struct command command_find;
 extern const struct command command_name;
 extern const struct command command_label;
+extern const struct command command_attack;
+extern const struct command command_stroop;
 extern const struct command command_tokens;
 extern const struct command command_pixels;
 extern const struct command command_pull;

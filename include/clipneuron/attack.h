@@ -254,7 +254,7 @@ typedef struct cn_defence_step {
 typedef struct cn_reader_unit {
     int64_t unit;    /* of the site */
     double push;     /* mean over pictures of (activation with a word - without) times what the unit adds to the word's score beyond the
-                        mean class's */
+                        mean class's, over the mean length of an embedding: about by how much the cosine grows */
     double low, high; /* 95% interval of that mean */
     double response; /* mean difference of activation with and without a word, in pooled sds (Cohen's d) */
 } cn_reader_unit;

@@ -327,11 +327,15 @@ static cn_status find_readers(defence *d, const seen *with, const char *const *t
     CN_CHECK(readers && words && gains, CN_ENOMEM, "out of memory for %" PRId64 " units", U);
     CN_TRY(text_vectors(d, texts, words, err));
     product_rows(words, n, d->directions, U, d->set.width, gains, U);
+    double length = 0; /* of an embedding: pushes are shares of it, so that they compare with cosines */
+    for (int64_t i = 0; i < n; i++)
+        length += sqrt(attack_dot(d->fit.embedding + i * d->set.width, d->fit.embedding + i * d->set.width, d->set.width)) / (double)n;
+    length = length > 0 ? length : 1;
     for (int64_t u = 0; u < U; u++) {
         double a = 0, aa = 0, b = 0, bb = 0, push = 0, pushes = 0;
         for (int64_t i = 0; i < n; i++) {
             const double without = (double)d->fit.units[i * U + u], is = (double)with->units[i * U + u];
-            const double p = (is - without) * (double)gains[i * U + u];
+            const double p = (is - without) * (double)gains[i * U + u] / length;
             a += without / (double)n, aa += without * without / (double)n;
             b += is / (double)n, bb += is * is / (double)n;
             push += p / (double)n, pushes += p * p / (double)n;
