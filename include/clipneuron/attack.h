@@ -115,7 +115,7 @@ typedef struct cn_attack_row {
     const char *target, *text;
     double pixels;           /* mean share of pixels changed */
     const cn_share *success; /* (n_prompts) pictures of other classes that are taken for the target once they carry the text */
-    const cn_share *before;  /* (n_prompts) of the same pictures without it */
+    const cn_share *before;  /* (n_prompts) of the same pictures without it, the same question */
     const cn_share *kept;    /* (n_prompts) pictures with the text that still get their own label; of those with a label among the classes */
 } cn_attack_row;
 
@@ -125,8 +125,7 @@ typedef struct cn_attack_table {
     const char *const *prompts;
     const char *const *classes;
     const cn_attack_row *rows;
-    const cn_share *clean;    /* (n_prompts) pictures as they are that get their own label. Prompts with {text}: the mean over texts is not
-                                 taken: as if the first target's text were there */
+    const cn_share *clean;    /* (n_prompts) pictures as they are that get their own label; prompts with {text} are asked with every text */
     int64_t images, resumed;  /* pictures; of them read back from the log */
     int64_t failed;           /* that could not be decoded and were left out */
     const char *model_file, *collection_name;
@@ -248,7 +247,8 @@ typedef struct cn_defence_step {
     cn_share success; /* pictures of other classes taken for the target, over all targets */
     cn_share kept;    /* pictures with a text that get their own label */
     cn_share clean;   /* pictures without one that do */
-    cn_share own;     /* of those the pictures of the targets' own classes: what is lost where units read and see */
+    cn_share own;     /* pictures of the targets' own classes, all that the collection has but those for fitting: what is lost where
+                         units read and see */
 } cn_defence_step;
 
 typedef struct cn_reader_unit {

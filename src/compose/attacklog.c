@@ -69,7 +69,7 @@ static cn_status read_record(const char *path, const attack_log_shape *shape, co
             CN_TRY(read_numbers(&j, r->changed, shape->texts, shape->pixels + 1, path, err));
             r->has_changed = true;
         } else if (strcmp(key, "answers") == 0) {
-            CN_TRY(read_numbers(&j, r->answers, (shape->texts + 1) * shape->prompts, (int64_t)shape->classes, path, err));
+            CN_TRY(read_numbers(&j, r->answers, 2 * shape->texts * shape->prompts, (int64_t)shape->classes, path, err));
             r->has_answers = true;
         } else {
             CN_TRY(json_skip(&j, err));
@@ -140,7 +140,7 @@ static cn_status read_log(FILE *f, const char *path, const attack_log_shape *sha
     char *line = NULL;
     size_t room = 0, number = 0;
     ssize_t length;
-    const size_t each = (shape->texts + 1) * shape->prompts;
+    const size_t each = 2 * shape->texts * shape->prompts;
     record r = {.changed = cn_calloc(shape->texts + 1, sizeof *r.changed), .answers = cn_calloc(each, sizeof *r.answers)};
     CN_CHECK(r.changed && r.answers, CN_ENOMEM, "out of memory for a line of %s", path);
     *whole = 0;
@@ -228,7 +228,7 @@ cn_status attack_log_add(attack_log *log, const char *path, uint64_t key, const 
     for (size_t i = 0; i < log->shape.texts; i++)
         (void)fprintf(log->file, "%s%" PRId64, i ? ", " : "", changed[i]);
     (void)fputs("], \"answers\": [", log->file);
-    for (size_t i = 0; i < (log->shape.texts + 1) * log->shape.prompts; i++)
+    for (size_t i = 0; i < 2 * log->shape.texts * log->shape.prompts; i++)
         (void)fprintf(log->file, "%s%" PRId32, i ? ", " : "", answers[i]);
     (void)fputs("]}\n", log->file);
     return CN_OK; /* the flush finds out */

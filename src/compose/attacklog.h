@@ -13,7 +13,7 @@ typedef struct attack_log_shape {
     int64_t pixels; /* of a picture */
 } attack_log_shape;
 
-/* Reads what is there into changed (n, texts), answers (n, 1 + texts, prompts) and known (n), and opens the file to add to.
+/* Reads what is there into changed (n, texts), answers (n, 2, texts, prompts) and known (n), and opens the file to add to.
  * CN_EMISMATCH for another digest, CN_EFORMAT for what is no such log. out: attack_log_close, NULL on failure. */
 cn_status attack_log_open(attack_log **out, const char *path, const attack_log_shape *shape, const attack_picture *pictures, int64_t n,
                           int64_t *changed, int32_t *answers, bool *known, cn_error *err);

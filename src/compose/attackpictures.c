@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 /* One that may be taken. */
@@ -110,40 +111,62 @@ static cn_status decode(attack_set *s, const listing *l, size_t item, uint8_t *r
     return st;
 }
 
-/* The first o.images that can be read. */
-static cn_status take(attack_set *s, const candidates *c, const listing *l, bool own_labels,
+/* Reads one more picture, unless it is bad: as in a scan, that ends nothing. */
+static cn_status take_one(attack_set *s, const candidate *from, const listing *l, cn_error *err)
+{
+    attack_picture *to = &s->pictures[s->n];
+    const cn_status st = decode(s, l, from->item, s->rgb + (size_t)s->n * (size_t)s->side * (size_t)s->side * 3);
+    if (st == CN_ENOMEM)
+        return cn_fail(err, CN_ENOMEM, "out of memory for a picture");
+    if (st != CN_OK) {
+        s->failed++;
+        return CN_OK;
+    }
+    to->path = bag_text(&s->memory, l->items[from->item].path);
+    if (!to->path)
+        return cn_fail(err, CN_ENOMEM, "out of memory for %" PRId64 " pictures", s->n);
+    to->key = sample_key(0, to->path);
+    to->label = from->label ? attack_class(s, from->label) : -1;
+    s->n++;
+    return CN_OK;
+}
+
+static bool is_one_of(const char *label, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n && label; i++)
+        if (strcasecmp(label, list[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The first o.images that can be read, and all behind them that have a label of `also`. */
+static cn_status take(attack_set *s, const candidates *c, const listing *l, bool own_labels, const char *const *also, size_t n_also,
                       cn_status (*add)(attack_set *s, const char *name, cn_error *err), cn_error *err)
 {
     cn_status st = CN_OK;
     const size_t bytes = (size_t)s->side * (size_t)s->side * 3;
-    const size_t most = c->n < (size_t)s->o.images ? c->n : (size_t)s->o.images;
+    size_t most = c->n < (size_t)s->o.images ? c->n : (size_t)s->o.images, next = 0, extra = 0;
     if (own_labels) /* in the listing's order of bytes, from all of the collection: classes do not depend on the sample */
         for (size_t i = 0; i < c->n; i++)
             if (c->items[i].label)
                 CN_TRY(add(s, c->items[i].label, err));
-    s->pictures = bag_calloc(&s->memory, most, sizeof *s->pictures);
-    s->rgb = cn_reallocarray(NULL, most ? most : 1, bytes);
-    CN_CHECK(s->pictures && s->rgb, CN_ENOMEM, "out of memory for %zu pictures", most);
+    for (size_t i = 0; i < c->n; i++)
+        extra += is_one_of(c->items[i].label, also, n_also);
+    CN_CHECK(most + extra <= CN_MAX_ATTACK_IMAGES, CN_ELIMIT, "more than %d pictures", CN_MAX_ATTACK_IMAGES);
+    s->pictures = bag_calloc(&s->memory, most + extra, sizeof *s->pictures);
+    s->rgb = cn_reallocarray(NULL, most + extra + 1, bytes);
+    CN_CHECK(s->pictures && s->rgb, CN_ENOMEM, "out of memory for %zu pictures", most + extra);
     qsort(c->items, c->n, sizeof *c->items, by_key);
-    for (size_t i = 0; i < c->n && (size_t)s->n < most; i++) {
-        const candidate *from = &c->items[i];
-        attack_picture *to = &s->pictures[s->n];
-        st = decode(s, l, from->item, s->rgb + (size_t)s->n * bytes);
-        CN_CHECK(st != CN_ENOMEM, CN_ENOMEM, "out of memory for a picture");
-        if (st != CN_OK) { /* as in a scan, a bad picture ends nothing */
-            st = CN_OK;
-            s->failed++;
-            continue;
-        }
-        to->path = bag_text(&s->memory, l->items[from->item].path);
-        CN_CHECK(to->path, CN_ENOMEM, "out of memory for %zu pictures", most);
-        to->key = sample_key(0, to->path);
-        to->label = from->label ? attack_class(s, from->label) : -1;
-        s->n++;
+    for (; next < c->n && (size_t)s->n < most; next++) {
+        CN_TRY(take_one(s, &c->items[next], l, err));
         if (s->n % 64 == 0 || (size_t)s->n == most)
             CN_TRY(attack_go_on(s, "reading", s->n, (int64_t)most, err));
     }
-    CN_CHECK(s->n > 0, CN_ENOTFOUND, "%s: no pictures that can be read and show no writing", l->origin);
+    s->n_sample = s->n;
+    for (; next < c->n; next++)
+        if (is_one_of(c->items[next].label, also, n_also))
+            CN_TRY(take_one(s, &c->items[next], l, err));
+    CN_CHECK(s->n_sample > 0, CN_ENOTFOUND, "%s: no pictures that can be read and show no writing", l->origin);
 done:
     return st;
 }
@@ -157,8 +180,8 @@ static bool is_study(const char *path)
     return is;
 }
 
-cn_status attack_pictures_read(attack_set *s, const char *collection, cn_status (*add)(attack_set *s, const char *name, cn_error *err),
-                               cn_error *err)
+cn_status attack_pictures_read(attack_set *s, const char *collection, const char *const *also, size_t n_also,
+                               cn_status (*add)(attack_set *s, const char *name, cn_error *err), cn_error *err)
 {
     cn_status st = CN_OK;
     cn_study *study = NULL;
@@ -178,7 +201,7 @@ cn_status attack_pictures_read(attack_set *s, const char *collection, cn_status 
     CN_TRY(study ? from_study(&c, s->o.seed, &l, study, err) : from_listing(&c, s->o.seed, &l, err));
     s->collection_name = bag_text(&s->memory, l.name);
     CN_CHECK(s->collection_name, CN_ENOMEM, "out of memory for a name");
-    CN_TRY(take(s, &c, &l, s->n_classes == 0, add, err));
+    CN_TRY(take(s, &c, &l, s->n_classes == 0, also, n_also, add, err));
 done:
     for (size_t i = 0; i < c.n; i++)
         cn_free(c.items[i].label);

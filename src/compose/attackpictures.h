@@ -5,7 +5,8 @@
 #include "compose/attackset.h"
 
 /* Fills pictures, rgb, n, failed and collection_name; labels become classes by `add` unless there are classes already. */
-cn_status attack_pictures_read(attack_set *s, const char *collection, cn_status (*add)(attack_set *s, const char *name, cn_error *err),
-                               cn_error *err);
+/* also: labels of which all pictures are taken, behind the sample. */
+cn_status attack_pictures_read(attack_set *s, const char *collection, const char *const *also, size_t n_also,
+                               cn_status (*add)(attack_set *s, const char *name, cn_error *err), cn_error *err);
 
 #endif

@@ -36,7 +36,7 @@ static void draw_attack(plot *p, const void *what)
     char text[128];
     const double right = p->width - 24, group = (right - LEFT) / (double)t->n_rows, bar = 0.8 * group / (double)t->n_prompts;
     snprintf(text, sizeof text, "%" PRId64 " pictures; the target's own are left out; Wilson's 95%% intervals", t->images);
-    heading(p, "Pictures that are taken for the target once they carry the text", text);
+    heading(p, "Taken for the target once the text is there", text);
     plot_share_axis(p, &y, LEFT, right);
     for (size_t i = 0; i < t->n_rows; i++) {
         const cn_attack_row *r = &t->rows[i];
@@ -82,29 +82,37 @@ static double step_at(double x, double width, int64_t removed, int64_t most)
     return most > 0 ? x + width * log2(1 + (double)removed) / log2(1 + (double)most) : x;
 }
 
-static void panel(plot *p, const cn_defence_result *r, double x, double width, bool clean)
+typedef enum measure { SUCCESS, CLEAN, OWN, MEASURES } measure;
+
+static const cn_share *measured(const cn_defence_step *s, measure m)
 {
+    return m == SUCCESS ? &s->success : m == CLEAN ? &s->clean : &s->own;
+}
+
+static void panel(plot *p, const cn_defence_result *r, double x, double width, measure m)
+{
+    static const char *const titles[MEASURES] = {"taken for the target with the text", "right without a text", "right on the targets' own"};
     const plot_scale y = {0, 1, TOP + 22 + HEIGHT, TOP + 22};
     int64_t most = 1;
     for (int k = 0; k < CN_DEFENCE_KINDS; k++)
         if (r->n_steps[k] && r->steps[k][r->n_steps[k] - 1].removed > most)
             most = r->steps[k][r->n_steps[k] - 1].removed;
-    plot_text(p, x, TOP + 4, (plot_style){PLOT_TEXT, true, p->colours->ink, 0, width},
-              clean ? "right without a text" : "taken for the target with the text");
+    plot_text(p, x, TOP + 4, (plot_style){PLOT_TEXT, true, p->colours->ink, 0, width}, titles[m]);
     plot_share_axis(p, &y, x, x + width);
     for (int k = 0; k < CN_DEFENCE_KINDS; k++)
         for (size_t i = 0; i < r->n_steps[k]; i++) {
             const cn_defence_step *s = &r->steps[k][i];
-            const cn_share *share = clean ? &s->clean : &s->success;
-            const double at = step_at(x, width, s->removed, most) + 1.5 * (k - 2);
+            const cn_share *share = measured(s, m);
+            const double aside = i ? 1.5 * (k - 2) : 0, at = step_at(x, width, s->removed, most) + aside; /* so that intervals stand beside each other */
             if (share->of == 0)
                 continue;
             if (i > 0) {
                 const cn_defence_step *b = &r->steps[k][i - 1];
-                plot_line(p, step_at(x, width, b->removed, most) + 1.5 * (k - 2), plot_at(&y, (clean ? &b->clean : &b->success)->share), at,
+                plot_line(p, step_at(x, width, b->removed, most) + (i > 1 ? aside : 0), plot_at(&y, measured(b, m)->share), at,
                           plot_at(&y, share->share), 2.2, plot_series(p, (size_t)k));
             }
-            plot_interval(p, at, plot_at(&y, share->low), plot_at(&y, share->high));
+            if (i > 0 || k == 0)
+                plot_interval(p, at, plot_at(&y, share->low), plot_at(&y, share->high));
         }
     for (int64_t n = 0; n <= most; n = n ? 4 * n : 1) {
         char number[32];
@@ -117,11 +125,11 @@ static void draw_defence(plot *p, const void *what)
 {
     const cn_defence_result *r = what;
     char text[160];
-    const double width = (p->width - 2 * LEFT - 34) / 2;
+    const double width = (p->width - MEASURES * LEFT - 24) / MEASURES;
     snprintf(text, sizeof text, "%" PRId64 " pictures that nothing was fitted on; Wilson's 95%% intervals", r->images);
     heading(p, "What removing units, heads or directions does", text);
-    panel(p, r, LEFT, width, false);
-    panel(p, r, 2 * LEFT + 10 + width, width, true);
+    for (int m = 0; m < MEASURES; m++)
+        panel(p, r, LEFT + m * (width + LEFT), width, m);
     plot_text(p, LEFT, TOP + HEIGHT + 58, small(p, 0), "removed");
     double y = TOP + HEIGHT + 80;
     for (int k = 0; k < CN_DEFENCE_KINDS; k++)
@@ -143,7 +151,7 @@ cn_status cn_defence_plot(const cn_defence_result *r, cn_plot_theme theme, const
     const cn_defence_step *first = r->n_steps[0] ? &r->steps[0][0] : NULL;
     snprintf(about, sizeof about, "Attack success and clean accuracy; with nothing removed %.3f and %.3f", first ? first->success.share : (double)NAN,
              first ? first->clean.share : (double)NAN);
-    return plot_write(path, theme, 900, TOP + HEIGHT + 90 + 18 * (double)(CN_DEFENCE_KINDS + r->n_prompts), "Defences against typographic attacks", about,
+    return plot_write(path, theme, 1180, TOP + HEIGHT + 90 + 18 * (double)(CN_DEFENCE_KINDS + r->n_prompts), "Defences against typographic attacks", about,
                       draw_defence, r, err);
 }
 
@@ -158,7 +166,7 @@ static void draw_stroop(plot *p, const void *what)
     char text[200];
     snprintf(text, sizeof text, "\"%.80s\", %" PRId64 " pictures a cell. Incongruent: ink %.0f%%, word %.0f%%", q->prompt, r->variants,
              100 * q->incongruent_ink.share, 100 * q->incongruent_word.share);
-    heading(p, "The Stroop test: answers to words (rows) in inks (columns)", text);
+    heading(p, "Stroop: words (rows) in inks (columns)", text);
     for (int i = 0; i < CN_STROOP_COLOURS; i++)
         plot_text(p, 110 + CELL * (i + 0.5), 74, small(p, 0.5), r->colours[i]);
     for (size_t c = 0; c < r->n_cells; c++) {

@@ -16,7 +16,7 @@ typedef struct run {
     const char **texts;              /* (n_targets) */
     int *class;                      /* (n_targets) */
     const float *const **vectors;    /* (n_targets) of (n_prompts) */
-    int32_t *answers;                /* (n, 1 + n_targets, n_prompts); -1: not yet */
+    int32_t *answers;                /* (n, 2, n_targets, n_prompts): as it is, asked with each text in the prompt; with the text on it */
     int64_t *changed;                /* (n, n_targets) px */
     bool *known;                     /* (n) */
     bag memory;
@@ -69,9 +69,20 @@ done:
 
 /* ---- answering ---- */
 
-static int32_t *answers_of(const run *r, int64_t picture, size_t text)
+static int32_t *answers_of(const run *r, int64_t picture, bool attacked, size_t target)
 {
-    return r->answers + (picture * (int64_t)(r->n_targets + 1) + (int64_t)text) * (int64_t)r->set.n_prompts;
+    return r->answers + ((2 * picture + attacked) * (int64_t)r->n_targets + (int64_t)target) * (int64_t)r->set.n_prompts;
+}
+
+static void answer(run *r, int64_t picture, bool attacked, size_t target, const float *embedding)
+{
+    const attack_set *s = &r->set;
+    int32_t *to = answers_of(r, picture, attacked, target);
+    for (size_t p = 0; p < s->n_prompts; p++)
+        if (!attacked && target > 0 && s->plain[p]) /* the question is the same for every target */
+            to[p] = answers_of(r, picture, false, 0)[p];
+        else
+            to[p] = attack_answer(embedding, r->vectors[target][p], s->n_classes, s->width);
 }
 
 static cn_status flush(run *r, rows *b, cn_error *err)
@@ -83,13 +94,11 @@ static cn_status flush(run *r, rows *b, cn_error *err)
     CN_TRY(attack_embed(s, b->rgb, b->n, b->embedding, err));
     for (int64_t i = 0; i < b->n; i++) {
         const size_t text = b->text[i];
-        const float *const *vectors = r->vectors[text ? text - 1 : 0];
-        int32_t *answer = answers_of(r, b->picture[i], text);
-        for (size_t p = 0; p < s->n_prompts; p++)
-            answer[p] = attack_answer(b->embedding + i * s->width, vectors[p], s->n_classes, s->width);
+        for (size_t t = text ? text - 1 : 0; t < (text ? text : r->n_targets); t++)
+            answer(r, b->picture[i], text > 0, t, b->embedding + i * s->width);
         if (text == r->n_targets) /* the picture's last row */
             CN_TRY(attack_log_add(r->log, s->pictures[b->picture[i]].path, s->pictures[b->picture[i]].key,
-                                  r->changed + b->picture[i] * (int64_t)r->n_targets, answers_of(r, b->picture[i], 0), err));
+                                  r->changed + b->picture[i] * (int64_t)r->n_targets, answers_of(r, b->picture[i], false, 0), err));
     }
     b->n = 0;
     CN_TRY(attack_log_flush(r->log, err));
@@ -157,10 +166,10 @@ static cn_status count_row(const run *r, bag *memory, size_t t, cn_attack_row *r
             const int label = s->pictures[i].label;
             if (label == r->class[t])
                 continue;
-            const int32_t with = answers_of(r, i, t + 1)[p];
+            const int32_t with = answers_of(r, i, true, t)[p];
             of++;
             hits += with == r->class[t];
-            already += answers_of(r, i, 0)[p] == r->class[t];
+            already += answers_of(r, i, false, t)[p] == r->class[t];
             labelled += label >= 0;
             own += label >= 0 && with == label;
         }
@@ -194,10 +203,11 @@ static cn_status make_table(cn_attack_table **out, const run *r, cn_error *err)
         CN_TRY(count_row(r, &t->memory, i, &list[i], err));
     for (size_t p = 0; p < s->n_prompts; p++) {
         int64_t labelled = 0, own = 0;
-        for (int64_t i = 0; i < s->n; i++) {
-            labelled += s->pictures[i].label >= 0;
-            own += s->pictures[i].label >= 0 && answers_of(r, i, 0)[p] == s->pictures[i].label;
-        }
+        for (int64_t i = 0; i < s->n; i++)
+            for (size_t text = 0; text < (s->plain[p] ? 1 : r->n_targets) && s->pictures[i].label >= 0; text++) {
+                labelled++;
+                own += answers_of(r, i, false, text)[p] == s->pictures[i].label;
+            }
         clean[p] = attack_share(own, labelled);
     }
     to->n_prompts = s->n_prompts, to->n_rows = r->n_targets, to->n_classes = s->n_classes;
@@ -238,12 +248,12 @@ static cn_status open_run(run *r, const cn_model *model, const char *collection,
         r->texts[i] = r->targets[i].text ? r->targets[i].text : names[i];
         CN_TRY(cn_lettering_draw(pixel, 1, 1, r->texts[i], options ? &options->lettering : NULL, NULL, err)); /* is it all right? */
     }
-    CN_TRY(attack_set_open(s, model, collection, names, r->n_targets, NULL, options, err));
+    CN_TRY(attack_set_open(s, model, collection, names, r->n_targets, false, NULL, options, err));
     for (size_t i = 0; i < r->n_targets; i++) {
         r->class[i] = attack_class(s, names[i]);
         CN_TRY(attack_vectors(s, &r->memory, r->texts[i], &r->vectors[i], err));
     }
-    const size_t rows_each = (r->n_targets + 1) * s->n_prompts;
+    const size_t rows_each = 2 * r->n_targets * s->n_prompts;
     r->answers = bag_calloc(&r->memory, (size_t)s->n, rows_each * sizeof *r->answers);
     r->changed = bag_calloc(&r->memory, (size_t)s->n, r->n_targets * sizeof *r->changed);
     r->known = bag_calloc(&r->memory, (size_t)s->n, sizeof *r->known);

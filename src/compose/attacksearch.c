@@ -497,7 +497,7 @@ cn_status cn_attack_search(cn_attack_search_result **out, const cn_model *model,
     CN_CHECK(target && *target, CN_EINVAL, "no target");
     CN_TRY(check_options(&s, err));
     a.images = (a.images ? a.images : 200) + s.o.train;
-    CN_TRY(attack_set_open(&s.set, model, collection, &target, 1, NULL, &a, err));
+    CN_TRY(attack_set_open(&s.set, model, collection, &target, 1, false, NULL, &a, err));
     CN_CHECK(!attack_wants_text(&s.set, 0), CN_EINVAL, "texts are chosen by the first prompt, which must not have {text}: \"%.80s\"", s.set.prompts[0]);
     s.class = attack_class(&s.set, target);
     s.rgb = cn_reallocarray(NULL, (size_t)s.set.o.batch, (size_t)s.set.side * (size_t)s.set.side * 3);

@@ -294,7 +294,7 @@ done:
 }
 
 cn_status attack_set_open(attack_set *s, const cn_model *model, const char *collection, const char *const *more, size_t n_more,
-                          const cn_site *site, const cn_attack_options *options, cn_error *err)
+                          bool all_of_more, const cn_site *site, const cn_attack_options *options, cn_error *err)
 {
     static const cn_attack_options defaults;
     cn_status st = CN_OK;
@@ -318,7 +318,7 @@ cn_status attack_set_open(attack_set *s, const cn_model *model, const char *coll
     for (size_t i = 0; i < s->o.n_classes && s->o.classes; i++)
         CN_TRY(add_class(s, s->o.classes[i], err));
     if (collection)
-        CN_TRY(attack_pictures_read(s, collection, add_class, err));
+        CN_TRY(attack_pictures_read(s, collection, more, all_of_more ? n_more : 0, add_class, err));
     for (size_t i = 0; i < n_more; i++)
         CN_TRY(add_class(s, more[i], err));
     CN_CHECK(s->n_classes >= 2, CN_EINVAL, "there is nothing to choose from: %s", collection ? "the collection has no labels; name classes" : "name classes");
@@ -364,7 +364,7 @@ cn_status cn_attack_probabilities(const cn_model *model, const uint8_t *rgb, int
     CN_CHECK(n > 0, CN_EINVAL, "no pictures");
     for (size_t p = 0; p < o.n_prompts; p++)
         CN_CHECK(text || !strstr(o.prompts[p], "{text}"), CN_EINVAL, "the prompt \"%.80s\" asks for a text, and there is none", o.prompts[p]);
-    CN_TRY(attack_set_open(&s, model, NULL, NULL, 0, NULL, &o, err));
+    CN_TRY(attack_set_open(&s, model, NULL, NULL, 0, false, NULL, &o, err));
     CN_CHECK(s.n_classes == o.n_classes, CN_EINVAL, "a class is named twice, or is empty");
     CN_TRY(attack_vectors(&s, &s.memory, text ? text : "", &vectors, err));
     embedding = product_floats(s.o.batch, s.width);

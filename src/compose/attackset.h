@@ -47,7 +47,8 @@ typedef struct attack_set {
 
     attack_picture *pictures; /* (n), by key: any first part is a sample */
     uint8_t *rgb;             /* (n, side, side, 3) */
-    int64_t n, failed;
+    int64_t n, failed;        /* n: with those that came for their label alone */
+    int64_t n_sample;         /* of them the random ones, in front */
     char *collection_name, *model_file;
 
     cn_runner *runner;
@@ -55,10 +56,10 @@ typedef struct attack_set {
     const cn_site *site; /* read beside the embedding, or NULL */
 } attack_set;
 
-/* Opens a runner and embeds the prompts. collection NULL: no pictures, and classes must be given. more: classes to add (targets); site: to
- * read as well, or NULL. On failure s holds what attack_set_close accepts. */
+/* Opens a runner and embeds the prompts. collection NULL: no pictures, and classes must be given. more: classes to add (targets); all_of_more: also
+ * take every picture that has one of their labels. site: to read as well, or NULL. On failure s holds what attack_set_close accepts. */
 cn_status attack_set_open(attack_set *s, const cn_model *model, const char *collection, const char *const *more, size_t n_more,
-                          const cn_site *site, const cn_attack_options *options, cn_error *err);
+                          bool all_of_more, const cn_site *site, const cn_attack_options *options, cn_error *err);
 void attack_set_close(attack_set *s);
 
 /* Whether prompt p has {text}. */

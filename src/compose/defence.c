@@ -39,7 +39,7 @@ typedef struct defence {
     int *class;
     const float *const **vectors;
     bag memory;
-    int64_t n_fit, n_eval; /* the first pictures, and those behind them */
+    int64_t n_fit, n_eval; /* the first pictures, and those behind them; of these some came for their label only and count for it only */
     int64_t n_units;
     float *directions; /* (units, width), times what fits best */
     seen fit, words;   /* (n_fit) without and with a common word */
@@ -176,7 +176,8 @@ static cn_defence_step count(const defence *d, const int *answers, int64_t remov
     int64_t hits = 0, of = 0, kept = 0, kept_of = 0, clean = 0, clean_of = 0, own = 0, own_of = 0;
     for (int64_t i = 0; i < d->n_eval; i++) {
         const int label = d->set.pictures[d->n_fit + i].label;
-        if (label >= 0) {
+        const bool sampled = d->n_fit + i < d->set.n_sample;
+        if (label >= 0 && sampled) {
             clean += answers[row_of(d, i, 0)] == label;
             clean_of++;
         }
@@ -185,7 +186,7 @@ static cn_defence_step count(const defence *d, const int *answers, int64_t remov
             target = target || label == d->class[t];
         own += target && answers[row_of(d, i, 0)] == label;
         own_of += target;
-        for (size_t t = 0; t < d->n_targets; t++) {
+        for (size_t t = 0; t < d->n_targets && sampled; t++) {
             if (label == d->class[t])
                 continue;
             const int answer = answers[row_of(d, i, t + 1)];
@@ -589,7 +590,7 @@ static cn_status ask_otherwise(defence *d, cn_error *err)
         steps[p] = count(d, answers, 0);
         for (int64_t i = 0; i < d->n_eval; i++) { /* asked with every text */
             const int label = s->pictures[d->n_fit + i].label;
-            for (size_t t = 0; t < d->n_targets && label >= 0; t++, of++)
+            for (size_t t = 0; t < d->n_targets && label >= 0 && d->n_fit + i < s->n_sample; t++, of++)
                 clean += attack_answer(d->eval.embedding + row_of(d, i, 0) * s->width, d->vectors[t][p], s->n_classes, s->width) == label;
         }
         if (attack_wants_text(s, p))
@@ -655,14 +656,14 @@ static cn_status open_defence(defence *d, const cn_model *model, const char *col
     }
     CN_TRY(find_site(model, &site, err));
     d->n_units = site->units;
-    CN_TRY(attack_set_open(s, model, collection, names, d->n_targets, site, &o, err));
+    CN_TRY(attack_set_open(s, model, collection, names, d->n_targets, true, site, &o, err));
     CN_CHECK(!attack_wants_text(s, 0), CN_EINVAL, "units are removed under the first prompt, which must not have {text}: \"%.80s\"", s->prompts[0]);
-    CN_CHECK(s->n >= 8, CN_EINVAL, "%" PRId64 " pictures are too few to fit defences on one half and measure them on the other", s->n);
+    CN_CHECK(s->n_sample >= 8, CN_EINVAL, "%" PRId64 " pictures are too few to fit defences on one half and measure them on the other", s->n_sample);
     for (size_t i = 0; i < d->n_targets; i++) {
         d->class[i] = attack_class(s, names[i]);
         CN_TRY(attack_vectors(s, &d->memory, d->texts[i], &d->vectors[i], err));
     }
-    d->n_fit = s->n / 2;
+    d->n_fit = s->n_sample / 2;
     d->n_eval = s->n - d->n_fit;
     d->directions = product_floats(d->n_units, s->width);
     CN_CHECK(d->directions, CN_ENOMEM, "out of memory for the directions of units");
@@ -672,7 +673,7 @@ static cn_status open_defence(defence *d, const cn_model *model, const char *col
     to->model_file = bag_text(&d->result->memory, s->model_file);
     to->collection_name = bag_text(&d->result->memory, s->collection_name);
     CN_CHECK(to->site && to->model_file && to->collection_name, CN_ENOMEM, "out of memory for a result");
-    to->images = d->n_eval, to->fitted = d->n_fit;
+    to->images = s->n_sample - d->n_fit, to->fitted = d->n_fit;
 done:
     return st;
 }

@@ -79,7 +79,7 @@ static void lay_out(pen *p, const cn_lettering *l, const char *text)
     double size = (l->size > 0 ? l->size : l->layout == CN_LETTERING_PAPER ? 24 : 48) * p->scale;
     pango_layout_set_single_paragraph_mode(p->layout, TRUE);
     pango_layout_set_text(p->layout, text, -1);
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 6; round++) {
         pango_font_description_set_absolute_size(font, size * PANGO_SCALE);
         pango_layout_set_font_description(p->layout, font);
         pango_layout_get_extents(p->layout, &ink, NULL);
@@ -88,9 +88,9 @@ static void lay_out(pen *p, const cn_lettering *l, const char *text)
         p->text_width = (double)ink.width / PANGO_SCALE;
         p->text_height = (double)ink.height / PANGO_SCALE;
         const double most = 0.9 * p->width, needed = p->text_width + 2 * p->outline + (p->label ? 2 * 1.5 * pad_of(p) : 0);
-        if (l->layout == CN_LETTERING_PAPER || needed <= most)
+        if (l->layout == CN_LETTERING_PAPER || needed <= most || size < 1)
             break;
-        size *= most / needed; /* all of it scales but a label's fixed 9 px: it ends a little narrower */
+        size *= 0.999 * most / needed; /* paper has edges that do not shrink with the letters: a few rounds */
     }
     pango_font_description_free(font);
 }

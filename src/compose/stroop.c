@@ -147,7 +147,7 @@ cn_status cn_stroop(cn_stroop_result **out, const cn_model *model, const char *c
             CN_CHECK(strcasecmp(words[i], colours[c]) != 0, CN_EINVAL, "\"%s\" is a colour and no neutral word", words[i]);
     }
     s.words = list, s.n_words = CN_STROOP_COLOURS + n_words;
-    CN_TRY(attack_set_open(&s.set, model, NULL, NULL, 0, NULL, &o, err));
+    CN_TRY(attack_set_open(&s.set, model, NULL, NULL, 0, false, NULL, &o, err));
     for (size_t p = 0; p < s.set.n_prompts; p++)
         CN_CHECK(!attack_wants_text(&s.set, p), CN_EINVAL, "prompts of the Stroop test have no {text}: \"%.80s\"", s.set.prompts[p]);
     CN_TRY(prepare(&s, err));
