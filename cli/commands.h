@@ -29,6 +29,8 @@ extern const struct command command_intervene;
 extern const struct command command_direction;
 extern const struct command command_multimodal;
 extern const struct command command_probe;
+extern const struct command command_attack;
+extern const struct command command_stroop;
 extern const struct command command_tokens;
 extern const struct command command_pixels;
 extern const struct command command_pull;

@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
     &command_attribute, &command_intervene, &command_direction,
     &command_multimodal,
     &command_probe,
+    &command_attack, &command_stroop,
     &command_tokens, &command_pixels, &command_pull,
 };
 

@@ -7,6 +7,7 @@
 #include "clipneuron/array.h"
 #include "clipneuron/ask.h"
 #include "clipneuron/attribute.h"
+#include "clipneuron/attack.h"
 #include "clipneuron/card.h"
 #include "clipneuron/direction.h"
 #include "clipneuron/error.h"

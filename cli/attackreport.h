@@ -1,0 +1,15 @@
+/* cli/attackreport.h -- what attacks and defences came to, as tables and as JSON. */
+#ifndef CLI_ATTACKREPORT_H
+#define CLI_ATTACKREPORT_H
+
+#include <clipneuron/attack.h>
+
+void attack_table_print(const cn_attack_table *t);
+void attack_table_json(const cn_attack_table *t, int64_t seed);
+void attack_search_print(const cn_attack_search_result *r);
+void attack_search_json(const cn_attack_search_result *r, int64_t seed);
+/* readers: how many units are listed */
+void defence_print(const cn_defence_result *r, size_t readers);
+void defence_json(const cn_defence_result *r, size_t readers, int64_t seed);
+
+#endif

@@ -1,0 +1,202 @@
+/* Words drawn on pictures: golden pixels of DejaVu Sans, the paper's share of pixels, symmetry, what is refused. */
+#include "clipneuron/attack.h"
+#include "clipneuron/image.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static uint8_t canvas[288 * 288 * 3], other[288 * 288 * 3];
+
+/* Red to the right, green downwards. */
+static void ramp(uint8_t *p, int side)
+{
+    for (int y = 0; y < side; y++)
+        for (int x = 0; x < side; x++, p += 3) {
+            p[0] = (uint8_t)(x * 255 / (side - 1));
+            p[1] = (uint8_t)(y * 255 / (side - 1));
+            p[2] = 96;
+        }
+}
+
+static int64_t draw(int side, const char *text, const cn_lettering *l)
+{
+    cn_error err = {0};
+    int64_t changed = -1;
+    if (cn_lettering_draw(canvas, side, side, text, l, &changed, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    return changed;
+}
+
+/* Between versions of FreeType, HarfBuzz and Cairo outlines may be rounded otherwise: by at most 8 of 255 where antialiased, 1 on average
+ * over the pixels of letters. Another font, hinting or subpixel order differs by far more. */
+static void is_golden(const char *name, int side)
+{
+    char path[512];
+    cn_image *image = NULL;
+    cn_error err = {0};
+    int most = 0;
+    double sum = 0;
+    snprintf(path, sizeof path, CN_TEST_DATA "/attack/%s.png", name);
+    assert_int_equal(cn_image_load(&image, path, NULL, &err), CN_OK);
+    assert_int_equal(image->width, side);
+    for (int i = 0; i < side * side * 3; i++) {
+        const int d = abs(image->rgb[i] - canvas[i]);
+        most = d > most ? d : most;
+        sum += d;
+    }
+    cn_image_free(image);
+    if (most > 8 || sum > 0.1 * side * side * 3)
+        fail_msg("%s: pixels differ by up to %d, %.3f on average", name, most, sum / (side * side * 3));
+}
+
+static void letters_are_the_golden_pixels(void **state)
+{
+    (void)state;
+    ramp(canvas, 288);
+    draw(288, "iPod", NULL);
+    is_golden("paper", 288);
+    ramp(canvas, 96);
+    draw(96, "Stra\xc3\x9f" "e", &(cn_lettering){.layout = CN_LETTERING_LABEL, .size = 80, .rotation = 12, .x = .5, .y = .6});
+    is_golden("label", 96);
+    ramp(canvas, 96);
+    draw(96, "$$$",
+         &(cn_lettering){.layout = CN_LETTERING_PLAIN, .size = 40, .copies = 3, .coloured = true, .colour = {250, 220, 0},
+                         .outline_colour = {0, 0, 120}, .outline = 3});
+    is_golden("plain", 96);
+}
+
+static void the_papers_layout_changes_eight_percent(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"trash", "iPod", "pizza", "rifle", "radio", "library", "shark", "meow", "$$$"};
+    double sum = 0;
+    for (size_t i = 0; i < 9; i++) {
+        memset(canvas, 128, sizeof canvas);
+        const double share = 100.0 * (double)draw(288, texts[i], NULL) / (288 * 288);
+        assert_true(share > 6 && share < 10.2); /* the paper: 6 to 10% */
+        if (i == 0)
+            assert_true(fabs(share - 8) <= 0.3);
+        sum += share / 9;
+    }
+    assert_true(fabs(sum - 8) <= 0.3);
+}
+
+static void changed_counts_pixels_that_differ(void **state)
+{
+    (void)state;
+    int64_t differ = 0;
+    ramp(canvas, 288);
+    memcpy(other, canvas, sizeof other);
+    const int64_t changed = draw(288, "cat", &(cn_lettering){.copies = 3});
+    for (int i = 0; i < 288 * 288; i++)
+        differ += memcmp(canvas + 3 * i, other + 3 * i, 3) != 0;
+    assert_int_equal(changed, differ);
+    memset(canvas, 128, sizeof canvas);
+    const int64_t three = draw(288, "cat", &(cn_lettering){.copies = 3});
+    memset(canvas, 128, sizeof canvas);
+    const int64_t one = draw(288, "cat", &(cn_lettering){.copies = 1});
+    assert_true(llabs(three - 3 * one) < 60); /* places lie at other fractions of a pixel */
+}
+
+/* Upside down is a point reflection about the middle, whatever the font. */
+static void half_a_turn_is_a_reflection(void **state)
+{
+    (void)state;
+    double sum = 0, letters = 0;
+    memset(canvas, 128, sizeof canvas);
+    draw(288, "Fuji", &(cn_lettering){.layout = CN_LETTERING_PLAIN, .size = 90});
+    memcpy(other, canvas, sizeof other);
+    memset(canvas, 128, sizeof canvas);
+    draw(288, "Fuji", &(cn_lettering){.layout = CN_LETTERING_PLAIN, .size = 90, .rotation = 180});
+    for (int i = 0; i < 288 * 288; i++) {
+        sum += abs(canvas[3 * i] - other[3 * (288 * 288 - 1 - i)]);
+        letters += abs(canvas[3 * i] - 128);
+    }
+    assert_true(letters > 1e5);
+    assert_true(sum < 0.05 * letters);
+}
+
+static void colours_are_those_asked_for(void **state)
+{
+    (void)state;
+    int red = 0, blue = 0, paper = 0, black = 0;
+    memset(canvas, 128, sizeof canvas);
+    draw(288, "HHH", &(cn_lettering){.layout = CN_LETTERING_PLAIN, .size = 100, .coloured = true, .colour = {255, 0, 0},
+                                     .outline_colour = {0, 0, 255}, .outline = 4});
+    for (int i = 0; i < 288 * 288; i++) {
+        red += canvas[3 * i] == 255 && canvas[3 * i + 1] == 0 && canvas[3 * i + 2] == 0;
+        blue += canvas[3 * i] == 0 && canvas[3 * i + 1] == 0 && canvas[3 * i + 2] == 255;
+    }
+    assert_true(red > 1500 && blue > 1500);
+    memset(canvas, 128, sizeof canvas);
+    draw(288, "HHH", &(cn_lettering){.layout = CN_LETTERING_LABEL, .size = 80});
+    for (int i = 0; i < 288 * 288; i++) {
+        paper += canvas[3 * i] == 250 && canvas[3 * i + 2] == 245;
+        black += canvas[3 * i] == 0;
+    }
+    assert_true(paper > 5000 && black > 1000);
+}
+
+static void long_texts_shrink_to_fit(void **state)
+{
+    (void)state;
+    memset(canvas, 128, sizeof canvas);
+    draw(288, "a long sentence that would not fit at this size", &(cn_lettering){.layout = CN_LETTERING_LABEL, .size = 90});
+    for (int y = 0; y < 288; y++)
+        for (int x = 0; x < 288; x++)
+            if (x < 10 || x >= 278)
+                assert_int_equal(canvas[3 * (y * 288 + x)], 128);
+}
+
+static void bad_lettering_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        cn_lettering l;
+        const char *says;
+    } cases[] = {
+        {"", {0}, "1 to 256 bytes"},
+        {"a\nb", {0}, "control characters"},
+        {"\xff", {0}, "UTF-8"},
+        {"a", {.size = 0.5}, "size of 1 to 288"},
+        {"a", {.size = 1e9}, "size of 1 to 288"},
+        {"a", {.copies = 9}, "1 to 8 copies"},
+        {"a", {.layout = CN_LETTERING_PLAIN, .copies = 65}, "1 to 64 copies"},
+        {"a", {.layout = (cn_lettering_layout)7}, "no such layout"},
+        {"a", {.x = 1.5}, "0 to 1 of the picture"},
+        {"a", {.rotation = 1000}, "360 degrees"},
+        {"a", {.outline = 100}, "at most 32 px"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cn_error err = {0};
+        memset(canvas, 7, sizeof canvas);
+        assert_int_equal(cn_lettering_draw(canvas, 96, 96, cases[i].text, &cases[i].l, NULL, &err), CN_EINVAL);
+        if (!strstr(err.text, cases[i].says))
+            fail_msg("'%s' does not say '%s'", err.text, cases[i].says);
+        assert_int_equal(canvas[100], 7);
+    }
+    char text[300];
+    memset(text, 'a', 299), text[299] = '\0';
+    assert_int_equal(cn_lettering_draw(canvas, 96, 96, text, NULL, NULL, NULL), CN_EINVAL);
+    assert_int_equal(cn_lettering_draw(canvas, 0, 96, "a", NULL, NULL, NULL), CN_EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(letters_are_the_golden_pixels),   cmocka_unit_test(the_papers_layout_changes_eight_percent),
+        cmocka_unit_test(changed_counts_pixels_that_differ), cmocka_unit_test(half_a_turn_is_a_reflection),
+        cmocka_unit_test(colours_are_those_asked_for),     cmocka_unit_test(long_texts_shrink_to_fit),
+        cmocka_unit_test(bad_lettering_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
