@@ -52,6 +52,9 @@ EXAMPLES(export)
 EXAMPLES(find)
 EXAMPLES(name)
 EXAMPLES(label)
+EXAMPLES(explain)
+EXAMPLES(codes)
+EXAMPLES(atlas)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -72,6 +75,8 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_find_run),     IN_A_NEW_FOLDER(examples_of_name_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_label_run),    IN_A_NEW_FOLDER(examples_of_pull_run),
+        IN_A_NEW_FOLDER(examples_of_explain_run),  IN_A_NEW_FOLDER(examples_of_codes_run),
+        IN_A_NEW_FOLDER(examples_of_atlas_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

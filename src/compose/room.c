@@ -1,2 +1,0 @@
-/* compose/room.c -- nothing yet. */
-typedef int compose_room;
