@@ -40,7 +40,7 @@ static bool go_on(void *user, int64_t done, int64_t total)
 static cn_status embed_tokens(explaining *e, const char *text, cn_error *err)
 {
     cn_status st = CN_OK;
-    const texttower *t = &e->space.tower;
+    texttower *t = &e->space.tower;
     const size_t context = t->context;
     size_t used;
     bool any = false;

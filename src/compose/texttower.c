@@ -56,9 +56,8 @@ cn_status texttower_open(texttower *t, const cn_model *model, int threads, cn_pr
              cn_weights_path(cn_model_weights(model)));
     CN_TRY(find_unseen(t, err));
     CN_TRY(cn_tokenizer_create(&t->tokenizer, err));
-    const cn_runner_options options = {
+    t->options = (cn_runner_options){
         .tower = CN_TOWER_TEXT, .embedding = true, .batch = TEXTTOWER_BATCH, .threads = threads, .precision = precision, .backend = backend};
-    CN_TRY(cn_runner_create(&t->runner, model, &options, err));
 done:
     return st;
 }
@@ -93,9 +92,29 @@ bool texttower_row_known(const texttower *t, const int32_t *row, size_t used)
     return used > 2;
 }
 
-cn_status texttower_embed(const texttower *t, const int32_t *rows, int64_t n, float *out, texttower_go_on *go_on, void *user, cn_error *err)
+/* A runner that is long enough for the rows: most texts use a tenth of the context, and what is behind their end mark counts for nothing. */
+static cn_status lengthen(texttower *t, const int32_t *rows, int64_t n, cn_error *err)
 {
     cn_status st = CN_OK;
+    int64_t longest = 2;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = (int64_t)t->context; k > longest; k--)
+            if (rows[i * (int64_t)t->context + k - 1])
+                longest = k;
+    if (t->runner && longest <= t->options.text_length)
+        return CN_OK;
+    cn_runner_free(t->runner);
+    t->runner = NULL;
+    t->options.text_length = longest + 2 < (int64_t)t->context ? longest + 2 : (int64_t)t->context;
+    CN_TRY(cn_runner_create(&t->runner, t->model, &t->options, err));
+done:
+    return st;
+}
+
+cn_status texttower_embed(texttower *t, const int32_t *rows, int64_t n, float *out, texttower_go_on *go_on, void *user, cn_error *err)
+{
+    cn_status st = CN_OK;
+    CN_TRY(lengthen(t, rows, n, err));
     for (int64_t i = 0; i < n; i += TEXTTOWER_BATCH) {
         const int64_t m = n - i < TEXTTOWER_BATCH ? n - i : TEXTTOWER_BATCH;
         CN_TRY(cn_runner_texts(t->runner, rows + i * (int64_t)t->context, m, err));

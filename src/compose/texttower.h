@@ -10,7 +10,8 @@
 
 typedef struct texttower {
     const cn_model *model;
-    cn_runner *runner;
+    cn_runner_options options;
+    cn_runner *runner; /* made when it is first needed */
     cn_tokenizer *tokenizer;
     bool *unseen; /* (vocabulary): rows of zeros in the embedding table; NULL: none is */
     size_t vocabulary, context;
@@ -27,6 +28,6 @@ bool texttower_known(const texttower *t, int32_t id);
 bool texttower_row_known(const texttower *t, const int32_t *row, size_t used);
 typedef bool texttower_go_on(void *user, int64_t done, int64_t total);
 /* rows (n, context) -> out (n, width) of length 1. */
-cn_status texttower_embed(const texttower *t, const int32_t *rows, int64_t n, float *out, texttower_go_on *go_on, void *user, cn_error *err);
+cn_status texttower_embed(texttower *t, const int32_t *rows, int64_t n, float *out, texttower_go_on *go_on, void *user, cn_error *err);
 
 #endif
