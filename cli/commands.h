@@ -27,6 +27,8 @@ extern const struct command command_label;
 extern const struct command command_explain;
 extern const struct command command_codes;
 extern const struct command command_atlas;
+extern const struct command command_words;
+extern const struct command command_regions;
 extern const struct command command_tokens;
 extern const struct command command_pixels;
 extern const struct command command_pull;

@@ -14,7 +14,7 @@ static const struct command *const commands[] = {
     &command_scan, &command_merge, &command_card,
     &command_stats, &command_units, &command_top, &command_buckets, &command_images, &command_compare, &command_export,
     &command_find, &command_name, &command_label,
-    &command_explain, &command_codes, &command_atlas,
+    &command_explain, &command_codes, &command_atlas, &command_words, &command_regions,
     &command_tokens, &command_pixels, &command_pull,
 };
 

@@ -195,6 +195,110 @@ CN_API void cn_atlas_free(cn_atlas *atlas);
  * @return CN_OK; CN_EINVAL (another ending, more than CN_MAX_ATLAS_WORDS words), CN_EIO, CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_atlas_write(const cn_atlas *atlas, const cn_codes *codes, const char *path, cn_plot_theme theme, cn_error *err);
 
+/* ---- words as pictures ---- */
+
+/* Words drawn as pictures, black on white in several fonts, and what a site's units answer: the spatial mean (of values above zero where the
+ * site is the sum before a ReLU), less its mean over all words of the space. That makes embeddings of words (Goh et al. 2021), with the cosines that the model's eyes give them. */
+typedef struct cn_word_space cn_word_space;
+
+#define CN_MAX_WORD_SPACE 16384
+#define CN_MAX_WORD_VERSIONS 16
+#define CN_MAX_WORD_DRAWS 1000000
+
+typedef struct cn_word_space_options {
+    const char *site;  /* of the image tower; NULL: cn_model_default_site */
+    int versions;      /* pictures of each word, in other fonts and sizes; 0: 2 */
+    int threads;
+    cn_precision precision;
+    cn_backend backend;
+    cn_text_callback *progress; /* what: "words" */
+    void *user;
+} cn_word_space_options;
+
+/** @param words n of them; NULL: the list that `scan` compares units with (models/words/common.txt)
+ * @param more n_more others, added to them; the same word counts once, without regard to case
+ * @param[out] out owned by the caller, cn_word_space_close
+ * @return CN_OK; CN_ENOTFOUND (site), CN_EINVAL (fewer than 3 words, a text that cannot be drawn), CN_ELIMIT, CN_EUNSUPPORTED (no font has its letters),
+ *         CN_ECANCELED, CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_word_space_open(cn_word_space **out, const cn_model *model, const char *const *words, size_t n,
+                                                  const char *const *more, size_t n_more, const cn_word_space_options *options, cn_error *err);
+CN_API void cn_word_space_close(cn_word_space *space);
+CN_API size_t cn_word_space_count(const cn_word_space *space);
+CN_API int64_t cn_word_space_units(const cn_word_space *space);
+/** Borrowed. */
+CN_API const char *cn_word_space_word(const cn_word_space *space, size_t i);
+/** Its number without regard to case; -1. */
+CN_API int64_t cn_word_space_find(const cn_word_space *space, const char *word);
+/** (count, units): activation less the mean over the words; borrowed. */
+CN_API const float *cn_word_space_values(const cn_word_space *space);
+/** Of two words; 0 where one has no values. */
+CN_API double cn_word_space_cosine(const cn_word_space *space, size_t a, size_t b);
+
+typedef struct cn_near_word {
+    size_t word;
+    double cosine;
+} cn_near_word;
+
+/** Words nearest to a sum of words, each of length 1: `plus` alone for neighbours, plus (b, c) and minus (a) for "a is to b as c is to ...".
+ * @param[in,out] n room in `out`, then how many there are; the words given are left out */
+CN_API CN_MUST_CHECK cn_status cn_word_space_nearest(const cn_word_space *space, const size_t *plus, size_t n_plus, const size_t *minus, size_t n_minus,
+                                                     cn_near_word *out, size_t *n, cn_error *err);
+
+typedef struct cn_word_group {
+    const size_t *words;
+    size_t n;
+} cn_word_group;
+
+typedef struct cn_group_cosine {
+    double cosine;    /* mean over all pairs of one word of each */
+    double null_mean, null_sd; /* of the same with words drawn from all others in place of the first group */
+    double p;         /* share of draws with a mean at least as high: (1 + how many)/(1 + draws) */
+    int draws;
+} cn_group_cosine;
+
+/** @param draws 0: 9999
+ * @return CN_OK; CN_EINVAL (an empty group, a word in both, too few others to draw from) */
+CN_API CN_MUST_CHECK cn_status cn_word_space_compare(const cn_word_space *space, cn_word_group x, cn_word_group a, int draws, uint64_t seed,
+                                                     cn_group_cosine *out, cn_error *err);
+
+/* The word embedding association test (Caliskan, Bryson and Narayanan 2017). s(w) = mean cosine of w with A less that with B. */
+typedef struct cn_word_association {
+    double effect; /* (mean of s over X - mean over Y) / deviation of s over both; -2 to 2 */
+    double p;      /* share of divisions of X and Y into two such groups whose difference is at least as large */
+    int64_t divisions; /* looked at; all of them where there are at most 20,000, else drawn with the seed */
+    bool exact;
+} cn_word_association;
+
+/** @param draws where not all divisions are looked at; 0: 9999
+ * @return CN_OK; CN_EINVAL (an empty group, X and Y of fewer than 2 words each, a word twice) */
+CN_API CN_MUST_CHECK cn_status cn_word_space_associate(const cn_word_space *space, cn_word_group x, cn_word_group y, cn_word_group a, cn_word_group b,
+                                                       int draws, uint64_t seed, cn_word_association *out, cn_error *err);
+
+/* ---- regions ---- */
+
+typedef struct cn_place {
+    const char *country, *capital;
+    double latitude, longitude; /* of the capital, degrees, north and east */
+} cn_place;
+/** Countries with their capitals; static. @param[out] n how many */
+CN_API const cn_place *cn_places(size_t *n);
+
+typedef struct cn_region_unit {
+    int64_t unit;
+    double auc, auc_low, auc_high; /* written names of countries and capitals against the other words; 95%, Hanley and McNeil 1982 */
+    double p, q;    /* two-sided Mann-Whitney by its normal approximation; after Benjamini and Hochberg over the units */
+    int top;        /* names among the 5 words that the unit answers to most: the paper calls a unit geographic when all are */
+    size_t first[5]; /* those words, in the space */
+} cn_region_unit;
+
+/** Units of the space by auc, falling. The space must have at least 8 names of places and 8 other words. @param[out] list cn_region_units_free */
+CN_API CN_MUST_CHECK cn_status cn_word_space_regions(const cn_word_space *space, cn_region_unit **list, size_t *n, cn_error *err);
+CN_API void cn_region_units_free(cn_region_unit *list);
+/** A map with a dot for every country in the space: what the unit answers to its name (and its capital's, the mean), in standard deviations over all words.
+ * @param path .svg or .png  @param title what the unit is called, or "" */
+CN_API CN_MUST_CHECK cn_status cn_word_space_map(const cn_word_space *space, int64_t unit, const char *title, const char *path, cn_plot_theme theme,
+                                                 cn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -55,6 +55,8 @@ EXAMPLES(label)
 EXAMPLES(explain)
 EXAMPLES(codes)
 EXAMPLES(atlas)
+EXAMPLES(words)
+EXAMPLES(regions)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -76,7 +78,8 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_label_run),    IN_A_NEW_FOLDER(examples_of_pull_run),
         IN_A_NEW_FOLDER(examples_of_explain_run),  IN_A_NEW_FOLDER(examples_of_codes_run),
-        IN_A_NEW_FOLDER(examples_of_atlas_run),
+        IN_A_NEW_FOLDER(examples_of_atlas_run),    IN_A_NEW_FOLDER(examples_of_words_run),
+        IN_A_NEW_FOLDER(examples_of_regions_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
