@@ -18,6 +18,7 @@ static const struct command *const commands[] = {
     &command_multimodal,
     &command_probe,
     &command_attack, &command_stroop,
+    &command_explain, &command_codes, &command_atlas, &command_words, &command_regions,
     &command_tokens, &command_pixels, &command_pull,
 };
 

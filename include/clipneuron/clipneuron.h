@@ -26,6 +26,7 @@
 #include "clipneuron/see.h"
 #include "clipneuron/study.h"
 #include "clipneuron/textsee.h"
+#include "clipneuron/textunits.h"
 #include "clipneuron/tokenizer.h"
 #include "clipneuron/weights.h"
 

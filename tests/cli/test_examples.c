@@ -57,6 +57,11 @@ EXAMPLES(intervene)
 EXAMPLES(direction)
 EXAMPLES(multimodal)
 EXAMPLES(probe)
+EXAMPLES(explain)
+EXAMPLES(codes)
+EXAMPLES(atlas)
+EXAMPLES(words)
+EXAMPLES(regions)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -81,6 +86,9 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_attribute_run), IN_A_NEW_FOLDER(examples_of_intervene_run),
         IN_A_NEW_FOLDER(examples_of_direction_run),
         IN_A_NEW_FOLDER(examples_of_label_run),    IN_A_NEW_FOLDER(examples_of_pull_run),
+        IN_A_NEW_FOLDER(examples_of_explain_run),  IN_A_NEW_FOLDER(examples_of_codes_run),
+        IN_A_NEW_FOLDER(examples_of_atlas_run),    IN_A_NEW_FOLDER(examples_of_words_run),
+        IN_A_NEW_FOLDER(examples_of_regions_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

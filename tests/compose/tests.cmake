@@ -14,3 +14,6 @@ foreach(name test_lettering test_spelling test_attack)
   endif()
 endforeach()
 set_tests_properties(test_attack PROPERTIES ENVIRONMENT "GOMP_SPINCOUNT=5000")
+
+target_link_libraries(test_textunits PRIVATE m)
+target_link_libraries(test_wordspace PRIVATE m)

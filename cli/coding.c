@@ -1,0 +1,62 @@
+/* cli/coding.c -- codes for commands. */
+#include "coding.h"
+#include "asking.h"
+#include "progress.h"
+#include "report.h"
+
+int coding_run(const char *command, const struct coding_arguments *a, const char *path, const char *const *words, size_t n_words, cn_codes **out)
+{
+    cn_study *study = NULL;
+    cn_model *model = NULL;
+    cn_error err = {0};
+    size_t site = 0;
+    struct text_progress shown = {a->quiet, NULL};
+    cn_status st = cn_study_open(&study, path, &err);
+    int code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
+    *out = NULL;
+    if (code == EXIT_DONE)
+        code = ask_site(command, study, a->site, &site);
+    if (code == EXIT_DONE)
+        code = model_open(&a->model, &model);
+    if (code == EXIT_DONE) {
+        const cn_codes_options o = {.site = site,
+                                    .words = a->words,
+                                    .more_words = words,
+                                    .n_more_words = n_words,
+                                    .templates = a->templates.items,
+                                    .n_templates = a->templates.count,
+                                    .pictures = a->pictures,
+                                    .seed = (uint64_t)a->seed,
+                                    .threads = (int)a->run.threads,
+                                    .precision = precision_of(&a->run),
+                                    .backend = (cn_backend)a->run.backend,
+                                    .progress = text_progress,
+                                    .user = &shown};
+        st = cn_text_codes(study, model, &o, out, &err);
+        progress_end();
+        if (st != CN_OK)
+            code = fail_error(&err, st);
+    }
+    cn_model_close(model);
+    cn_study_close(study);
+    return code;
+}
+
+void coding_print(const cn_codes *codes)
+{
+    printf("%zu words, %zu templates", codes->n, codes->templates);
+    if (codes->unknown || codes->unknown_templates)
+        printf("; left out, as the model has never seen them: %lld words, %zu templates", (long long)codes->unknown, codes->unknown_templates);
+    putchar('\n');
+    linear_fit_print(&codes->fit);
+}
+
+void coding_json(struct json *j, const cn_codes *codes, const struct coding_arguments *a)
+{
+    json_int(j, "words", (int64_t)codes->n);
+    json_int(j, "unknown_words", codes->unknown);
+    json_int(j, "templates", (int64_t)codes->templates);
+    json_int(j, "unknown_templates", (int64_t)codes->unknown_templates);
+    json_int(j, "seed", a->seed);
+    linear_fit_json(j, &codes->fit);
+}

@@ -1,0 +1,173 @@
+/* compose/atlasplot.c -- the atlas as a disc: words as dots where their factors pull them, names around the rim. */
+#include "base/memory.h"
+#include "clipneuron/textunits.h"
+#include "study/plot.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIDE 760.0     /* points */
+#define RADIUS 210.0   /* of the disc */
+#define NAMES 244.0    /* where names begin */
+#define TURN 6.283185307179586
+
+typedef struct placed {
+    const cn_atlas_word *word;
+    double angle; /* where it lies, then where its name stands */
+} placed;
+
+typedef struct disc {
+    const cn_atlas *atlas;
+    const cn_codes *codes;
+    placed *words; /* those with loads, by angle */
+    size_t n;
+} disc;
+
+static int by_angle(const void *a, const void *b)
+{
+    const placed *x = a, *y = b;
+    if (x->angle != y->angle)
+        return x->angle < y->angle ? -1 : 1;
+    return strcmp(x->word->word, y->word->word);
+}
+
+/* The mixture of the factors' colours. */
+static plot_colour mixture(const plot *p, const cn_atlas_word *word, int factors)
+{
+    plot_colour c = {0, 0, 0};
+    for (int k = 0; k < factors; k++) {
+        const plot_colour one = plot_series(p, (size_t)k);
+        c.r += word->load[k] * one.r;
+        c.g += word->load[k] * one.g;
+        c.b += word->load[k] * one.b;
+    }
+    return c;
+}
+
+static void draw_word(plot *p, const disc *d, const placed *at, double cx, double cy)
+{
+    const cn_atlas_word *word = at->word;
+    const plot_colour colour = mixture(p, word, d->atlas->factors);
+    const double x = cx + RADIUS * word->x, y = cy + RADIUS * word->y;
+    const bool left = cos(at->angle) < 0;
+    plot_line(p, x, y, cx + (NAMES - 6) * cos(at->angle), cy + (NAMES - 6) * sin(at->angle), 0.5, p->colours->line);
+    plot_ink(p, colour, 1);
+    cairo_new_sub_path(p->cr);
+    cairo_arc(p->cr, x, y, 4, 0, TURN);
+    cairo_fill_preserve(p->cr);
+    plot_ink(p, p->colours->page, 1);
+    cairo_set_line_width(p->cr, 0.8);
+    cairo_stroke(p->cr);
+    cairo_save(p->cr);
+    cairo_translate(p->cr, cx + NAMES * cos(at->angle), cy + NAMES * sin(at->angle));
+    cairo_rotate(p->cr, left ? at->angle + TURN / 2 : at->angle);
+    plot_text(p, 0, 0, (plot_style){.size = d->n > 100 ? 9 : 11, .colour = p->colours->ink, .align = left ? 1 : 0, .room = 110}, word->word);
+    cairo_restore(p->cr);
+}
+
+static void factor_name(const disc *d, int k, char *out, size_t room)
+{
+    *out = 0;
+    for (int t = 0; t < 4 && d->atlas->factor[k].unit[t] >= 0; t++) {
+        const int64_t unit = d->atlas->factor[k].unit[t];
+        if (t && fabs(d->atlas->factor[k].weight[t]) < 0.15)
+            break;
+        const char *name = d->codes->names[unit];
+        snprintf(out + strlen(out), room - strlen(out), "%s%s%s (%lld)", t ? " + " : "", d->atlas->factor[k].weight[t] < 0 ? "not " : "",
+                 *name ? name : "unit", (long long)unit);
+    }
+}
+
+static void draw(plot *p, const void *what)
+{
+    const disc *d = what;
+    const double cx = p->width / 2, cy = 400;
+    char text[512];
+    plot_box(p, 0, 0, p->width, p->height, p->colours->page);
+    snprintf(text, sizeof text, "%zu words, %d factors of their codes", d->n, d->atlas->factors);
+    plot_text(p, 24, 26, (plot_style){.size = 16, .bold = true, .colour = p->colours->ink}, text);
+    snprintf(text, sizeof text, "error %.2f; %.2f where weights are shuffled among words (p = %.3g)", d->atlas->error, d->atlas->shuffled, d->atlas->p);
+    plot_text(p, 24, 46, (plot_style){.size = 11, .colour = p->colours->soft}, text);
+    plot_ink(p, p->colours->line, 1);
+    cairo_set_line_width(p->cr, 1);
+    cairo_new_sub_path(p->cr);
+    cairo_arc(p->cr, cx, cy, RADIUS + 14, 0, TURN);
+    cairo_stroke(p->cr);
+    for (int k = 0; k < d->atlas->factors; k++) { /* each factor's part of the rim */
+        const double angle = TURN * k / d->atlas->factors, half = TURN / 2 / d->atlas->factors - 0.02;
+        plot_ink(p, plot_series(p, (size_t)k), 1);
+        cairo_set_line_width(p->cr, 8);
+        cairo_new_sub_path(p->cr);
+        cairo_arc(p->cr, cx, cy, RADIUS + 14, angle - half, angle + half);
+        cairo_stroke(p->cr);
+    }
+    for (size_t i = 0; i < d->n; i++)
+        draw_word(p, d, &d->words[i], cx, cy);
+    for (int k = 0; k < d->atlas->factors; k++) {
+        const double x = k % 2 ? cx + 8 : 24, y = SIDE + 32 + 22 * (k / 2);
+        factor_name(d, k, text, sizeof text);
+        plot_swatch(p, (size_t)k, x, y - 6, 14, 12);
+        plot_text(p, x + 22, y, (plot_style){.size = 11, .colour = p->colours->ink, .room = cx - 54}, text);
+    }
+}
+
+/* Names stand at equal distances, in the order of their words' angles, turned so that they are as near as can be. */
+static cn_status place(disc *d, cn_error *err)
+{
+    double x = 0, y = 0;
+    d->words = cn_calloc(d->atlas->n + 1, sizeof *d->words);
+    if (!d->words)
+        return cn_fail(err, CN_ENOMEM, "out of memory for an atlas");
+    for (size_t i = 0; i < d->atlas->n; i++) {
+        const cn_atlas_word *word = &d->atlas->words[i];
+        double sum = 0;
+        for (int k = 0; k < d->atlas->factors; k++)
+            sum += word->load[k];
+        if (sum > 0)
+            d->words[d->n++] = (placed){word, atan2(word->y, word->x)};
+    }
+    qsort(d->words, d->n, sizeof *d->words, by_angle);
+    for (size_t i = 0; i < d->n; i++) {
+        x += cos(d->words[i].angle - TURN * (double)i / (double)d->n);
+        y += sin(d->words[i].angle - TURN * (double)i / (double)d->n);
+    }
+    for (size_t i = 0; i < d->n; i++)
+        d->words[i].angle = atan2(y, x) + TURN * (double)i / (double)d->n;
+    return CN_OK;
+}
+
+/* What the picture shows, for those who do not see it. Owned by the caller. */
+static char *describe(const disc *d)
+{
+    const size_t room = 1024 * (size_t)d->atlas->factors + 200 * (d->n + 1);
+    char *text = cn_calloc(room, 1);
+    size_t at = 0;
+    for (int k = 0; text && k < d->atlas->factors; k++) {
+        char name[512];
+        factor_name(d, k, name, sizeof name);
+        at += (size_t)snprintf(text + at, room - at, "%sFactor %d: %s:", k ? ". " : "", k + 1, name);
+        for (size_t i = 0; i < d->n && at < room - 220; i++)
+            if (d->words[i].word->load[k] >= 0.5)
+                at += (size_t)snprintf(text + at, room - at, " %.100s %.2f;", d->words[i].word->word, d->words[i].word->load[k]);
+    }
+    return text;
+}
+
+cn_status cn_atlas_write(const cn_atlas *atlas, const cn_codes *codes, const char *path, cn_plot_theme theme, cn_error *err)
+{
+    cn_status st = CN_OK;
+    disc d = {.atlas = atlas, .codes = codes};
+    char *description = NULL;
+    CN_CHECK(atlas->n <= CN_MAX_ATLAS_WORDS, CN_EINVAL, "%zu words: no more than %d fit around the disc", atlas->n, CN_MAX_ATLAS_WORDS);
+    CN_TRY(place(&d, err));
+    description = describe(&d);
+    CN_CHECK(description, CN_ENOMEM, "out of memory for an atlas");
+    CN_TRY(plot_write(path, theme, SIDE, SIDE + 50 + 22 * ((atlas->factors + 1) / 2), "An atlas of words by the units that they call on", description,
+                      draw, &d, err));
+done:
+    cn_free(description);
+    cn_free(d.words);
+    return st;
+}

@@ -1,0 +1,18 @@
+/* compose/wordspace.h -- a space of drawn words inside the library, so that tests can make one of numbers. */
+#ifndef COMPOSE_WORDSPACE_H
+#define COMPOSE_WORDSPACE_H
+
+#include "clipneuron/textunits.h"
+#include "study/wordlist.h"
+
+struct cn_word_space {
+    wordlist list; /* sorted */
+    int64_t units;
+    float *values;     /* (count, units): centred */
+    float *directions; /* (count, units): the same of length 1 */
+};
+
+/* Centres s->values, and fills directions. */
+cn_status wordspace_finish(cn_word_space *s, cn_error *err);
+
+#endif

@@ -1,0 +1,124 @@
+/* `explain`, `codes` and `atlas` on a study of a few demo pictures: what they print, write and refuse. */
+#include "shell.h"
+
+/* Five labels, eight pictures each at most, and `study` of them. */
+static int make_study(void **state)
+{
+    const int failed = shell_begin(state);
+    return failed ? failed
+                  : shell("for c in happy sad apple anchor bee; do mkdir -p p/$c; cp %s/demo-pictures/$c-*.png p/$c; done\n"
+                          "clipneuron scan --quiet p -o study > /dev/null",
+                          CN_BINARY_DIR);
+}
+
+/* The first number behind a key in what was printed. */
+static double number(const char *key)
+{
+    const char *at = strstr(shell_out, key);
+    assert_non_null(at);
+    return strtod(at + strlen(key), NULL);
+}
+
+static void explain_says_what_a_text_calls_on(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron explain study happy --tokens -n 3"), 0);
+    assert_non_null(strstr(shell_out, "happy: units of visual.layer4"));
+    assert_non_null(strstr(shell_out, "linear picture: predicted and true cosine on "));
+    assert_non_null(strstr(shell_out, "token by token"));
+    assert_int_equal(shell("clipneuron explain study happy --minus sad --at p/happy/happy-colour-0.png -n 1 --json"), 0);
+    assert_non_null(strstr(shell_out, "\"name\": \"happy\""));
+    assert_true(number("\"r\": ") > 0.9 && number("\"r2\": ") > 0.8);
+    assert_true(number("\"weight\": ") > 0 && number("\"exact\": ") > 0 && number("\"cosine\": ") < 0.9);
+    assert_true(number("\"p\": ") < 0.05);
+    /* a difference the other way round has the opposite weights */
+    const double weight = number("\"weight\": "), unit = number("\"unit\": ");
+    assert_int_equal(shell("clipneuron explain study sad --minus happy -n 1024 --json | grep '\"unit\": %.0f,'", unit), 0);
+    assert_true(number("\"weight\": ") + weight < 1e-6 && number("\"weight\": ") + weight > -1e-6);
+}
+
+static void explain_names_words_that_were_never_seen(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron explain study \"i am happy\" --json -n 1"), 0);
+    assert_non_null(strstr(shell_out, "\"unknown\": \"am\""));
+    assert_int_equal(shell("clipneuron explain study am"), 1);
+    assert_non_null(strstr(shell_err, "never seen a word"));
+}
+
+static void codes_are_short_sums(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron codes study happy sad angry apple bee --template {}"), 0);
+    assert_non_null(strstr(shell_out, "5 words, 1 templates\n"));
+    assert_non_null(strstr(shell_out, " happy ("));
+    assert_int_equal(shell("clipneuron codes study happy sad angry --template {} --template \"this is {}\" --json"), 0);
+    assert_non_null(strstr(shell_out, "\"stability\": 1"));
+    assert_true(number("\"explained\": ") > 0.1);
+    assert_int_equal(shell("clipneuron codes study --words nothing.txt"), 1);
+    assert_non_null(strstr(shell_err, "nothing.txt"));
+    assert_int_equal(shell("clipneuron codes study happy"), 1);
+    assert_non_null(strstr(shell_err, "a code needs others"));
+    assert_int_equal(shell("clipneuron codes study happy sad --template none"), 1);
+    assert_non_null(strstr(shell_err, "one {}"));
+}
+
+static void atlas_draws_and_is_the_same_again(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("printf 'happy\\nsad\\nangry\\nlaughing\\ncrying\\nsurprised\\n' > w.txt; clipneuron atlas study --words w.txt --template {} "
+                           "--factors 3 -o a.svg; clipneuron atlas study --words w.txt --template {} --factors 3 -o b.svg -t 1 > /dev/null; cmp a.svg b.svg"),
+                     0);
+    assert_non_null(strstr(shell_out, "3 factors after "));
+    assert_int_equal(shell("grep -c '<desc>' a.svg"), 0);
+    assert_int_equal(shell("clipneuron atlas study --words w.txt --json"), 0);
+    assert_non_null(strstr(shell_out, "\"loads\": ["));
+    assert_int_equal(shell("clipneuron atlas study --words w.txt -o a.gif"), 1);
+}
+
+static void nonsense_is_refused_in_one_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        int code;
+        const char *says;
+    } cases[] = {
+        {"explain", 2, "no study named"},
+        {"explain study", 2, "no text"},
+        {"explain study a b", 2, "one text at a time"},
+        {"explain study a --minus b --absolute", 2, "either"},
+        {"explain study \"\"", 1, "the text is empty"},
+        {"explain study happy --site layer9", 1, "layer4"},
+        {"explain study happy --at nothing.png", 1, "nothing.png"},
+        {"explain study happy --model " RN, 1, "another model"},
+        {"explain photos happy", 1, "no study"},
+        {"codes", 2, "no study named"},
+        {"codes study a --words w.txt", 2, "either words or --words"},
+        {"atlas study", 2, "where should the picture go"},
+        {"atlas study study -o a.svg", 2, "one study"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int code = shell("clipneuron %s", cases[i].line);
+        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || strchr(shell_err, '\n') != strrchr(shell_err, '\n'))
+            fail_msg("%s: exit %d: %s", cases[i].line, code, shell_err);
+        assert_string_equal(shell_out, "");
+    }
+    assert_int_equal(shell("clipneuron scan --quiet --matrices none p -o bare > /dev/null; clipneuron explain bare happy"), 0);
+    assert_non_null(strstr(shell_out, "linear picture: not measured: "));
+    assert_int_equal(shell("clipneuron scan --quiet --reduce max p -o most > /dev/null; clipneuron explain most happy"), 1);
+    assert_non_null(strstr(shell_err, "maxima"));
+    /* a damaged matrix is named */
+    assert_int_equal(shell("cp -r study broken; truncate -s 300 broken/embeddings.npy; clipneuron explain broken happy"), 1);
+    assert_non_null(strstr(shell_err, "embeddings.npy"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(explain_says_what_a_text_calls_on), cmocka_unit_test(explain_names_words_that_were_never_seen),
+        cmocka_unit_test(codes_are_short_sums),              cmocka_unit_test(atlas_draws_and_is_the_same_again),
+        cmocka_unit_test(nonsense_is_refused_in_one_line),
+    };
+    return cmocka_run_group_tests(tests, make_study, shell_end);
+}

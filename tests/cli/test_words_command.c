@@ -1,0 +1,71 @@
+/* `words` and `regions` with the default model: what they print, write and refuse. */
+#include "shell.h"
+
+static int make_list(void **state)
+{
+    const int failed = shell_begin(state);
+    return failed ? failed : shell("printf 'dog\\ncar\\npuppy\\nhouse\\nbird\\npizza\\nbread\\nhorse\\ncake\\ncheese\\n# no word\\n' > list.txt");
+}
+
+static void words_have_neighbours(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron words cat --list list.txt -n 3"), 0);
+    assert_non_null(strstr(shell_out, "nearest of 11 drawn words:\ncat: car ")); /* the model reads letters */
+    assert_int_equal(shell("clipneuron words cat dog cow --analogy --list list.txt --json"), 0);
+    assert_non_null(strstr(shell_out, "\"of\": ["));
+    assert_int_equal(shell("clipneuron words --group a=cat,dog --group b=pizza,bread --list list.txt --draws 99"), 1);
+    assert_non_null(strstr(shell_err, "too few to draw"));
+    assert_int_equal(shell("clipneuron words --group a=cat,dog --group b=pizza --list list.txt --draws 99"), 0);
+    assert_non_null(strstr(shell_out, "not about people."));
+    assert_non_null(strstr(shell_out, "a and b: mean cosine "));
+    assert_int_equal(shell("clipneuron words --group x=cat,dog --group y=pizza,bread --group a=bird,horse --group b=cake,cheese --list list.txt --json"), 0);
+    assert_non_null(strstr(shell_out, "\"divisions\": 6"));
+    assert_non_null(strstr(shell_out, "\"exact\": true"));
+}
+
+static void regions_draw_a_map(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron regions --list list.txt --versions 1 -n 2 -o map.svg && grep -c 'kenya [-0-9]' map.svg"), 0);
+    assert_non_null(strstr(shell_out, "drawn words; "));
+    assert_int_equal(shell("clipneuron regions --list list.txt --versions 1 -u 5000 -o b.svg"), 1);
+    assert_false(shell_exists("b.svg"));
+}
+
+static void nonsense_is_refused_in_one_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        int code;
+        const char *says;
+    } cases[] = {
+        {"words", 2, "no words"},
+        {"words ''", 2, "an empty word"},
+        {"words a b --analogy", 2, "three words"},
+        {"words a --group b=c", 2, "either words or --group"},
+        {"words --group b=c", 2, "two groups or four"},
+        {"words --group b --group c=d", 2, "NAME=WORD"},
+        {"words --group b=, --group c=d", 2, "has no words"},
+        {"words cat --list nothing.txt", 1, "nothing.txt"},
+        {"words cat --list list.txt --site layer9", 1, "layer"},
+        {"regions --unit 3", 2, "for a map"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int code = shell("clipneuron %s", cases[i].line);
+        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || strchr(shell_err, '\n') != strrchr(shell_err, '\n'))
+            fail_msg("%s: exit %d: %s", cases[i].line, code, shell_err);
+        assert_string_equal(shell_out, "");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_have_neighbours),
+        cmocka_unit_test(regions_draw_a_map),
+        cmocka_unit_test(nonsense_is_refused_in_one_line),
+    };
+    return cmocka_run_group_tests(tests, make_list, shell_end);
+}
