@@ -420,6 +420,7 @@ static cn_status find_pictures(work *w, cn_error *err)
             if (!labelled[c] && mentions(caption, names->concept[c]))
                 CN_CHECK(add_pair(&p, c, (int32_t)image), CN_ENOMEM, "out of memory for pictures of concepts");
     }
+    CN_CHECK(p.n, CN_ENOTFOUND, "%s: no picture shows a concept: none of the %d is a label of the study, or in a caption", w->s->path, n);
     w->start = cn_calloc((size_t)n + 2, sizeof *w->start);
     w->picture = cn_reallocarray(NULL, p.n + 1, sizeof *w->picture);
     CN_CHECK(w->start && w->picture, CN_ENOMEM, "out of memory for pictures of concepts");

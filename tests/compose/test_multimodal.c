@@ -530,7 +530,7 @@ static void what_makes_no_sense_is_refused(void **state)
         {s, {.drawings = -1, .media = line, .n_media = 1}, CN_ENOTFOUND, "no medium of the study is written"},
         {s, {.drawings = -1, .least = 13}, CN_ENOTFOUND, "no concept has 13 pictures"},
         {s, {.drawings = -1, .concepts = one}, CN_EINVAL, "needs others"},
-        {s, {.drawings = -1, .concepts = zebras}, CN_ENOTFOUND, "no concept has 3 pictures"},
+        {s, {.drawings = -1, .concepts = zebras}, CN_ENOTFOUND, "none of the 2 is a label"},
         {s, {.drawings = -1, .concepts = "/nowhere.csv"}, CN_ENOTFOUND, "/nowhere.csv"},
         {bare, {.drawings = -1}, CN_ENOTFOUND, "--matrices none"},
     };
