@@ -132,7 +132,7 @@ static void fill_units(struct task *t, struct grid *g, size_t n, bool csv)
     for (size_t i = 0; i < n; i++) {
         const cn_multimodal_unit *u = &r->units[i];
         grid_int(g, u->ref.unit);
-        grid_text(g, u->concept);
+        grid_text(g, u->concept_name);
         grid_text(g, u->family);
         grid_text(g, u->multimodal ? "yes" : "no");
         grid_real(g, u->score);
@@ -300,7 +300,7 @@ static void json_unit(struct json *j, const struct task *t, const cn_multimodal_
     j->flat = j->depth + 1;
     json_open(j, NULL, '{');
     ask_json(j, t->study, u->ref);
-    json_text(j, "concept", u->concept);
+    json_text(j, "concept", u->concept_name);
     json_text(j, "family", u->family);
     json_bool(j, "multimodal", u->multimodal);
     json_int(j, "passing", u->passing);
