@@ -512,7 +512,8 @@ const struct command command_multimodal = {
         "Words are drawn anew each time: (concepts) x (drawings) pictures go through the model, about as long as it takes to scan as many. The result is "
         "kept in the study, where cards show it, unless --dry-run is given. The model must be the study's.",
     .examples = "All units, for the study's labels, which a table names from files called CONCEPT-MEDIUM-NUMBER:\n\n"
-                "$ (echo path,label,medium; ls photos | sed 's|\\([^-]*\\)-\\(.*\\)-.*|photos/&,\\1,\\2|') > labels.csv\n"
+                "$ echo path,label,medium > labels.csv\n"
+                "$ ls photos | sed 's|\\([^-]*\\)-\\(.*\\)-.*|photos/&,\\1,\\2|' >> labels.csv\n"
                 "$ clipneuron scan --quiet photos -o study > /dev/null\n"
                 "$ clipneuron multimodal study --least 1 --drawings 4 --top 5\n\n"
                 "Two units and their three best concepts, without keeping them:\n\n"
