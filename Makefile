@@ -21,6 +21,9 @@ bench: configure              ## compare with PyTorch and ONNX Runtime, installi
 	@cmake --build $(BUILD) -j $(JOBS)
 	@sh bench/run.sh $(BUILD)
 
+multimodal-results: all       ## write docs/results/multimodal.txt and .csv (minutes)
+	@sh tools/multimodal-results.sh $(BUILD)
+
 model:                        ## train the default model and its control again (hours)
 	@sh tools/setup.sh build model
 	@sh models/recipe/make_model.sh
@@ -32,10 +35,10 @@ clean:                        ## remove what was built
 	rm -rf $(BUILD)
 
 help:                         ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
 
 configure:
 	@sh tools/setup.sh build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" $(CMAKE_FLAGS) >/dev/null
 
-.PHONY: all demo test bench model install clean help configure
+.PHONY: all demo test bench multimodal-results model install clean help configure

@@ -132,7 +132,7 @@ static void fill_units(struct task *t, struct grid *g, size_t n, bool csv)
     for (size_t i = 0; i < n; i++) {
         const cn_multimodal_unit *u = &r->units[i];
         grid_int(g, u->ref.unit);
-        grid_text(g, u->concept);
+        grid_text(g, u->concept_name);
         grid_text(g, u->family);
         grid_text(g, u->multimodal ? "yes" : "no");
         grid_real(g, u->score);
@@ -300,7 +300,7 @@ static void json_unit(struct json *j, const struct task *t, const cn_multimodal_
     j->flat = j->depth + 1;
     json_open(j, NULL, '{');
     ask_json(j, t->study, u->ref);
-    json_text(j, "concept", u->concept);
+    json_text(j, "concept", u->concept_name);
     json_text(j, "family", u->family);
     json_bool(j, "multimodal", u->multimodal);
     json_int(j, "passing", u->passing);
@@ -511,7 +511,9 @@ const struct command command_multimodal = {
         "Units about people carry a warning: read them beside the base rate, the share of the collection's pictures that show the concept.\n\n"
         "Words are drawn anew each time: (concepts) x (drawings) pictures go through the model, about as long as it takes to scan as many. The result is "
         "kept in the study, where cards show it, unless --dry-run is given. The model must be the study's.",
-    .examples = "All units, for the study's labels:\n\n"
+    .examples = "All units, for the study's labels, which a table names from files called CONCEPT-MEDIUM-NUMBER:\n\n"
+                "$ echo path,label,medium > labels.csv\n"
+                "$ ls photos | sed 's|\\([^-]*\\)-\\(.*\\)-.*|photos/&,\\1,\\2|' >> labels.csv\n"
                 "$ clipneuron scan --quiet photos -o study > /dev/null\n"
                 "$ clipneuron multimodal study --least 1 --drawings 4 --top 5\n\n"
                 "Two units and their three best concepts, without keeping them:\n\n"

@@ -56,7 +56,7 @@ typedef struct cn_medium_auc {
 /* Strings are owned by the result or list that holds the row. */
 typedef struct cn_multimodal_unit {
     cn_unit_ref ref;
-    const char *concept;
+    const char *concept_name;
     const char *family; /* of the concept; "": none */
     bool sensitive;     /* a family about people: read its warning */
     bool multimodal;
@@ -120,7 +120,7 @@ CN_API void cn_multimodal_free(cn_multimodal *result);
 
 /* What is kept of a unit. */
 typedef struct cn_multimodal_fact {
-    const char *concept, *family;
+    const char *concept_name, *family;
     bool multimodal, sensitive;
     double score, p, q, level;
     double base_rate;    /* share of the collection's pictures that show the concept */

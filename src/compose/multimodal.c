@@ -420,6 +420,7 @@ static cn_status find_pictures(work *w, cn_error *err)
             if (!labelled[c] && mentions(caption, names->concept[c]))
                 CN_CHECK(add_pair(&p, c, (int32_t)image), CN_ENOMEM, "out of memory for pictures of concepts");
     }
+    CN_CHECK(p.n, CN_ENOTFOUND, "%s: no picture shows a concept: none of the %d is a label of the study, or in a caption", w->s->path, n);
     w->start = cn_calloc((size_t)n + 2, sizeof *w->start);
     w->picture = cn_reallocarray(NULL, p.n + 1, sizeof *w->picture);
     CN_CHECK(w->start && w->picture, CN_ENOMEM, "out of memory for pictures of concepts");
@@ -663,7 +664,7 @@ static cn_status write_units(work *w, cn_error *err)
             if (pair->group < 0)
                 continue;
             row->ref = (cn_unit_ref){w->o.site, w->unit[u]};
-            row->concept = names->concept[pair->group];
+            row->concept_name = names->concept[pair->group];
             row->family = names->family[pair->group];
             row->sensitive = cn_family_warning(row->family) != NULL;
             row->score = pair->score;
@@ -683,7 +684,7 @@ static cn_status write_units(work *w, cn_error *err)
     qsort(order, n, sizeof *order, by_keys);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < best; k++)
-            if (rows[order[i].unit * best + k].concept)
+            if (rows[order[i].unit * best + k].concept_name)
                 r->units[r->n++] = rows[order[i].unit * best + k];
 done:
     cn_free(rows), cn_free(p), cn_free(q), cn_free(order);
@@ -886,7 +887,7 @@ static cn_status keep(work *w, cn_error *err)
         say_media(r, u, texts + i * TEXT, TEXT);
         rows[i] = (modality_row){.unit = u->ref.unit,
                                  .rank = i && r->units[i - 1].ref.unit == u->ref.unit ? rows[i - 1].rank + 1 : 0,
-                                 .fact = {.concept = u->concept,
+                                 .fact = {.concept_name = u->concept_name,
                                           .family = u->family,
                                           .sensitive = u->sensitive,
                                           .multimodal = u->multimodal,

@@ -391,7 +391,7 @@ static void side_concepts(html *h, const card *c)
     for (size_t i = 0; i < c->n_facts; i++) {
         const cn_multimodal_fact *f = &c->facts[i];
         html_raw(h, "<li>");
-        html_text(h, f->concept);
+        html_text(h, f->concept_name);
         html_raw(h, " <span class=\"soft\">");
         html_text(h, f->media);
         html_format(h, "; %s (q %.2g), shown by %.2g%% of the pictures", f->multimodal ? "multimodal" : "not shown to be multimodal", f->q,

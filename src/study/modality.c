@@ -15,7 +15,7 @@ static cn_status read_fact(const cn_study *s, sqlite3_stmt *q, results *list, vo
     cn_status st = CN_OK;
     const cn_unit_ref *ref = context;
     cn_multimodal_fact *f = row;
-    f->concept = results_text(list, q, 0, ok);
+    f->concept_name = results_text(list, q, 0, ok);
     f->family = results_text(list, q, 1, ok);
     const char *family = (const char *)sqlite3_column_text(q, 1);
     f->sensitive = sqlite3_column_int(q, 2) != 0 && family && *family;
@@ -36,7 +36,7 @@ done:
 
 cn_status cn_study_multimodal_facts(cn_study *s, cn_unit_ref ref, cn_multimodal_fact **out, size_t *n, cn_error *err)
 {
-    static const size_t pointers[] = {offsetof(cn_multimodal_fact, concept), offsetof(cn_multimodal_fact, family),
+    static const size_t pointers[] = {offsetof(cn_multimodal_fact, concept_name), offsetof(cn_multimodal_fact, family),
                                       offsetof(cn_multimodal_fact, media), offsetof(cn_multimodal_fact, created)};
     static const row_kind rows = {sizeof(cn_multimodal_fact), pointers, COUNT(pointers), read_fact};
     cn_status st = CN_OK;
@@ -98,7 +98,7 @@ static cn_status write_rows(sqlite3 *db, const char *path, size_t site, const mo
         sqlite3_bind_int64(q, 1, (int64_t)site);
         sqlite3_bind_int64(q, 2, rows[i].unit);
         sqlite3_bind_int(q, 3, rows[i].rank);
-        sqlite3_bind_text(q, 4, f->concept, -1, SQLITE_STATIC);
+        sqlite3_bind_text(q, 4, f->concept_name, -1, SQLITE_STATIC);
         sqlite3_bind_text(q, 5, f->family, -1, SQLITE_STATIC);
         sqlite3_bind_int(q, 6, f->sensitive);
         sqlite3_bind_int(q, 7, f->multimodal);
