@@ -18,7 +18,8 @@ enum {
     SWEEPS = 500,
     HALVINGS = 30,
     ROUNDS = 50,
-    FEW = 6      /* blocks of rows */
+    FEW = 6,     /* blocks of rows */
+    LEAP = 5     /* passes before a leap */
 };
 
 /* The working set of a class, in the order of features. */
@@ -594,17 +595,132 @@ static cn_status scratch_make(scratch *s, const multinomial *m, cn_error *err)
     return CN_OK;
 }
 
+/* ---- leaps ---- */
+
+/* Where classes share units and few pictures, passes creep: each undoes a part of what the others did. From the last LEAP + 1 points x_0 ... x_LEAP,
+ * sum c_i x_i with the c (of sum 1) that make |sum c_i (x_i - x_i-1)| least is tried (Anderson; for coordinate descent Bertrand and Massias 2021),
+ * and kept where F is less there. The working set does not change in between. */
+typedef struct leaps {
+    double *x; /* (LEAP + 1, size) */
+    int64_t size;
+    int n;     /* points in x */
+} leaps;
+
+static void copy_out(const multinomial *m, double *x)
+{
+    for (int64_t k = 0; k < m->d.classes; k++) {
+        for (int64_t j = 0; j < m->set[k].n; j++)
+            *x++ = m->set[k].w[j];
+        *x++ = m->b[k];
+    }
+}
+
+static void copy_in(multinomial *m, const double *x)
+{
+    for (int64_t k = 0; k < m->d.classes; k++) {
+        for (int64_t j = 0; j < m->set[k].n; j++)
+            m->set[k].w[j] = *x++;
+        m->b[k] = *x++;
+    }
+}
+
+/* F, with z and the sums brought up to date. */
+static double value(multinomial *m, double strength)
+{
+    double f = refresh(m);
+    for (int64_t k = 0; k < m->d.classes; k++)
+        for (int64_t j = 0; j < m->set[k].n; j++)
+            f += penalty(m, strength, m->set[k].w[j]);
+    return f;
+}
+
+/* Solves a (LEAP x LEAP, symmetric, made singular by nothing but rounding) c = 1 by Gauss's elimination; false where it cannot. */
+static bool solve_ones(double a[LEAP][LEAP], double c[LEAP])
+{
+    double trace = 0;
+    for (int i = 0; i < LEAP; i++)
+        trace += a[i][i];
+    for (int i = 0; i < LEAP; i++) {
+        a[i][i] += 1e-12 * trace;
+        c[i] = 1;
+    }
+    for (int i = 0; i < LEAP; i++) {
+        if (!(a[i][i] > 0))
+            return false;
+        for (int r = i + 1; r < LEAP; r++) {
+            const double f = a[r][i] / a[i][i];
+            for (int j = i; j < LEAP; j++)
+                a[r][j] -= f * a[i][j];
+            c[r] -= f * c[i];
+        }
+    }
+    double sum = 0;
+    for (int i = LEAP - 1; i >= 0; i--) {
+        for (int j = i + 1; j < LEAP; j++)
+            c[i] -= a[i][j] * c[j];
+        c[i] /= a[i][i];
+        sum += c[i];
+    }
+    for (int i = 0; i < LEAP; i++)
+        c[i] /= sum;
+    return isfinite(sum) && sum != 0;
+}
+
+/* Notes the present point, and leaps when there are enough of them. Whether it did. */
+static bool leap(multinomial *m, double strength, leaps *l)
+{
+    double a[LEAP][LEAP], c[LEAP];
+    copy_out(m, l->x + l->n++ * l->size);
+    if (l->n <= LEAP)
+        return false;
+    const double *last = l->x + LEAP * l->size;
+    for (int i = 0; i < LEAP; i++)
+        for (int j = 0; j <= i; j++) {
+            const double *p = l->x + i * l->size, *q = l->x + j * l->size;
+            double sum = 0;
+            for (int64_t k = 0; k < l->size; k++)
+                sum += (p[l->size + k] - p[k]) * (q[l->size + k] - q[k]);
+            a[i][j] = a[j][i] = sum;
+        }
+    bool better = false;
+    if (solve_ones(a, c)) {
+        const double before = value(m, strength);
+        double *to = l->x; /* the first point is not in the sum */
+        for (int64_t k = 0; k < l->size; k++) {
+            double sum = 0;
+            for (int i = 0; i < LEAP; i++)
+                sum += c[i] * l->x[(i + 1) * l->size + k];
+            to[k] = sum;
+        }
+        copy_in(m, to);
+        better = value(m, strength) < before;
+        if (!better) {
+            copy_in(m, last);
+            refresh(m);
+        }
+    }
+    if (!better)
+        memmove(l->x, last, (size_t)l->size * sizeof *l->x);
+    l->n = 1;
+    return better;
+}
+
 /* Passes over the classes until the working set is in balance. Most passes look at non-zero weights alone, and at classes that were not
  * in balance the last time; one that looks at everything decides. */
 static cn_status solve(multinomial *m, double strength, double tolerance, int most_passes, const scratch *s, multinomial_go_on *go_on,
                        void *user, multinomial_fit_result *r, cn_error *err)
 {
+    cn_status st = CN_OK;
     bool all = true;
+    leaps l = {.size = m->d.classes};
+    for (int64_t k = 0; k < m->d.classes; k++)
+        l.size += m->set[k].n;
+    l.x = cn_calloc((size_t)l.size, (LEAP + 1) * sizeof *l.x);
+    CN_CHECK(l.x, CN_ENOMEM, "out of memory for a probe's weights");
     r->converged = false;
     for (; r->passes < most_passes && !r->converged; r->passes++) {
         double worst = 0;
-        if (go_on && !go_on(user))
-            return cn_fail(err, CN_ECANCELED, "the probe was cancelled");
+        CN_CHECK(!go_on || go_on(user), CN_ECANCELED, "the probe was cancelled");
         if (all || r->passes % 4 == 0)
             refresh(m);
         for (int64_t k = 0; k < m->d.classes; k++) {
@@ -616,8 +732,13 @@ static cn_status solve(multinomial *m, double strength, double tolerance, int mo
         r->violation = worst;
         r->converged = all && worst <= tolerance;
         all = worst <= tolerance;
+        if (!r->converged && leap(m, strength, &l)) /* everybody has moved */
+            for (int64_t k = 0; k < m->d.classes; k++)
+                m->violation[k] = INFINITY;
     }
-    return CN_OK;
+done:
+    cn_free(l.x);
+    return st;
 }
 
 /* Whether a weight outside of the working set belongs in. */
