@@ -165,9 +165,17 @@ static void draw_land(plot *p)
     cairo_rectangle(p->cr, map_x(-180), map_y(80), 360 * SCALE, 140 * SCALE);
     cairo_clip(p->cr);
     for (const int16_t *ring = coastline; *ring; ring += 1 + 2 * *ring) {
-        for (int i = 0; i < *ring; i++)
-            cairo_line_to(p->cr, map_x(ring[1 + 2 * i] / 10.0), map_y(ring[2 + 2 * i] / 10.0));
-        cairo_close_path(p->cr);
+        for (int turn = -360; turn <= 360; turn += 360) { /* a ring that crosses the edge goes on beyond it, and comes in on the other side */
+            double last = ring[1] / 10.0, around = turn;
+            cairo_new_sub_path(p->cr);
+            for (int i = 0; i < *ring; i++) {
+                const double longitude = ring[1 + 2 * i] / 10.0;
+                around += longitude - last > 180 ? -360 : longitude - last < -180 ? 360 : 0;
+                last = longitude;
+                cairo_line_to(p->cr, map_x(longitude + around), map_y(ring[2 + 2 * i] / 10.0));
+            }
+            cairo_close_path(p->cr);
+        }
     }
     plot_ink(p, p->colours->line, 0.7);
     cairo_fill(p->cr);
