@@ -263,7 +263,7 @@ const struct command command_explain = {
     .synopsis = "explain STUDY TEXT [--minus TEXT] [--tokens] [--at PICTURE...] [-n N] [--json]",
     .description =
         "Towards its end CLIP's image tower is nearly linear, so that the cosine of a picture with a text is nearly a sum over units. A unit's weight is "
-        "what one standard deviation of its activation adds to the cosine at the mean picture, beyond what the mean of the study's words would get; with "
+        "what one standard deviation of its activation adds to the cosine of a picture of usual length, beyond what the mean of the study's words would get; with "
         "--minus beyond what a second text gets.\n\n"
         "How far the linear picture holds is measured on the study's pictures and printed first: the correlation and R2 of predicted and true cosines, on "
         "pictures that nothing was taken from. z and p compare a weight with those that the study's words have on the same unit.\n\n"

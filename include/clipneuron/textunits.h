@@ -27,7 +27,8 @@ extern "C" {
 /* ---- how well the linear picture holds ---- */
 
 /* Pictures come in two halves by the hash of their paths. The mean picture comes from one half, and the figures from the other: the
- * embedding is predicted as e0 + sum over units of (a_u - a0_u) d_u, nothing is fitted, and cosines with it are compared with true ones. */
+ * embedding is predicted as e0 + sum over units of (a_u - a0_u) d_u, nothing is fitted, and cosines with it are compared with true ones. At the
+ * sum before a ReLU ("...add" of a ResNet) a_u is max(0, activation): what comes out of the ReLU adds up, and the mean below zero is nothing of it. */
 typedef struct cn_linear_fit {
     int64_t pictures;            /* that were predicted; 0: the figures could not be made, see why */
     double r, r_low, r_high;     /* correlation over pictures of predicted and true cosine with the text; 95% bootstrap interval */
@@ -62,7 +63,8 @@ typedef struct cn_explain_options {
 
 typedef struct cn_text_unit {
     cn_unit_ref ref;
-    double weight;       /* change of the cosine when the unit's activation rises by one standard deviation, at the mean picture */
+    double weight;       /* what one standard deviation of the unit adds to the cosine of a picture whose embedding has the mean length. At a sum
+                            before a ReLU the deviation is that of max(0, activation); without matrices the mean length counts as 1 */
     double exact;        /* the same by the exact derivative at options->at; NaN: not asked for */
     double z;            /* of the weight among the weights that the study's words (or pairs of them) have on this unit; NaN without words */
     double p;            /* share of them at least as far from their mean, (1 + how many)/(1 + all); NaN without words */

@@ -1,5 +1,6 @@
 /* compose/regions.c -- which units answer to the written names of countries and capitals, and a map of what one answers. */
 #include "base/memory.h"
+#include "compose/coastline.h"
 #include "compose/wordspace.h"
 #include "study/plot.h"
 
@@ -151,10 +152,34 @@ static double map_y(double latitude)
 /* Red above the mean over all words, blue below it, grey at it. */
 static plot_colour shade(double share)
 {
-    const plot_colour grey = {0.72, 0.72, 0.72}, high = {0.84, 0.37, 0}, low = {0, 0.45, 0.7};
+    const plot_colour grey = {0.6, 0.6, 0.6}, high = {0.84, 0.37, 0}, low = {0, 0.45, 0.7};
     const plot_colour *end = share > 0 ? &high : &low;
     const double t = fmin(1, fabs(share));
     return (plot_colour){grey.r + t * (end->r - grey.r), grey.g + t * (end->g - grey.g), grey.b + t * (end->b - grey.b)};
+}
+
+/* Land as areas, for those who read the map; what lies south of it is cut. */
+static void draw_land(plot *p)
+{
+    cairo_save(p->cr);
+    cairo_rectangle(p->cr, map_x(-180), map_y(80), 360 * SCALE, 140 * SCALE);
+    cairo_clip(p->cr);
+    for (const int16_t *ring = coastline; *ring; ring += 1 + 2 * *ring) {
+        for (int turn = -360; turn <= 360; turn += 360) { /* a ring that crosses the edge goes on beyond it, and comes in on the other side */
+            double last = ring[1] / 10.0, around = turn;
+            cairo_new_sub_path(p->cr);
+            for (int i = 0; i < *ring; i++) {
+                const double longitude = ring[1 + 2 * i] / 10.0;
+                around += longitude - last > 180 ? -360 : longitude - last < -180 ? 360 : 0;
+                last = longitude;
+                cairo_line_to(p->cr, map_x(longitude + around), map_y(ring[2 + 2 * i] / 10.0));
+            }
+            cairo_close_path(p->cr);
+        }
+    }
+    plot_ink(p, p->colours->line, 0.7);
+    cairo_fill(p->cr);
+    cairo_restore(p->cr);
 }
 
 static void draw(plot *p, const void *what)
@@ -167,6 +192,7 @@ static void draw(plot *p, const void *what)
     plot_text(p, LEFT, 24, (plot_style){.size = 15, .bold = true, .colour = p->colours->ink, .room = p->width - 48}, w->title);
     plot_text(p, LEFT, 44, (plot_style){.size = 11, .colour = p->colours->soft},
               "What the unit answers to the drawn names of each country and its capital, in standard deviations over all words; dots at capitals");
+    draw_land(p);
     for (int longitude = -180; longitude <= 180; longitude += 30)
         plot_line(p, map_x(longitude), map_y(80), map_x(longitude), map_y(-60), 0.6, p->colours->line);
     for (int latitude = -60; latitude <= 80; latitude += 20)
