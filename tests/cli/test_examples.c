@@ -52,6 +52,8 @@ EXAMPLES(export)
 EXAMPLES(find)
 EXAMPLES(name)
 EXAMPLES(label)
+EXAMPLES(attack)
+EXAMPLES(stroop)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -69,6 +71,7 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_top_run),      IN_A_NEW_FOLDER(examples_of_buckets_run),
         IN_A_NEW_FOLDER(examples_of_images_run),   IN_A_NEW_FOLDER(examples_of_compare_run),
         IN_A_NEW_FOLDER(examples_of_export_run),
+        IN_A_NEW_FOLDER(examples_of_attack_run),   IN_A_NEW_FOLDER(examples_of_stroop_run),
         IN_A_NEW_FOLDER(examples_of_find_run),     IN_A_NEW_FOLDER(examples_of_name_run),
         IN_A_NEW_FOLDER(examples_of_tokens_run),   IN_A_NEW_FOLDER(examples_of_pixels_run),
         IN_A_NEW_FOLDER(examples_of_label_run),    IN_A_NEW_FOLDER(examples_of_pull_run),

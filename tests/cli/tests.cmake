@@ -1,5 +1,5 @@
 # The tests of the program run it on demo pictures, so building one builds both.
-foreach(name test_usage test_progress test_examples test_results test_download test_see_command test_ask_commands test_find_command test_label)
+foreach(name test_usage test_progress test_examples test_results test_download test_see_command test_ask_commands test_find_command test_label test_attack_command)
   if(TARGET ${name})
     target_link_libraries(${name} PRIVATE m)
     add_dependencies(${name} program demo_pictures)
