@@ -2,6 +2,7 @@
 #include "compose/attacklog.h"
 
 #include "base/memory.h"
+#include "file/filemap.h"
 #include "file/json.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -133,23 +135,23 @@ static int64_t find(const place *places, int64_t n, uint64_t key)
 }
 
 /* *whole: bytes of whole lines. */
-static cn_status read_log(FILE *f, const char *path, const attack_log_shape *shape, const place *places, int64_t n, int64_t *changed,
+static cn_status read_log(const filemap *file, const char *path, const attack_log_shape *shape, const place *places, int64_t n, int64_t *changed,
                           int32_t *answers, bool *known, off_t *whole, cn_error *err)
 {
     cn_status st = CN_OK;
-    char *line = NULL;
-    size_t room = 0, number = 0;
-    ssize_t length;
+    size_t number = 0;
+    const char *line = (const char *)file->data, *const end = line + file->size;
     const size_t each = 2 * shape->texts * shape->prompts;
     record r = {.changed = cn_calloc(shape->texts + 1, sizeof *r.changed), .answers = cn_calloc(each, sizeof *r.answers)};
     CN_CHECK(r.changed && r.answers, CN_ENOMEM, "out of memory for a line of %s", path);
     *whole = 0;
-    while ((length = getline(&line, &room, f)) > 0 && line[length - 1] == '\n') {
+    for (const char *last; line < end && (last = memchr(line, '\n', (size_t)(end - line))); line = last + 1) {
+        const size_t length = (size_t)(last - line) + 1;
         CN_CHECK(length < LINE, CN_ELIMIT, "%s: a line of more than %d bytes", path, LINE);
         if (number++ == 0) {
-            CN_TRY(check_header(path, shape, line, (size_t)length, err));
+            CN_TRY(check_header(path, shape, line, length, err));
         } else {
-            CN_TRY(read_record(path, shape, line, (size_t)length, &r, err));
+            CN_TRY(read_record(path, shape, line, length, &r, err));
             const int64_t i = find(places, n, r.key);
             if (i >= 0) {
                 memcpy(changed + i * (int64_t)shape->texts, r.changed, shape->texts * sizeof *changed);
@@ -158,12 +160,10 @@ static cn_status read_log(FILE *f, const char *path, const attack_log_shape *sha
                 known[i] = true;
             }
         }
-        *whole += length;
+        *whole += (off_t)length;
     }
-    CN_CHECK(!ferror(f), CN_EIO, "%s: %s", path, strerror(errno));
-    CN_CHECK(number > 0 || *whole == 0, CN_EFORMAT, "%s: no log of an attack", path);
+    CN_CHECK(number > 0 || file->data[0] == '{', CN_EFORMAT, "%s: no log of an attack", path); /* our own first line, cut off, is begun again */
 done:
-    free(line); /* getline's */
     cn_free(r.changed);
     cn_free(r.answers);
     return st;
@@ -174,32 +174,35 @@ cn_status attack_log_open(attack_log **out, const char *path, const attack_log_s
 {
     cn_status st = CN_OK;
     off_t whole = 0;
-    FILE *old = fopen(path, "re");
+    filemap old = {0};
+    struct stat info;
     place *places = cn_calloc((size_t)n + 1, sizeof *places);
     attack_log *log = cn_calloc(1, sizeof *log);
     *out = NULL;
     CN_CHECK(places && log, CN_ENOMEM, "out of memory for %" PRId64 " pictures", n);
-    CN_CHECK(old || errno == ENOENT, CN_EIO, "%s: %s", path, strerror(errno));
+    const bool there = stat(path, &info) == 0 && info.st_size > 0;
     for (int64_t i = 0; i < n; i++)
         places[i] = (place){pictures[i].key, i};
     qsort(places, (size_t)n, sizeof *places, by_key);
-    if (old)
-        CN_TRY(read_log(old, path, shape, places, n, changed, answers, known, &whole, err));
+    if (there)
+        CN_TRY(filemap_open(&old, path, err));
+    if (there)
+        CN_TRY(read_log(&old, path, shape, places, n, changed, answers, known, &whole, err));
     log->path = cn_strdup(path);
     log->shape = *shape;
     log->shape.digest = NULL;
     CN_CHECK(log->path, CN_ENOMEM, "out of memory for %s", path);
     log->file = fopen(path, "ae");
     CN_CHECK(log->file, CN_EIO, "%s: %s", path, strerror(errno));
-    if (old)
+    filemap_close(&old); /* before it is shortened */
+    if (there)
         CN_CHECK(ftruncate(fileno(log->file), whole) == 0, CN_EIO, "%s: %s", path, strerror(errno));
     if (whole == 0)
         CN_CHECK(fprintf(log->file, "{\"what\": \"clipneuron attack run\", \"settings\": \"%s\"}\n", shape->digest) > 0 && fflush(log->file) == 0, CN_EIO,
                  "%s: %s", path, strerror(errno));
     *out = log, log = NULL;
 done:
-    if (old)
-        (void)fclose(old);
+    filemap_close(&old);
     cn_free(places);
     attack_log_close(log);
     return st;

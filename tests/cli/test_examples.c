@@ -62,6 +62,8 @@ EXAMPLES(codes)
 EXAMPLES(atlas)
 EXAMPLES(words)
 EXAMPLES(regions)
+EXAMPLES(attack)
+EXAMPLES(stroop)
 EXAMPLES(tokens)
 EXAMPLES(pixels)
 EXAMPLES(pull)
@@ -79,6 +81,7 @@ int main(void)
         IN_A_NEW_FOLDER(examples_of_top_run),      IN_A_NEW_FOLDER(examples_of_buckets_run),
         IN_A_NEW_FOLDER(examples_of_images_run),   IN_A_NEW_FOLDER(examples_of_compare_run),
         IN_A_NEW_FOLDER(examples_of_export_run),
+        IN_A_NEW_FOLDER(examples_of_attack_run),   IN_A_NEW_FOLDER(examples_of_stroop_run),
         IN_A_NEW_FOLDER(examples_of_find_run),     IN_A_NEW_FOLDER(examples_of_name_run),
         IN_A_NEW_FOLDER(examples_of_multimodal_run),
         IN_A_NEW_FOLDER(examples_of_probe_run),

@@ -1,0 +1,119 @@
+/* `attack` and `stroop` on a few demo pictures: what they print, write and refuse. */
+#include "shell.h"
+
+static void draw_counts_pixels_and_asks_before_and_after(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron attack draw cat.png --text rocket -o out.png --class cat --class rocket --prompt '{}' --prompt '{} saying {text}'"), 0);
+    assert_non_null(strstr(shell_out, " of 9216 pixels changed ("));
+    assert_non_null(strstr(shell_out, "{} saying {text}"));
+    assert_true(shell_exists("out.png"));
+    assert_int_equal(shell("clipneuron attack draw cat.png --text rocket --whole -o whole.png --json"), 0);
+    assert_non_null(strstr(shell_out, "\"pixels\": 135300,"));
+    assert_non_null(strstr(shell_out, "\"probabilities\": []"));
+    /* the same text again changes what is there less than a first one */
+    assert_int_equal(shell("clipneuron attack draw cat.png --text a --layout plain --size 100 --outline 0 --colour '#ff0000' -o a.png && "
+                           "clipneuron attack draw a.png --text a --layout plain --size 100 --outline 0 --colour '#ff0000'"), 0);
+}
+
+static void run_goes_on_from_its_log(void **state)
+{
+    (void)state;
+    static char first[sizeof shell_out];
+    static const char line[] = "clipneuron attack run photos --targets hamburger=burger balloon --class airplane --layout label --size 90 --log log.jsonl --json";
+    assert_int_equal(shell("%s -n 12", line), 0);
+    strcpy(first, shell_out);
+    assert_non_null(strstr(first, "\"images\": 12,"));
+    assert_non_null(strstr(first, "\"text\": \"burger\","));
+    assert_non_null(strstr(first, "{\"hits\": "));
+    assert_int_equal(shell("wc -l < log.jsonl"), 0);
+    assert_int_equal(atoi(shell_out), 13);
+    assert_int_equal(shell("head -c -30 log.jsonl > cut && mv cut log.jsonl && %s -n 12", line), 0);
+    char *resumed = strstr(shell_out, "\"resumed\": 11,");
+    assert_non_null(resumed);
+    assert_string_equal(strstr(first, "\"classes\""), strstr(shell_out, "\"classes\"")); /* the rest is the same */
+    assert_int_equal(shell("clipneuron attack run photos --targets balloon --class airplane --log log.jsonl"), 1);
+    assert_non_null(strstr(shell_err, "log.jsonl: a log of other settings"));
+    assert_string_equal(shell_out, "");
+}
+
+static void plots_are_written(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron attack run photos --targets balloon --class airplane -n 4 --plot bars.svg && grep -c '<svg' bars.svg"), 0);
+    assert_int_equal(shell("clipneuron attack defend photos --targets balloon --class airplane -n 10 --steps 0,2 --plot curve.png --json"), 0);
+    assert_true(shell_exists("curve.png"));
+    assert_non_null(strstr(shell_out, "\"units_known\": ["));
+    assert_non_null(strstr(shell_out, "\"projection\": ["));
+    assert_int_equal(shell("clipneuron stroop --variants 1 --plot stroop.svg --json"), 0);
+    assert_true(shell_exists("stroop.svg"));
+    assert_non_null(strstr(shell_out, "\"incongruent_word\": {\"hits\": "));
+    assert_non_null(strstr(shell_out, "{\"word\": \"red\", \"ink\": \"orange\", \"neutral\": false, \"answers\": ["));
+}
+
+static void search_uses_the_names_of_a_study(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("mkdir -p p/cat p/airplane p/apple; cp %s/demo-pictures/cat-*.png p/cat; cp %s/demo-pictures/airplane-*.png p/airplane; "
+                           "cp %s/demo-pictures/apple-*.png p/apple; clipneuron scan -q p -o study > /dev/null",
+                           CN_BINARY_DIR, CN_BINARY_DIR, CN_BINARY_DIR), 0);
+    assert_int_equal(shell("printf 'kitten\\n# a comment\\npilot\\n' > words; "
+                           "clipneuron attack search study --target cat --words words --no-genetic --train 4 --units 2 --top 30 --json"), 0);
+    assert_non_null(strstr(shell_out, "\"from\": \"target\","));
+    assert_non_null(strstr(shell_out, "\"from\": \"unit\","));
+    assert_non_null(strstr(shell_out, "\"text\": \"kitten\","));
+    assert_null(strstr(shell_out, "comment"));
+    assert_int_equal(shell("clipneuron attack run study --targets cat -n 5"), 0); /* classes are its labels, pictures its collection */
+    assert_non_null(strstr(shell_out, "5 pictures of p, 3 classes"));
+    assert_int_equal(shell("mv p q; clipneuron attack run study --targets cat"), 1);
+    assert_non_null(strstr(shell_err, "its pictures are not at "));
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments;
+        int code;
+        const char *says;
+    } cases[] = {
+        {"attack", 2, "draw, run, search or defend?"},
+        {"attack rum photos", 2, "did you mean 'run'?"},
+        {"attack draw cat.png", 2, "--text is missing"},
+        {"attack draw --text a", 2, "an image is needed"},
+        {"attack run photos", 2, "--targets are missing"},
+        {"attack search photos", 2, "--target is missing"},
+        {"attack draw cat.png --text a --size x", 2, "--size is a number from 1 to 288"},
+        {"attack draw cat.png --text a --at 2,0", 2, "--at is X,Y"},
+        {"attack draw cat.png --text a --colour red", 2, "--colour is #RRGGBB"},
+        {"attack draw cat.png --text a --copies 9", 2, "1 to 8 copies"},
+        {"attack draw cat.png --text ''", 1, "1 to 256 bytes"},
+        {"attack draw nothing.png --text a", 1, "nothing.png"},
+        {"attack run photos --targets cat", 1, "nothing to choose from"},
+        {"attack run nowhere --targets cat", 1, "nowhere"},
+        {"attack run photos --targets cat --class dog --prompt x", 2, "has no {}"},
+        {"attack run photos --targets cat --class dog --plot x.pdf", 2, ".svg or .png"},
+        {"attack defend photos --targets cat --class dog --steps 0,5,3", 2, "rising numbers"},
+        {"attack defend photos --targets cat --class dog --steps 0,99999 -n 10", 1, "there are 1024"},
+        {"attack search photos --target cat --log x", 2, "--log belongs to run"},
+        {"stroop --prompt x", 2, "has no {}"},
+        {"stroop --neutral RED", 1, "is a colour"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int code = shell("clipneuron %s", cases[i].arguments);
+        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || *shell_out)
+            fail_msg("%s: exit %d, '%s' for '%s'", cases[i].arguments, code, shell_err, cases[i].says);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_A_NEW_FOLDER(draw_counts_pixels_and_asks_before_and_after),
+        IN_A_NEW_FOLDER(run_goes_on_from_its_log),
+        IN_A_NEW_FOLDER(plots_are_written),
+        IN_A_NEW_FOLDER(search_uses_the_names_of_a_study),
+        IN_A_NEW_FOLDER(what_makes_no_sense_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
