@@ -108,7 +108,7 @@ static void every_table_is_listed_and_read_whole(void **state)
     sqlite3 *db;
     assert_int_equal(sqlite3_open(tempdir_path(*state, "study/study.sqlite"), &db), SQLITE_OK);
     assert_int_equal(cn_study_tables(s, &t, &n, NULL), CN_OK);
-    assert_int_equal(n, 17);
+    assert_int_equal(n, 18);
     for (size_t i = 0; i < n; i++) {
         char sql[128];
         sqlite3_stmt *q;
