@@ -502,7 +502,7 @@ const struct command command_probe = {
         "the class's logit rises when the unit rises by one standard deviation. Each is checked: what happens to the logit of the class's held-out pictures "
         "when its units are set to their mean, beside what weights and training pictures predict.",
     .examples = "Labels from the names of files, a unit each or so, kept for later:\n\n"
-                "$ (echo path,label; ls photos | sed 's/\\([^-]*\\)-.*/&,\\1/') > photos.csv\n"
+                "$ ls photos | sed 's/\\([^-]*\\)-.*/&,\\1/; 1s/^/path,label\\n/' > photos.csv\n"
                 "$ clipneuron scan --quiet photos --labels photos.csv -o study > /dev/null\n"
                 "$ clipneuron probe study --units 1 -o probe.npz\n\n"
                 "What a probe says, from its file: a class, a unit, a drawing:\n\n"
