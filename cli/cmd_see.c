@@ -51,7 +51,7 @@ static const struct option options[] = {
     {'f', "facet", OPTION_WORDS, offsetof(struct see_arguments, facet), "NAME",
      "Draw what of the objective belongs to this facet; may be repeated: pictures for each. 'all': every one of the file."},
     {0, "strength", OPTION_TEXT, offsetof(struct see_arguments, strength), "A-B",
-     "Strength of the facet; with several --images it runs from A to B over them. Default: 1; 0.1-5 for several."},
+     "Strength of the facet; with several --images it runs from A to B over them. Default: 100; 10-300 for several; with the preset paper 1 and 0.1-5."},
     {0, "every", OPTION_COUNT, offsetof(struct see_arguments, every), "N", "Also save each picture every N steps, as NAME.STEP.png.", 1, 1000000},
     {0, "animate", OPTION_FLAG, offsetof(struct see_arguments, animate), NULL,
      "With --every: the course as an animated PNG, NAME.course.png, in place of single ones."},
@@ -97,6 +97,8 @@ static void fill_in(struct see_arguments *a)
     a->size = a->size || !paper ? a->size : 256;
     a->rate = a->rate || !paper ? a->rate : "0.02";
     a->transforms = a->transforms || !paper ? a->transforms : "paper";
+    if (paper && a->facet.count && !a->strength)
+        a->strength = a->images > 1 ? "0.1-5" : "1";
 }
 
 static int run(int argc, char **argv)

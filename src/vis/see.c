@@ -18,8 +18,11 @@
 #define DEFAULT_REDIRECT 32
 #define DEFAULT_LEAK 0.05f
 #define GREY 0.5f
-#define FACET_WEAKEST 0.1f  /* Goh et al. 2021, as released */
-#define FACET_STRONGEST 5.0f
+/* With the default model, strength 1 leaves the picture as it is, and at 100 an independent probe finds the facet in nearly every one
+ * (docs/see.md). The paper's own range, 0.1 to 5, is the preset's. */
+#define FACET_WEAKEST 10.0f
+#define FACET_USUAL 100.0f
+#define FACET_STRONGEST 300.0f
 #define FACET_FACTOR 5.0    /* divided by the number of sites */
 #define BACKGROUND_CELLS 6 /* a side, of the random colours behind a transparent picture */
 #define ALPHA_COST 0.5f    /* of an opaque pixel, as a share of the objective's gradient: see run_alpha */
@@ -140,8 +143,8 @@ static cn_status prepare_facet(cn_see *s, cn_error *err)
         resize_weights(weights, h, w, site, height, width, s->facet_weights[i]);
     }
     if (s->o.weakest == 0 && s->o.strongest == 0) {
-        s->o.weakest = s->o.images_each == 1 ? 1 : FACET_WEAKEST;
-        s->o.strongest = s->o.images_each == 1 ? 1 : FACET_STRONGEST;
+        s->o.weakest = s->o.images_each == 1 ? FACET_USUAL : FACET_WEAKEST;
+        s->o.strongest = s->o.images_each == 1 ? FACET_USUAL : FACET_STRONGEST;
     }
 done:
     return st;

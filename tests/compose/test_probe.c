@@ -64,7 +64,7 @@ static int remove_study(void **state)
 static cn_probe *fit(const cn_probe_options *o)
 {
     cn_study *s;
-    cn_probe *p;
+    cn_probe *p = NULL;
     cn_error err = {0};
     if (cn_study_open(&s, tempdir_path(dir, "study"), &err) != CN_OK || cn_study_probe(s, NULL, o, &p, &err) != CN_OK)
         fail_msg("%s", err.text);
@@ -224,7 +224,7 @@ static void checks_set_the_units_to_their_mean(void **state)
 static void files_give_the_probe_back(void **state)
 {
     (void)state;
-    cn_probe *p = fit(&by_stars), *q;
+    cn_probe *p = fit(&by_stars), *q = NULL;
     cn_error err = {0};
     const char *path = tempdir_path(dir, "probe.npz");
     if (cn_probe_save(p, path, &err) != CN_OK || cn_probe_load(&q, path, &err) != CN_OK)

@@ -206,7 +206,7 @@ static cn_find_result *ask(const char *study, const char *text, const cn_find_op
     source from;
     finder_model m;
     finder *f;
-    cn_find_result *r;
+    cn_find_result *r = NULL;
     cn_error err = {0};
     cn_study *s = open_study(study);
     fake_model(&from, &m);
