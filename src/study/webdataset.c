@@ -299,7 +299,7 @@ static cn_status read_tables(reading *r, cn_error *err)
     char *prefix = NULL, *what = NULL;
     listing *l = r->list;
     listing mine = *l; /* a view of the archive's own */
-    mine.items = l->items + r->first;
+    mine.items = l->items ? l->items + r->first : NULL;
     mine.count = l->count - r->first;
     if (r->n_tables)
         listing_sort(&mine);
