@@ -386,7 +386,7 @@ static int run(int argc, char **argv)
         code = prepare(&job);
     if (code == EXIT_DONE)
         code = model_open(&a.model, &model);
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE && verb)
         code = verb->run(&job, model);
     cn_model_close(model);
     job_free(&job);

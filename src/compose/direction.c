@@ -467,7 +467,7 @@ const char *cn_direction_kind_text(cn_direction_kind kind)
 static cn_status find(seeker *s, cn_direction *d, cn_error *err)
 {
     cn_status st = CN_OK;
-    int64_t best[20];
+    int64_t best[20] = {0};
     for (int size = 1; size <= LARGEST && size < s->units; size *= 2)
         d->size[d->n_sizes++] = size;
     for (int fold = 0; fold < s->folds; fold++) {

@@ -128,7 +128,6 @@ cn_status textspace_open(textspace *s, cn_study *study, const cn_model *model, c
     st = corpus_words_read(&s->words, study, &reason);
     if (st == CN_ENOTFOUND) {
         corpus_words_free(&s->words);
-        st = CN_OK;
     } else if (st != CN_OK) {
         (void)cn_fail(err, st, "%s", reason.text);
         goto done;

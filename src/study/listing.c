@@ -8,6 +8,7 @@
 #include "image/picture.h"
 #include "study/listingparts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -305,6 +306,7 @@ static cn_status name_archives(listing *l, const name_list *names, cn_error *err
 {
     cn_status st = CN_OK;
     char more[40] = "";
+    assert(names->items && names->count);
     const char *first = names->items[0], *slash = strrchr(first, '/');
     if (names->count > 1)
         snprintf(more, sizeof more, " and %zu more", names->count - 1);

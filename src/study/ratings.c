@@ -563,7 +563,7 @@ cn_status cn_study_keep_rating(cn_study *s, cn_unit_ref ref, int64_t image, cons
     CN_TRY(reader_check_unit(s, ref, err));
     CN_TRY(rating_check_name(s->path, "rater", rater, CN_EINVAL, err));
     CN_TRY(rating_pictures(s, ref, NULL, false, &pictures, &n, err));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; pictures && i < n; i++)
         known = known || pictures[i].image == image;
     CN_CHECK(known, CN_EINVAL, "%s: image %" PRId64 " is none of the %zu pictures of %s that are rated", s->path, image, n,
              rating_unit(s, ref, unit, sizeof unit));
