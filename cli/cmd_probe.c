@@ -446,7 +446,9 @@ static int probe(const struct arguments *a)
         code = fit(a, &o, &s, &p);
     }
     s.p = p;
-    if (code == EXIT_DONE && p && a->unit >= p->units)
+    if (!p)
+        return code;
+    if (code == EXIT_DONE && a->unit >= p->units)
         code = fail("unit %lld: the probe's site has the units 0 to %lld", (long long)a->unit, (long long)p->units - 1);
     if (code == EXIT_DONE)
         code = choose_classes(&s);
