@@ -3,7 +3,7 @@
 #include "clipneuron/textunits.h"
 #include "compose/nmf.h"
 #include "base/check.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -63,8 +63,8 @@ static cn_status fit(const nmf_problem *p, const cn_atlas_options *o, uint64_t s
     *error = INFINITY;
     CN_CHECK(best, CN_ENOMEM, "out of memory for an atlas");
     for (int r = 0; r < o->restarts; r++) {
-        vis_random random = vis_random_stream(o->seed, stream, (uint64_t)r);
-        const nmf_options no = {.iterations = o->iterations, .tolerance = 1e-6, .seed = vis_random_bits(&random)};
+        rng random = rng_stream(o->seed, stream, (uint64_t)r);
+        const nmf_options no = {.iterations = o->iterations, .tolerance = 1e-6, .seed = rng_bits(&random)};
         CN_TRY(nmf_fit(p, &no, w, h, NULL, &done, &one, err));
         if (one < *error) {
             *error = one;
@@ -84,10 +84,10 @@ done:
 static void shuffle(const features *f, double *v, uint64_t seed, int number)
 {
     memcpy(v, f->v, (size_t)(f->rows * f->columns) * sizeof *v);
-    vis_random random = vis_random_stream(seed, 0xa71a5, (uint64_t)number);
+    rng random = rng_stream(seed, 0xa71a5, (uint64_t)number);
     for (int64_t j = 0; j < f->columns; j++)
         for (int64_t i = f->rows - 1; i > 0; i--) {
-            const int64_t k = vis_random_below(&random, i + 1);
+            const int64_t k = rng_below(&random, i + 1);
             const double x = v[i * f->columns + j];
             v[i * f->columns + j] = v[k * f->columns + j];
             v[k * f->columns + j] = x;

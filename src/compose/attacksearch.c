@@ -8,7 +8,7 @@
 #include "clipneuron/linear.h"
 #include "study/product.h"
 #include "study/wordlist.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -147,7 +147,7 @@ static int by_cosine(const void *a, const void *b)
 static cn_status try_words(search *s, cn_error *err)
 {
     cn_status st = CN_OK;
-    const attack_set *set = &s->set;
+    attack_set *set = &s->set;
     const char *const *words = s->o.words ? s->o.words : wordlist_common;
     const size_t n_words = s->o.words ? s->o.n_words : wordlist_common_count, n = set->n_classes + n_words;
     const char **texts = cn_calloc(n + 1, sizeof *texts);
@@ -257,17 +257,17 @@ static int by_margin(const void *a, const void *b)
 
 enum { LONGEST = 32 };
 
-static char letter(vis_random *r)
+static char letter(rng *r)
 {
-    return (char)('a' + vis_random_below(r, 26));
+    return (char)('a' + rng_below(r, 26));
 }
 
 /* One of three at random, the best of them; parents are the first `n` trials, which are sorted. */
-static const char *parent(const search *s, size_t n, vis_random *r)
+static const char *parent(const search *s, size_t n, rng *r)
 {
     int64_t best = (int64_t)n - 1;
     for (int i = 0; i < 3; i++) {
-        const int64_t at = vis_random_below(r, (int64_t)n);
+        const int64_t at = rng_below(r, (int64_t)n);
         best = at < best ? at : best;
     }
     return s->trials[best].text;
@@ -275,19 +275,19 @@ static const char *parent(const search *s, size_t n, vis_random *r)
 
 /* A child of two: the beginning of one and the end of the other, then one to two small changes. Letters other than ASCII are not cut: such
  * parents are left out by their callers. */
-static void breed(const search *s, const char *mother, const char *father, vis_random *r, char child[LONGEST + 1])
+static void breed(const search *s, const char *mother, const char *father, rng *r, char child[LONGEST + 1])
 {
     const size_t most = (size_t)s->o.longest, m = strlen(mother), f = strlen(father);
-    size_t n = (size_t)vis_random_below(r, (int64_t)m + 1), from = (size_t)vis_random_below(r, (int64_t)f + 1);
-    if (vis_random_unit(r) < 0.5)
+    size_t n = (size_t)rng_below(r, (int64_t)m + 1), from = (size_t)rng_below(r, (int64_t)f + 1);
+    if (rng_unit(r) < 0.5)
         n = m, from = f; /* the mother alone */
     n = n < most ? n : most;
     memcpy(child, mother, n);
     while (from < f && n < most)
         child[n++] = father[from++];
-    for (int changes = 1 + (vis_random_unit(r) < 0.4); changes > 0; changes--) {
-        const double what = vis_random_unit(r);
-        const size_t at = n ? (size_t)vis_random_below(r, (int64_t)n) : 0;
+    for (int changes = 1 + (rng_unit(r) < 0.4); changes > 0; changes--) {
+        const double what = rng_unit(r);
+        const size_t at = n ? (size_t)rng_below(r, (int64_t)n) : 0;
         if (n < most && (n < 2 || what < 0.3)) {
             memmove(child + at + 1, child + at, n - at);
             child[at] = letter(r);
@@ -327,12 +327,12 @@ static size_t select_parents(search *s, size_t n)
 static cn_status evolve(search *s, cn_error *err)
 {
     cn_status st = CN_OK;
-    vis_random r = vis_random_stream(s->set.o.seed, 0x67656e65, 0);
+    rng r = rng_stream(s->set.o.seed, 0x67656e65, 0);
     char child[LONGEST + 1];
     if (s->o.population < 0)
         return CN_OK;
     for (int i = 0; i < s->o.population / 2; i++) { /* strangers */
-        const int n = 2 + (int)vis_random_below(&r, s->o.longest - 1 > 1 ? s->o.longest - 1 : 1);
+        const int n = 2 + (int)rng_below(&r, s->o.longest - 1 > 1 ? s->o.longest - 1 : 1);
         for (int k = 0; k < n && k < s->o.longest; k++)
             child[k] = letter(&r);
         child[n < s->o.longest ? n : s->o.longest] = '\0';

@@ -147,51 +147,35 @@ bool attack_wants_text(const attack_set *s, size_t p)
     return strstr(s->prompts[p], "{text}") != NULL;
 }
 
-cn_status attack_embed_texts(const attack_set *s, const char *const *texts, size_t n, float *out, cn_error *err)
+static bool texts_go_on(void *set, int64_t done, int64_t total)
 {
-    enum { BATCH = 64 };
+    return attack_go_on(set, "texts", done, total, NULL) == CN_OK;
+}
+
+cn_status attack_embed_texts(attack_set *s, const char *const *texts, size_t n, float *out, cn_error *err)
+{
     cn_status st = CN_OK;
-    cn_tokenizer *tokenizer = NULL;
-    cn_runner *runner = NULL;
     int32_t *rows = NULL;
-    const cn_model_info *info = cn_model_get_info(s->model);
-    const size_t context = info->context_length > 0 ? (size_t)info->context_length : 0;
-    size_t used, longest = 2;
+    const int length = cn_model_get_info(s->model)->context_length;
+    const size_t context = length > 0 ? (size_t)length : 0;
+    size_t used;
     if (n == 0)
         return CN_OK;
     CN_CHECK(context > 0, CN_EUNSUPPORTED, "the model has no text tower: pictures cannot be classified by texts");
+    if (!s->tower.tokenizer)
+        CN_TRY(texttower_open(&s->tower, s->model, s->o.threads, s->o.precision, s->o.backend, err));
     rows = cn_calloc(n, context * sizeof *rows);
     CN_CHECK(rows, CN_ENOMEM, "out of memory for %zu texts", n);
-    CN_TRY(cn_tokenizer_create(&tokenizer, err));
-    for (size_t i = 0; i < n; i++) {
-        CN_TRY(cn_tokenizer_row(tokenizer, texts[i], context, true, rows + i * context, &used, err));
-        longest = used > longest ? used : longest;
-    }
-    cn_runner_options o = {.tower = CN_TOWER_TEXT,
-                           .embedding = true,
-                           .batch = n < BATCH ? (int64_t)n : BATCH,
-                           .text_length = (int64_t)longest,
-                           .threads = s->o.threads,
-                           .precision = s->o.precision,
-                           .backend = s->o.backend};
-    CN_TRY(cn_runner_create(&runner, s->model, &o, err));
-    for (size_t i = 0; i < n; i += BATCH) {
-        const size_t count = n - i < BATCH ? n - i : BATCH;
-        CN_TRY(cn_runner_texts(runner, rows + i * context, (int64_t)count, err));
-        for (size_t k = 0; k < count; k++)
-            product_normalise(cn_runner_embedding(runner) + (int64_t)k * s->width, out + (int64_t)(i + k) * s->width, s->width);
-        if (n > 512)
-            CN_TRY(attack_go_on(s, "texts", (int64_t)(i + count), (int64_t)n, err));
-    }
+    for (size_t i = 0; i < n; i++) /* too long ones are cut, as classify does */
+        CN_TRY(cn_tokenizer_row(s->tower.tokenizer, texts[i], context, true, rows + i * context, &used, err));
+    CN_TRY(texttower_embed(&s->tower, rows, (int64_t)n, out, n > 512 ? texts_go_on : NULL, s, err));
 done:
-    cn_runner_free(runner);
-    cn_tokenizer_free(tokenizer);
     cn_free(rows);
     return st;
 }
 
 /* The classes in one prompt. out: (n_classes, width). */
-static cn_status embed_prompt(const attack_set *s, const char *prompt, const char *text, float *out, cn_error *err)
+static cn_status embed_prompt(attack_set *s, const char *prompt, const char *text, float *out, cn_error *err)
 {
     cn_status st = CN_OK;
     char **filled = cn_calloc(s->n_classes + 1, sizeof *filled);
@@ -340,6 +324,7 @@ done:
 
 void attack_set_close(attack_set *s)
 {
+    texttower_close(&s->tower);
     cn_runner_free(s->runner);
     cn_free(s->pixels);
     cn_free(s->rgb);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "clipneuron/attack.h"
+#include "compose/texttower.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +52,7 @@ typedef struct attack_set {
     int64_t n_sample;         /* of them the random ones, in front */
     char *collection_name, *model_file;
 
+    texttower tower; /* opened by the first texts */
     cn_runner *runner;
     float *pixels; /* (batch, 3, side, side) */
     const cn_site *site; /* read beside the embedding, or NULL */
@@ -67,7 +69,7 @@ bool attack_wants_text(const attack_set *s, size_t p);
 /* (n_prompts) pointers to (n_classes, width) for a text; those without {text} are the set's own. *vectors: in the bag. */
 cn_status attack_vectors(attack_set *s, bag *b, const char *text, const float *const **vectors, cn_error *err);
 /* Any texts, (n, width), of length 1. */
-cn_status attack_embed_texts(const attack_set *s, const char *const *texts, size_t n, float *out, cn_error *err);
+cn_status attack_embed_texts(attack_set *s, const char *const *texts, size_t n, float *out, cn_error *err);
 /* Runs at most o.batch pictures (n, side, side, 3). out: (n, width) of length 1, or NULL. The runner has the site's values. */
 cn_status attack_embed(attack_set *s, const uint8_t *rgb, int64_t n, float *out, cn_error *err);
 /* The class with the largest cosine; the first of equals. */

@@ -2,7 +2,8 @@
 #include "compose/auc.h"
 
 #include "base/memory.h"
-#include "vis/random.h"
+#include "base/order.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -43,9 +44,9 @@ void auc_weights(const auc_sample *s, int64_t block, uint8_t *weights)
 {
     memset(weights, 0, (size_t)s->items * AUC_LANES);
     for (int lane = 0; lane < AUC_LANES; lane++) {
-        vis_random r = vis_random_stream(s->seed, 0x6e6567, (uint64_t)block * AUC_LANES + (uint64_t)lane);
+        rng r = rng_stream(s->seed, 0x6e6567, (uint64_t)block * AUC_LANES + (uint64_t)lane);
         for (int64_t i = 0; i < s->items; i++)
-            weights[vis_random_below(&r, s->items) * AUC_LANES + lane]++;
+            weights[rng_below(&r, s->items) * AUC_LANES + lane]++;
     }
 }
 
@@ -74,18 +75,12 @@ void auc_resample(const auc_sample *s, const int32_t *order, const int32_t *twic
                 places[p * AUC_LANES + lane] += below[lane];
     }
     for (int lane = 0; lane < AUC_LANES; lane++) {
-        vis_random r = vis_random_stream(s->seed, stream, (uint64_t)block * AUC_LANES + (uint64_t)lane);
+        rng r = rng_stream(s->seed, stream, (uint64_t)block * AUC_LANES + (uint64_t)lane);
         double sum = 0;
         for (int64_t i = 0; i < n1; i++)
-            sum += (double)places[vis_random_below(&r, n1) * AUC_LANES + lane];
+            sum += (double)places[rng_below(&r, n1) * AUC_LANES + lane];
         out[lane] = below[lane] ? sum / (2 * (double)n1 * (double)below[lane]) : (double)NAN;
     }
-}
-
-static int rising(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
 }
 
 void auc_interval(double *resamples, size_t n, double confidence, double *low, double *high)
@@ -97,7 +92,7 @@ void auc_interval(double *resamples, size_t n, double confidence, double *low, d
     *low = *high = (double)NAN;
     if (!kept)
         return;
-    qsort(resamples, kept, sizeof *resamples, rising);
+    qsort(resamples, kept, sizeof *resamples, order_doubles);
     const size_t cut = (size_t)floor((1 - confidence) / 2 * (double)kept);
     *low = resamples[cut];
     *high = resamples[kept - 1 - cut];

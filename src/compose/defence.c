@@ -11,7 +11,7 @@
 #include "compose/spelling.h"
 #include "study/product.h"
 #include "study/wordlist.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -132,11 +132,11 @@ static cn_status choose_words(defence *d, cn_error *err)
 {
     cn_status st = CN_OK;
     const char **list = bag_calloc(&d->memory, (size_t)d->n_fit, sizeof *list);
-    vis_random r = vis_random_stream(d->set.o.seed, 0x776f7264, 0);
+    rng r = rng_stream(d->set.o.seed, 0x776f7264, 0);
     CN_CHECK(list, CN_ENOMEM, "out of memory for words");
     for (int64_t i = 0; i < d->n_fit; i++) {
         for (int tries = 0; tries < 1000 && !list[i]; tries++) {
-            const char *word = wordlist_common[vis_random_below(&r, (int64_t)wordlist_common_count)];
+            const char *word = wordlist_common[rng_below(&r, (int64_t)wordlist_common_count)];
             bool free = attack_class(&d->set, word) < 0;
             for (size_t t = 0; t < d->n_targets; t++)
                 free = free && strcasecmp(word, d->texts[t]) != 0;
@@ -293,10 +293,10 @@ static int by_push(const void *a, const void *b)
 }
 
 /* For each picture its text in the first prompt, less the mean class: (n_fit, width). */
-static cn_status text_vectors(const defence *d, const char *const *texts, float *out, cn_error *err)
+static cn_status text_vectors(defence *d, const char *const *texts, float *out, cn_error *err)
 {
     cn_status st = CN_OK;
-    const attack_set *s = &d->set;
+    attack_set *s = &d->set;
     char **prompts = cn_calloc((size_t)d->n_fit + 1, sizeof *prompts);
     CN_CHECK(prompts, CN_ENOMEM, "out of memory for words");
     for (int64_t i = 0; i < d->n_fit; i++) {
@@ -361,7 +361,7 @@ static cn_status remove_units(defence *d, cn_error *err)
     float *dots = product_floats(U, C);
     int64_t *order = cn_calloc((size_t)U + 1, sizeof *order);
     cn_defence_step *steps;
-    vis_random r = vis_random_stream(d->set.o.seed, 0x72616e64, 0);
+    rng r = rng_stream(d->set.o.seed, 0x72616e64, 0);
     CN_CHECK(dots && order, CN_ENOMEM, "out of memory for %" PRId64 " units", U);
     product_rows(d->directions, U, d->set.plain[0], C, d->set.width, dots, C);
     const removal m = {d->eval.units, dots, U, 1, order};
@@ -374,7 +374,7 @@ static cn_status remove_units(defence *d, cn_error *err)
     for (int64_t u = 0; u < U; u++)
         order[u] = u;
     for (int64_t u = U - 1; u > 0; u--) { /* Fisher and Yates */
-        const int64_t other = vis_random_below(&r, u + 1), swap = order[u];
+        const int64_t other = rng_below(&r, u + 1), swap = order[u];
         order[u] = order[other], order[other] = swap;
     }
     CN_TRY(new_steps(d, CN_DEFENCE_RANDOM, d->n_steps, &steps, err));

@@ -4,11 +4,12 @@
 #include "base/check.h"
 #include "base/cores.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "nn/kernels.h"
 #include "study/corpus.h"
 #include "study/rowfile.h"
 #include "vis/logistic.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -118,8 +119,8 @@ static cn_status choose_pictures(seeker *s, cn_direction *d, cn_error *err)
         CN_CHECK(n < all && sqlite3_column_int64(q, 0) == n && first >= 0 && first <= n, CN_EFORMAT,
                  "%s: the study is damaged: its images are not numbered 0, 1, 2...", s->study->path);
         picture *p = &s->pictures[n];
-        vis_random r = vis_random_stream(s->o->seed, (uint64_t)first, 2);
-        *p = (picture){.image = n, .first = first, .key = vis_random_bits(&r)};
+        rng r = rng_stream(s->o->seed, (uint64_t)first, 2);
+        *p = (picture){.image = n, .first = first, .key = rng_bits(&r)};
         const int64_t number = label ? corpus_labels_find(&labels, label) : -1;
         p->positive = number >= 0 && wanted[number];
         for (size_t i = 0; i < s->o->n_captions && caption && !p->positive; i++)
@@ -206,12 +207,6 @@ static int64_t standardise(seeker *s, int fold)
     return rows;
 }
 
-static int rising(const void *a, const void *b)
-{
-    const float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 /* How many of the sorted values are below v (or, with ties, not above it). */
 static int64_t count_below(const float *sorted, int64_t n, float v, bool ties)
 {
@@ -234,7 +229,7 @@ static double unit_area(const seeker *s, int64_t rows, int64_t unit, float *sort
     for (int64_t i = 0; i < rows; i++)
         if (s->positive[i])
             sorted[n++] = s->train[i * s->units + unit];
-    qsort(sorted, (size_t)n, sizeof *sorted, rising);
+    qsort(sorted, (size_t)n, sizeof *sorted, order_floats);
     for (int64_t i = 0; i < rows; i++)
         if (!s->positive[i]) {
             const float v = s->train[i * s->units + unit];

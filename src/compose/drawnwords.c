@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "clipneuron/image.h"
 #include "compose/wordpicture.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -41,8 +41,8 @@ cn_status drawnwords_draw(uint8_t *rgb, int side, const char *word, int version,
         st = wordpicture_measure(text, font, size, &w, &h, err);
     if (st != CN_OK)
         return st;
-    vis_random r = vis_random_stream(0, 0x776f7264, (uint64_t)version); /* the place, in the room that is left */
-    const double roomx = fmax(side - w, 0), roomy = fmax(side - h, 0), x = vis_random_unit(&r), y = vis_random_unit(&r);
+    rng r = rng_stream(0, 0x776f7264, (uint64_t)version); /* the place, in the room that is left */
+    const double roomx = fmax(side - w, 0), roomy = fmax(side - h, 0), x = rng_unit(&r), y = rng_unit(&r);
     const int colour = version % COLOURS;
     const wordpicture_style style = {.font = font,
                                      .size = size,

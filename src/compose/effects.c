@@ -3,7 +3,8 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "vis/random.h"
+#include "base/order.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,23 +45,17 @@ static double share_of(const double *logits, int64_t k, int64_t t)
     return exp(logits[t] - largest) / total;
 }
 
-static int rising(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The 2.5th and 97.5th percentile of means over images drawn with replacement; the same draws for everything. */
 static void interval(const double *change, int64_t n, int replicates, uint64_t seed, double *means, double *low, double *high)
 {
     for (int b = 0; b < replicates; b++) {
-        vis_random r = vis_random_stream(seed, (uint64_t)b, 0);
+        rng r = rng_stream(seed, (uint64_t)b, 0);
         double sum = 0;
         for (int64_t i = 0; i < n; i++)
-            sum += change[vis_random_below(&r, n)];
+            sum += change[rng_below(&r, n)];
         means[b] = sum / (double)n;
     }
-    qsort(means, (size_t)replicates, sizeof *means, rising);
+    qsort(means, (size_t)replicates, sizeof *means, order_doubles);
     *low = means[(int)(0.025 * (replicates - 1) + 0.5)];
     *high = means[(int)(0.975 * (replicates - 1) + 0.5)];
 }

@@ -2,8 +2,9 @@
 #include "compose/linfit.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "study/product.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -115,12 +116,6 @@ void linfit_products(const linfit *f, const float *text, double *predicted, doub
     }
 }
 
-static int rising(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 cn_status linfit_bootstrap(const double *x, const double *y, int64_t n, int samples, uint64_t seed, linfit_interval *out, cn_error *err)
 {
     double *r = cn_calloc((size_t)samples, sizeof *r), *r2 = cn_calloc((size_t)samples, sizeof *r2);
@@ -130,18 +125,18 @@ cn_status linfit_bootstrap(const double *x, const double *y, int64_t n, int samp
         return cn_fail(err, CN_ENOMEM, "out of memory for %d samples", samples);
     }
     for (int b = 0; b < samples; b++) {
-        vis_random random = vis_random_stream(seed, 0x11f, (uint64_t)b);
+        rng random = rng_stream(seed, 0x11f, (uint64_t)b);
         sums s = {0};
         for (int64_t i = 0; i < n; i++) {
-            const int64_t at = vis_random_below(&random, n);
+            const int64_t at = rng_below(&random, n);
             add(&s, x[at], y[at]);
         }
         const linfit_score one = score(&s);
         r[b] = one.r;
         r2[b] = one.r2;
     }
-    qsort(r, (size_t)samples, sizeof *r, rising);
-    qsort(r2, (size_t)samples, sizeof *r2, rising);
+    qsort(r, (size_t)samples, sizeof *r, order_doubles);
+    qsort(r2, (size_t)samples, sizeof *r2, order_doubles);
     const int low = (int)(0.025 * samples), high = samples - 1 - low;
     *out = (linfit_interval){{r[low], r2[low]}, {r[high], r2[high]}};
     cn_free(r);

@@ -2,7 +2,7 @@
 #include "compose/nmf.h"
 
 #include "base/memory.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -88,12 +88,12 @@ cn_status nmf_fit(const nmf_problem *p, const nmf_options *o, double *w, double 
         size += p->v[i] * p->v[i];
         sum += p->v[i];
     }
-    vis_random random = vis_random_stream(o->seed, 0x4af, (uint64_t)p->factors);
+    rng random = rng_stream(o->seed, 0x4af, (uint64_t)p->factors);
     const double level = sqrt(sum / (double)(p->rows * p->columns) / p->factors);
     for (int64_t i = 0; i < p->rows * p->factors; i++)
-        w[i] = level * (0.1 + vis_random_unit(&random));
+        w[i] = level * (0.1 + rng_unit(&random));
     for (int64_t i = 0; i < p->factors * p->columns; i++)
-        h[i] = level * (0.1 + vis_random_unit(&random));
+        h[i] = level * (0.1 + rng_unit(&random));
     if (size <= 0)
         return CN_OK;
     double last = INFINITY;

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "compose/auc.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <float.h>
 #include <math.h>
@@ -189,10 +189,10 @@ static void shuffle_items(const work *w, int number, int shuffle)
 {
     const pairtest_medium *m = &w->t->media[number];
     const ranked *r = &w->media[number];
-    vis_random random = vis_random_stream(w->t->seed, 0x73687566 + (uint64_t)number, (uint64_t)shuffle);
+    rng random = rng_stream(w->t->seed, 0x73687566 + (uint64_t)number, (uint64_t)shuffle);
     memcpy(r->shuffled, r->identity, (size_t)m->items * sizeof *r->shuffled);
     for (int64_t i = 0; i < r->n_used; i++) { /* the first n_used of Fisher and Yates' shuffle */
-        const int64_t k = i + vis_random_below(&random, m->items - i);
+        const int64_t k = i + rng_below(&random, m->items - i);
         const int32_t swap = r->shuffled[i];
         r->shuffled[i] = r->shuffled[k];
         r->shuffled[k] = swap;

@@ -4,7 +4,7 @@
 #include "study/corpus.h"
 #include "study/product.h"
 #include "study/rowfile.h"
-#include "study/summary.h"
+#include "study/kept.h"
 #include "study/wordlist.h"
 
 #include <inttypes.h>
@@ -252,7 +252,7 @@ cn_status probe_name_units(probe *p, cn_study *s, size_t site, cn_error *err)
     const char **name = cn_calloc((size_t)q->units, sizeof *name), **label = cn_calloc((size_t)q->units, sizeof *label);
     char number[32];
     CN_CHECK(name && label, CN_ENOMEM, "out of memory for names");
-    CN_TRY(summary_has_table(s, "unit_names", &has, err));
+    CN_TRY(kept_has(s, "unit_names", &has, err));
     if (has)
         CN_TRY(read_names(p, s, site, "SELECT unit, name FROM unit_names WHERE site = ? ORDER BY unit, heldout DESC, method", name, err));
     CN_TRY(read_names(p, s, site, "SELECT u.unit, l.name FROM units u JOIN labels l ON l.id = u.label WHERE u.site = ? ORDER BY u.unit", label,

@@ -4,7 +4,8 @@
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "vis/random.h"
+#include "base/order.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,12 +20,6 @@ static int rising_scores(const void *a, const void *b)
 {
     const scored *x = a, *y = b;
     return x->score != y->score ? (x->score < y->score ? -1 : 1) : (x->row > y->row) - (x->row < y->row);
-}
-
-static int rising(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* times: how often each row counts. */
@@ -65,13 +60,13 @@ cn_status cn_auc_measure(const double *scores, const bool *positive, int64_t n, 
     if (replicates < 1 || !(out->value >= 0))
         goto done;
     for (int b = 0; b < replicates; b++) {
-        vis_random r = vis_random_stream(seed, (uint64_t)b, 1);
+        rng r = rng_stream(seed, (uint64_t)b, 1);
         memset(times, 0, (size_t)n * sizeof *times);
         for (int64_t i = 0; i < n; i++)
-            times[rows[i < positives ? vis_random_below(&r, positives) : positives + vis_random_below(&r, n - positives)]]++;
+            times[rows[i < positives ? rng_below(&r, positives) : positives + rng_below(&r, n - positives)]]++;
         areas[b] = area(order, positive, times, n);
     }
-    qsort(areas, (size_t)replicates, sizeof *areas, rising);
+    qsort(areas, (size_t)replicates, sizeof *areas, order_doubles);
     out->low = areas[(int)(0.025 * (replicates - 1) + 0.5)];
     out->high = areas[(int)(0.975 * (replicates - 1) + 0.5)];
 done:

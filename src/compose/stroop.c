@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "study/product.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <string.h>
 #include <strings.h>
@@ -31,11 +31,11 @@ typedef struct stroop {
 /* The same font, paper, size and place for every word and ink of a variant. */
 static cn_status draw(const stroop *s, size_t word, int ink, int variant, uint8_t *rgb, cn_error *err)
 {
-    vis_random r = vis_random_stream(s->set.o.seed, 0x7374726f, (uint64_t)variant);
+    rng r = rng_stream(s->set.o.seed, 0x7374726f, (uint64_t)variant);
     cn_lettering l = {.layout = CN_LETTERING_PLAIN, .font = fonts[variant % 4], .coloured = true, .outline = -1};
-    l.size = 64 + 32 * vis_random_unit(&r);
-    l.x = 0.48 + 0.04 * vis_random_unit(&r);
-    l.y = 0.35 + 0.3 * vis_random_unit(&r);
+    l.size = 64 + 32 * rng_unit(&r);
+    l.x = 0.48 + 0.04 * rng_unit(&r);
+    l.y = 0.35 + 0.3 * rng_unit(&r);
     memcpy(l.colour, inks[ink], 3);
     memset(rgb, variant / 4 % 2 ? 128 : 255, (size_t)s->set.side * (size_t)s->set.side * 3);
     return cn_lettering_draw(rgb, s->set.side, s->set.side, s->words[word], &l, NULL, err);

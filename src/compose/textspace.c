@@ -2,6 +2,7 @@
 #include "compose/textspace.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "clipneuron/find.h"
 #include "clipneuron/linear.h"
 #include "study/product.h"
@@ -182,15 +183,9 @@ void textspace_weights(const textspace *s, const float *text, double *weights)
 
 /* ---- the fit ---- */
 
-static int rising(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static double median(double *v, int64_t n)
 {
-    qsort(v, (size_t)n, sizeof *v, rising);
+    qsort(v, (size_t)n, sizeof *v, order_doubles);
     return n ? (v[(n - 1) / 2] + v[n / 2]) / 2 : (double)NAN;
 }
 

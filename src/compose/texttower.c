@@ -2,47 +2,13 @@
 #include "compose/texttower.h"
 
 #include "base/memory.h"
+#include "clip/vocabulary.h"
 #include "study/product.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 enum { TEXTTOWER_BATCH = 32 };
-
-/* As study/source.c tells words that a model knows. */
-static cn_status find_unseen(texttower *t, cn_error *err)
-{
-    static const char ending[] = "token_embedding.weight";
-    cn_status st = CN_OK;
-    float *table = NULL;
-    const cn_weights *w = cn_model_weights(t->model);
-    const cn_tensor *found = NULL;
-    for (size_t i = 0; w && i < cn_weights_count(w); i++) {
-        const cn_tensor *candidate = cn_weights_at(w, i);
-        const size_t length = strlen(candidate->name);
-        if (candidate->ndim == 2 && length >= sizeof ending - 1 && strcmp(candidate->name + length - (sizeof ending - 1), ending) == 0)
-            found = candidate;
-    }
-    if (!found)
-        return CN_OK;
-    const size_t rows = (size_t)found->shape[0], width = (size_t)found->shape[1];
-    size_t count;
-    CN_CHECK(cn_mul_size(rows, width, &count), CN_ELIMIT, "token embeddings of %zu x %zu", rows, width);
-    table = cn_reallocarray(NULL, count, sizeof *table);
-    t->unseen = cn_calloc(rows, sizeof *t->unseen);
-    CN_CHECK(table && t->unseen, CN_ENOMEM, "out of memory for the token embeddings");
-    cn_tensor_read_f32(found, table);
-    t->vocabulary = rows;
-    for (size_t r = 0; r < rows; r++) {
-        size_t k = 0;
-        while (k < width && table[r * width + k] == 0)
-            k++;
-        t->unseen[r] = k == width;
-    }
-done:
-    cn_free(table);
-    return st;
-}
 
 cn_status texttower_open(texttower *t, const cn_model *model, int threads, cn_precision precision, cn_backend backend, cn_error *err)
 {
@@ -54,7 +20,7 @@ cn_status texttower_open(texttower *t, const cn_model *model, int threads, cn_pr
     t->width = info->embedding;
     CN_CHECK(info->context_length > 2 && t->width > 0, CN_EUNSUPPORTED, "%s: the model has no text tower",
              cn_weights_path(cn_model_weights(model)));
-    CN_TRY(find_unseen(t, err));
+    CN_TRY(vocabulary_unseen(model, &t->unseen, &t->vocabulary, err));
     CN_TRY(cn_tokenizer_create(&t->tokenizer, err));
     t->options = (cn_runner_options){
         .tower = CN_TOWER_TEXT, .embedding = true, .batch = TEXTTOWER_BATCH, .threads = threads, .precision = precision, .backend = backend};

@@ -1,7 +1,7 @@
 /* compose/wordtests.c -- cosines between groups of words, and what chance makes of them. */
 #include "base/memory.h"
 #include "compose/wordspace.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -41,10 +41,10 @@ static double with_group(const cn_word_space *s, size_t word, cn_word_group g)
 }
 
 /* The first k of v become a random choice of k. */
-static void choose(double *v, int64_t n, int64_t k, vis_random *random)
+static void choose(double *v, int64_t n, int64_t k, rng *random)
 {
     for (int64_t i = 0; i < k; i++) {
-        const int64_t at = i + vis_random_below(random, n - i);
+        const int64_t at = i + rng_below(random, n - i);
         const double x = v[i];
         v[i] = v[at];
         v[at] = x;
@@ -81,7 +81,7 @@ cn_status cn_word_space_compare(const cn_word_space *s, cn_word_group x, cn_word
     CN_CHECK(n >= 2 * (int64_t)x.n && n >= 8, CN_EINVAL, "%" PRId64 " other words are too few to draw groups of %zu from", n, x.n);
     for (size_t i = 0; i < x.n; i++)
         out->cosine += with_group(s, x.words[i], a) / (double)x.n;
-    vis_random random = vis_random_stream(seed, 0xc05, x.n);
+    rng random = rng_stream(seed, 0xc05, x.n);
     for (int d = 0; d < draws; d++) {
         choose(others, n, (int64_t)x.n, &random);
         const double one = mean_of(others, x.n);
@@ -173,7 +173,7 @@ cn_status cn_word_space_associate(const cn_word_space *s, cn_word_group x, cn_wo
         } while (next_choice(at, n, x.n));
         out->p = (double)as_high / (double)count;
     } else {
-        vis_random random = vis_random_stream(seed, 0x3ea7, n);
+        rng random = rng_stream(seed, 0x3ea7, n);
         for (int d = 0; d < draws; d++) {
             choose(score, (int64_t)n, (int64_t)x.n, &random);
             as_high += mean_of(score, x.n) >= first - 1e-12;

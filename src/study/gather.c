@@ -2,6 +2,7 @@
 #include "study/gather.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "clipneuron/study.h"
 
 #include <sqlite3.h>
@@ -59,11 +60,6 @@ done:
     return st;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* The names of all parts, one part's behind the other's, to unique ones in byte order and each part's numbers of them. */
 static cn_status number_names(gathered *g, names *all, const int64_t *counts, char ***out, size_t *n_out, int64_t **numbers, cn_error *err)
 {
@@ -74,7 +70,7 @@ static cn_status number_names(gathered *g, names *all, const int64_t *counts, ch
     if (all->count)
         memcpy(sorted, all->items, all->count * sizeof *sorted);
     if (all->count)
-        qsort(sorted, all->count, sizeof *sorted, by_text);
+        qsort(sorted, all->count, sizeof *sorted, order_texts);
     for (size_t i = 0; i < all->count; i++)
         if (!unique || strcmp(sorted[unique - 1], sorted[i]) != 0)
             sorted[unique++] = sorted[i];
@@ -82,7 +78,7 @@ static cn_status number_names(gathered *g, names *all, const int64_t *counts, ch
         numbers[p] = cn_calloc((size_t)counts[p] + 1, sizeof **numbers);
         CN_CHECK(numbers[p], CN_ENOMEM, "out of memory for %zu labels", all->count);
         for (int64_t i = 0; i < counts[p]; i++, at++)
-            numbers[p][i] = (char **)bsearch(&all->items[at], sorted, unique, sizeof *sorted, by_text) - sorted;
+            numbers[p][i] = (char **)bsearch(&all->items[at], sorted, unique, sizeof *sorted, order_texts) - sorted;
     }
     *out = cn_calloc(unique + 1, sizeof **out);
     CN_CHECK(*out, CN_ENOMEM, "out of memory for %zu labels", all->count);

@@ -3,6 +3,7 @@
 #include "study/harvest.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "clipneuron/array.h"
 #include "clipneuron/clipneuron.h"
 #include "study/finebins.h"
@@ -711,11 +712,6 @@ done:
     return st;
 }
 
-static int by_first_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* All that parts hold row by row. */
 static cn_status write_rows(work *w, cn_error *err)
 {
@@ -734,7 +730,7 @@ static cn_status write_rows(work *w, cn_error *err)
     }
     CN_TRY(results_finish(&failures, pointers, 2, &rows, &n, err));
     if (n)
-        qsort(rows, n, 2 * sizeof(char *), by_first_text);
+        qsort(rows, n, 2 * sizeof(char *), order_texts);
     for (size_t i = 0; i < n; i++)
         CN_TRY(store_add(w->store, STORE_FAILURES, err, "tt", ((char **)rows)[2 * i], ((char **)rows)[2 * i + 1]));
 done:

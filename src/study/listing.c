@@ -2,6 +2,7 @@
 #include "study/listing.h"
 
 #include "base/memory.h"
+#include "base/order.h"
 #include "base/path.h"
 #include "clipneuron/study.h"
 #include "file/sha256.h"
@@ -159,11 +160,6 @@ static void keep_shard(listing *l, int shard, int shards)
     l->count = kept;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static cn_status number_names(listing *l, bool media, char ***out, size_t *n, cn_error *err)
 {
     char **names = cn_calloc(l->count, sizeof *names);
@@ -176,13 +172,13 @@ static cn_status number_names(listing *l, bool media, char ***out, size_t *n, cn
             names[count++] = name;
     }
     if (count)
-        qsort(names, count, sizeof *names, by_name);
+        qsort(names, count, sizeof *names, order_texts);
     for (size_t i = 0; i < count; i++)
         if (!unique || strcmp(names[unique - 1], names[i]) != 0)
             names[unique++] = names[i];
     for (size_t i = 0; i < l->count; i++) {
         char *name = media ? l->items[i].medium : l->items[i].label;
-        char **at = name ? bsearch(&name, names, unique, sizeof *names, by_name) : NULL;
+        char **at = name ? bsearch(&name, names, unique, sizeof *names, order_texts) : NULL;
         *(media ? &l->items[i].medium_id : &l->items[i].label_id) = at ? at - names : -1;
     }
     *out = names;
@@ -222,7 +218,7 @@ static cn_status read_archives(listing *l, name_list *names, int shard, int shar
 {
     cn_status st = CN_OK;
     size_t kept = 0;
-    qsort(names->items, names->count, sizeof *names->items, by_name);
+    qsort(names->items, names->count, sizeof *names->items, order_texts);
     for (size_t i = 1; i < names->count; i++)
         CN_CHECK(strcmp(names->items[i - 1], names->items[i]) != 0, CN_EINVAL, "%s: is named twice", names->items[i]);
     *whole = names->count >= (size_t)shards;

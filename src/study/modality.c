@@ -2,9 +2,9 @@
 #include "study/modality.h"
 
 #include "base/memory.h"
+#include "study/kept.h"
 #include "study/schema.h"
 #include "study/store.h"
-#include "study/summary.h"
 
 #include <math.h>
 
@@ -39,25 +39,12 @@ cn_status cn_study_multimodal_facts(cn_study *s, cn_unit_ref ref, cn_multimodal_
     static const size_t pointers[] = {offsetof(cn_multimodal_fact, concept_name), offsetof(cn_multimodal_fact, family),
                                       offsetof(cn_multimodal_fact, media), offsetof(cn_multimodal_fact, created)};
     static const row_kind rows = {sizeof(cn_multimodal_fact), pointers, COUNT(pointers), read_fact};
-    cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    bool has;
     void *block;
-    *out = NULL;
-    *n = 0;
-    CN_TRY(reader_check_unit(s, ref, err));
-    CN_TRY(summary_has_table(s, "multimodal", &has, err)); /* not before anything was kept */
-    if (!has)
-        goto done;
-    CN_TRY(reader_query(s, &q, err,
-                        "SELECT concept, family, sensitive, multimodal, score, p, q, level, base_rate, media, created FROM multimodal"
-                        " WHERE site = ? AND unit = ? ORDER BY rank LIMIT 16",
-                        "ii", (int64_t)ref.site, ref.unit));
-    CN_TRY(reader_rows(s, q, &rows, &ref, &block, n, err));
+    const cn_status st = kept_rows(s, "multimodal", ref, &rows,
+                                   "SELECT concept, family, sensitive, multimodal, score, p, q, level, base_rate, media, created FROM multimodal"
+                                   " WHERE site = ? AND unit = ? ORDER BY rank LIMIT 16",
+                                   &block, n, err);
     *out = block;
-done:
-    if (st != CN_OK)
-        *n = 0;
     return st;
 }
 
@@ -66,33 +53,33 @@ void cn_multimodal_facts_free(cn_multimodal_fact *list)
     cn_free(list);
 }
 
-static cn_status clear(sqlite3 *db, const char *path, size_t site, bool whole, const modality_row *rows, size_t n, cn_error *err)
+static cn_status clear(const kept_writer *k, size_t site, bool whole, const modality_row *rows, size_t n, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(db, whole ? "DELETE FROM multimodal WHERE site = ?" : "DELETE FROM multimodal WHERE site = ? AND unit = ?", -1, &q,
+    if (sqlite3_prepare_v2(k->db, whole ? "DELETE FROM multimodal WHERE site = ?" : "DELETE FROM multimodal WHERE site = ? AND unit = ?", -1, &q,
                            NULL) != SQLITE_OK)
-        st = store_failed(db, path, err);
+        st = kept_failed(k, err);
     for (size_t i = 0; st == CN_OK && i < (whole ? 1 : n); i++) {
         sqlite3_bind_int64(q, 1, (int64_t)site);
         if (!whole)
             sqlite3_bind_int64(q, 2, rows[i].unit);
         if (sqlite3_step(q) != SQLITE_DONE)
-            st = store_failed(db, path, err);
+            st = kept_failed(k, err);
         sqlite3_reset(q);
     }
     sqlite3_finalize(q);
     return st;
 }
 
-static cn_status write_rows(sqlite3 *db, const char *path, size_t site, const modality_row *rows, size_t n, cn_error *err)
+static cn_status write_rows(const kept_writer *k, size_t site, const modality_row *rows, size_t n, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
     char date[32];
     store_date(date);
-    if (sqlite3_prepare_v2(db, "INSERT INTO multimodal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK)
-        st = store_failed(db, path, err);
+    if (sqlite3_prepare_v2(k->db, "INSERT INTO multimodal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK)
+        st = kept_failed(k, err);
     for (size_t i = 0; st == CN_OK && i < n; i++) {
         const cn_multimodal_fact *f = &rows[i].fact;
         sqlite3_bind_int64(q, 1, (int64_t)site);
@@ -110,7 +97,7 @@ static cn_status write_rows(sqlite3 *db, const char *path, size_t site, const mo
         sqlite3_bind_text(q, 13, f->media, -1, SQLITE_STATIC);
         sqlite3_bind_text(q, 14, date, -1, SQLITE_STATIC);
         if (sqlite3_step(q) != SQLITE_DONE)
-            st = store_failed(db, path, err);
+            st = kept_failed(k, err);
         sqlite3_reset(q);
     }
     sqlite3_finalize(q);
@@ -120,20 +107,12 @@ static cn_status write_rows(sqlite3 *db, const char *path, size_t site, const mo
 cn_status modality_keep(cn_study *s, size_t site, bool whole, const modality_row *rows, size_t n, cn_error *err)
 {
     cn_status st = CN_OK;
-    sqlite3 *db = NULL;
-    char *file = reader_file(s->path);
-    CN_CHECK(file, CN_ENOMEM, "out of memory for a study");
-    CN_TRY(reader_open_writable(&db, file, err));
-    if (sqlite3_exec(db, "BEGIN IMMEDIATE;" SCHEMA_MULTIMODAL, NULL, NULL, NULL) != SQLITE_OK) {
-        st = store_failed(db, file, err);
-        goto done;
-    }
-    CN_TRY(clear(db, file, site, whole, rows, n, err));
-    CN_TRY(write_rows(db, file, site, rows, n, err));
-    if (sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-        st = store_failed(db, file, err);
+    kept_writer k = {0};
+    CN_TRY(kept_begin(&k, s, SCHEMA_MULTIMODAL, err));
+    CN_TRY(clear(&k, site, whole, rows, n, err));
+    CN_TRY(write_rows(&k, site, rows, n, err));
+    CN_TRY(kept_commit(&k, err));
 done:
-    sqlite3_close(db); /* rolls back what was not committed */
-    cn_free(file);
+    kept_end(&k);
     return st;
 }

@@ -3,6 +3,8 @@
 #include "study/finder.h"
 
 #include "base/memory.h"
+#include "base/order.h"
+#include "base/rng.h"
 #include "study/dissect.h"
 #include "study/product.h"
 #include "study/store.h"
@@ -446,34 +448,20 @@ done:
     return st;
 }
 
-static int rising(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Sorts v. */
 static double median(double *v, int64_t n)
 {
     if (n == 0)
         return 0;
-    qsort(v, (size_t)n, sizeof *v, rising);
+    qsort(v, (size_t)n, sizeof *v, order_doubles);
     return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
-static uint64_t random_bits(uint64_t *state) /* splitmix64 */
-{
-    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
 }
 
 /* Names dealt out anew among the units, SHUFFLES times. */
 static cn_status shuffle(const naming *g, measuring *m, cn_name_result *r, cn_error *err)
 {
     cn_status st = CN_OK;
-    uint64_t state = g->o.seed;
+    rng state = {g->o.seed};
     double *all = cn_calloc((size_t)m->live + 1, (SHUFFLES + 1) * sizeof *all), *one = NULL;
     int64_t at_least = 0;
     CN_CHECK(all, CN_ENOMEM, "out of memory for shuffled names");
@@ -481,7 +469,7 @@ static cn_status shuffle(const naming *g, measuring *m, cn_name_result *r, cn_er
     for (int64_t s = 0; s < SHUFFLES; s++) {
         CN_TRY(tell(g, "names", s, SHUFFLES, err));
         for (int64_t i = m->live - 1; i > 0; i--) {
-            const int64_t k = (int64_t)(random_bits(&state) % (uint64_t)(i + 1));
+            const int64_t k = (int64_t)(rng_bits(&state) % (uint64_t)(i + 1));
             const int32_t swapped = m->name[i];
             m->name[i] = m->name[k];
             m->name[k] = swapped;
@@ -496,7 +484,7 @@ static cn_status shuffle(const naming *g, measuring *m, cn_name_result *r, cn_er
     r->p = (double)(1 + at_least) / (1 + SHUFFLES);
     const int64_t n = SHUFFLES * m->live;
     if (n) {
-        qsort(all, (size_t)n, sizeof *all, rising);
+        qsort(all, (size_t)n, sizeof *all, order_doubles);
         r->threshold = all[(19 * n + 19) / 20 - 1];
     }
     for (int64_t i = 0; i < m->live; i++)

@@ -2,6 +2,8 @@
 #include "study/raterstats.h"
 
 #include "base/memory.h"
+#include "base/order.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -127,20 +129,6 @@ double stats_alpha(const stats_answers *a)
     return alpha_of(&s, a->categories);
 }
 
-static uint64_t next_random(uint64_t *state) /* splitmix64 */
-{
-    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
-static int rising(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double quantile(const double *sorted, size_t n, double q)
 {
     const double at = q * (double)(n - 1);
@@ -154,6 +142,7 @@ cn_status stats_alpha_interval(const stats_answers *a, double confidence, int re
     cn_status st = CN_OK;
     double counts[MOST];
     size_t n = 0, valid = 0;
+    rng r = {seed};
     size_t *shared = cn_reallocarray(NULL, a->images + 1, sizeof *shared);
     double *alphas = cn_reallocarray(NULL, (size_t)resamples + 1, sizeof *alphas);
     *low = *high = (double)NAN;
@@ -164,7 +153,7 @@ cn_status stats_alpha_interval(const stats_answers *a, double confidence, int re
     for (int k = 0; k < resamples && n > 1; k++) {
         sums s = {0};
         for (size_t i = 0; i < n; i++) {
-            const size_t image = shared[next_random(&seed) % n];
+            const size_t image = shared[rng_bits(&r) % n];
             const double m = count(a, image, counts);
             add_image(&s, counts, m, a->categories);
         }
@@ -173,7 +162,7 @@ cn_status stats_alpha_interval(const stats_answers *a, double confidence, int re
             alphas[valid++] = alpha;
     }
     if (valid > 0 && 2 * valid >= (size_t)resamples) {
-        qsort(alphas, valid, sizeof *alphas, rising);
+        qsort(alphas, valid, sizeof *alphas, order_doubles);
         *low = quantile(alphas, valid, (1 - confidence) / 2);
         *high = quantile(alphas, valid, (1 + confidence) / 2);
     }

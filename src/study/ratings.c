@@ -251,17 +251,8 @@ void cn_rating_pictures_free(cn_rating_picture *p)
 /* Whether anybody ever answered. */
 static cn_status has_tables(cn_study *s, bool *has, cn_error *err)
 {
-    cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    bool more;
-    *has = false;
-    CN_TRY(reader_query(s, &q, err, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('ratings', 'rating_categories')",
-                        ""));
-    CN_TRY(reader_step(s, q, &more, err));
-    *has = more && sqlite3_column_int(q, 0) == 2;
-done:
-    sqlite3_finalize(q);
-    return st;
+    const cn_status st = kept_has(s, "ratings", has, err);
+    return st == CN_OK && *has ? kept_has(s, "rating_categories", has, err) : st;
 }
 
 /* A name from the database, checked like one from a user. */
@@ -385,12 +376,9 @@ void cn_ratings_free(cn_rating *r)
 cn_status rating_begin(rating_writer *w, cn_study *s, cn_unit_ref ref, cn_error *err)
 {
     cn_status st = CN_OK;
-    *w = (rating_writer){.ref = ref, .file = reader_file(s->path)};
-    CN_CHECK(w->file, CN_ENOMEM, "out of memory for a study");
+    *w = (rating_writer){.ref = ref};
     CN_TRY(reader_check_unit(s, ref, err));
-    CN_TRY(reader_open_writable(&w->db, w->file, err));
-    if (sqlite3_exec(w->db, "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; " SCHEMA_RATINGS, NULL, NULL, NULL) != SQLITE_OK)
-        st = store_failed(w->db, w->file, err);
+    CN_TRY(kept_begin(&w->kept, s, SCHEMA_RATINGS, err));
 done:
     return st;
 }
@@ -398,8 +386,8 @@ done:
 /* A statement for the writer's unit: ?1 is its site, ?2 its number, ?3 and ?4 texts (NULL: NULL). */
 static cn_status prepare(rating_writer *w, sqlite3_stmt **q, const char *sql, const char *third, const char *fourth, cn_error *err)
 {
-    if (sqlite3_prepare_v2(w->db, sql, -1, q, NULL) != SQLITE_OK)
-        return store_failed(w->db, w->file, err);
+    if (sqlite3_prepare_v2(w->kept.db, sql, -1, q, NULL) != SQLITE_OK)
+        return kept_failed(&w->kept, err);
     sqlite3_bind_int64(*q, 1, (int64_t)w->ref.site);
     sqlite3_bind_int64(*q, 2, w->ref.unit);
     sqlite3_bind_text(*q, 3, third, -1, SQLITE_TRANSIENT);
@@ -412,7 +400,7 @@ static cn_status step(rating_writer *w, sqlite3_stmt *q, bool *row, cn_error *er
 {
     const int code = sqlite3_step(q);
     *row = code == SQLITE_ROW;
-    return code == SQLITE_ROW || code == SQLITE_DONE ? CN_OK : store_failed(w->db, w->file, err);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? CN_OK : kept_failed(&w->kept, err);
 }
 
 static cn_status run(rating_writer *w, const char *sql, const char *third, cn_error *err)
@@ -439,7 +427,7 @@ static cn_status check_dropped(rating_writer *w, const rating_names *names, cn_e
             break;
         const char *name = (const char *)sqlite3_column_text(q, 0);
         CN_CHECK(name && rating_find(names, name) >= 0, CN_EINVAL,
-                 "%s: the category \"%s\" has %d answers: name it with the others, or remove its answers first", w->file, name ? name : "",
+                 "%s: the category \"%s\" has %d answers: name it with the others, or remove its answers first", w->kept.file, name ? name : "",
                  sqlite3_column_int(q, 1));
     }
 done:
@@ -503,7 +491,7 @@ done:
 cn_status rating_remove(rating_writer *w, const char *rater, int64_t *removed, cn_error *err)
 {
     const cn_status st = run(w, "DELETE FROM ratings WHERE site = ?1 AND unit = ?2 AND (?3 IS NULL OR rater = ?3)", rater, err);
-    *removed = st == CN_OK ? sqlite3_changes(w->db) : 0;
+    *removed = st == CN_OK ? sqlite3_changes(w->kept.db) : 0;
     return st;
 }
 
@@ -514,12 +502,11 @@ cn_status rating_commit(rating_writer *w, cn_error *err)
     bool row;
     CN_TRY(prepare(w, &q, "SELECT count(DISTINCT rater) FROM ratings WHERE site = ?1 AND unit = ?2", NULL, NULL, err));
     CN_TRY(step(w, q, &row, err));
-    CN_CHECK(row && sqlite3_column_int64(q, 0) <= CN_MAX_RATERS, CN_ELIMIT, "%s: more than %d raters for unit %" PRId64, w->file,
+    CN_CHECK(row && sqlite3_column_int64(q, 0) <= CN_MAX_RATERS, CN_ELIMIT, "%s: more than %d raters for unit %" PRId64, w->kept.file,
              CN_MAX_RATERS, w->ref.unit);
     sqlite3_finalize(q);
     q = NULL;
-    if (sqlite3_exec(w->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-        st = store_failed(w->db, w->file, err);
+    CN_TRY(kept_commit(&w->kept, err));
 done:
     sqlite3_finalize(q);
     return st;
@@ -527,8 +514,7 @@ done:
 
 void rating_end(rating_writer *w)
 {
-    sqlite3_close(w->db); /* rolls back what was not committed */
-    cn_free(w->file);
+    kept_end(&w->kept);
     *w = (rating_writer){0};
 }
 

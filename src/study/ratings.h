@@ -3,7 +3,7 @@
 #define STUDY_RATINGS_H
 
 #include "clipneuron/rating.h"
-#include "study/reader.h"
+#include "study/kept.h"
 
 /* Names of categories or raters, in order. */
 typedef struct rating_names {
@@ -30,8 +30,7 @@ cn_status rating_categories(cn_study *s, cn_unit_ref ref, rating_names *names, c
 
 /* One transaction that writes answers. All of it holds after rating_commit, nothing without. */
 typedef struct rating_writer {
-    sqlite3 *db;
-    char *file;
+    kept_writer kept;
     cn_unit_ref ref;
 } rating_writer;
 

@@ -3,6 +3,7 @@
 #include "study/source.h"
 
 #include "base/memory.h"
+#include "clip/vocabulary.h"
 #include "clipneuron/tokenizer.h"
 #include "study/part.h"
 
@@ -41,45 +42,6 @@ static void close_model(source *s)
 
 /* ---- texts ---- */
 
-/* Which tokens have a row of zeros in the embedding table: words that training never touched. */
-static cn_status unseen_tokens(const cn_model *model, bool **out, size_t *count, cn_error *err)
-{
-    static const char ending[] = "token_embedding.weight";
-    cn_status st = CN_OK;
-    float *table = NULL;
-    bool *unseen = NULL;
-    const cn_weights *w = cn_model_weights(model);
-    const cn_tensor *t = NULL;
-    *out = NULL;
-    *count = 0;
-    for (size_t i = 0; w && i < cn_weights_count(w); i++) {
-        const cn_tensor *candidate = cn_weights_at(w, i);
-        size_t length = strlen(candidate->name);
-        if (candidate->ndim == 2 && length >= sizeof ending - 1 &&
-            strcmp(candidate->name + length - (sizeof ending - 1), ending) == 0)
-            t = candidate;
-    }
-    if (!t)
-        return CN_OK;
-    size_t rows = (size_t)t->shape[0], width = (size_t)t->shape[1];
-    table = cn_reallocarray(NULL, rows * width, sizeof *table);
-    unseen = cn_calloc(rows, sizeof *unseen);
-    CN_CHECK(table && unseen, CN_ENOMEM, "out of memory for the token embeddings");
-    cn_tensor_read_f32(t, table);
-    for (size_t r = 0; r < rows; r++) {
-        size_t k = 0;
-        while (k < width && table[r * width + k] == 0)
-            k++;
-        unseen[r] = k == width;
-    }
-    *out = unseen, unseen = NULL;
-    *count = rows;
-done:
-    cn_free(table);
-    cn_free(unseen);
-    return st;
-}
-
 /* Tokens of all texts, (n, context); *longest: the most that one of them uses. */
 static cn_status tokenise(const cn_model *model, const char *const *texts, size_t n, size_t context,
                           int32_t *rows, bool *known, size_t *longest, cn_error *err)
@@ -89,7 +51,7 @@ static cn_status tokenise(const cn_model *model, const char *const *texts, size_
     bool *unseen = NULL;
     size_t unseen_count = 0, used;
     *longest = 2;
-    CN_TRY(unseen_tokens(model, &unseen, &unseen_count, err));
+    CN_TRY(vocabulary_unseen(model, &unseen, &unseen_count, err));
     CN_TRY(cn_tokenizer_create(&tokenizer, err));
     for (size_t i = 0; i < n; i++) {
         int32_t *row = rows + i * context;

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/path.h"
 #include "study/reader.h"
+#include "study/kept.h"
 #include "study/summary.h"
 
 #include <dirent.h>
@@ -12,19 +13,6 @@
 #include <sys/stat.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
-
-cn_status summary_has_table(cn_study *s, const char *name, bool *has, cn_error *err)
-{
-    cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    *has = false;
-    CN_TRY(reader_query(s, &q, err, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", ""));
-    sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
-    CN_TRY(reader_step(s, q, has, err));
-done:
-    sqlite3_finalize(q);
-    return st;
-}
 
 static cn_status count_rows(cn_study *s, const char *sql, int64_t *out, cn_error *err)
 {
@@ -70,7 +58,7 @@ cn_status cn_study_summarise(cn_study *s, cn_study_summary *out, cn_error *err)
     memset(out, 0, sizeof *out);
     CN_TRY(count_rows(s, "SELECT count(*) FROM images WHERE same_as IS NOT NULL", &out->duplicates, err));
     CN_TRY(count_rows(s, "SELECT count(*) FROM notes", &out->notes, err));
-    CN_TRY(summary_has_table(s, "visualisations", &has, err));
+    CN_TRY(kept_has(s, "visualisations", &has, err));
     if (has)
         CN_TRY(count_rows(s, "SELECT count(*) FROM visualisations", &out->visualisations, err));
     for (size_t i = 0; i < s->n_sites; i++)

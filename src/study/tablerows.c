@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "study/finehist.h"
+#include "study/kept.h"
 #include "study/summary.h"
 
 #include <ctype.h>
@@ -98,7 +99,7 @@ cn_status cn_study_table(cn_rows **out, cn_study *s, const char *name, cn_error 
     char sql[256];
     bool has;
     *out = NULL;
-    CN_TRY(summary_has_table(s, name, &has, err));
+    CN_TRY(kept_has(s, name, &has, err));
     if (!has || strlen(name) > 64) {
         st = no_such_table(s, name, err);
         goto done;

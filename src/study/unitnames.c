@@ -1,25 +1,13 @@
 /* study/unitnames.c -- names of units, in a table of the study's database that the first of them makes. */
 #include "study/finder.h"
+#include "study/kept.h"
 #include "study/schema.h"
-#include "study/store.h"
 
 #include "base/memory.h"
 
 #include <math.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-static cn_status has_table(cn_study *s, bool *has, cn_error *err)
-{
-    cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    *has = false;
-    CN_TRY(reader_query(s, &q, err, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'unit_names'", ""));
-    CN_TRY(reader_step(s, q, has, err));
-done:
-    sqlite3_finalize(q);
-    return st;
-}
 
 static cn_status read_name(const cn_study *s, sqlite3_stmt *q, results *list, void *row, const void *context, bool *ok, cn_error *err)
 {
@@ -46,25 +34,12 @@ cn_status cn_study_unit_names(cn_study *s, cn_unit_ref ref, cn_unit_name **out, 
     static const size_t pointers[] = {offsetof(cn_unit_name, name), offsetof(cn_unit_name, others), offsetof(cn_unit_name, method),
                                       offsetof(cn_unit_name, created)};
     static const row_kind rows = {sizeof(cn_unit_name), pointers, COUNT(pointers), read_name};
-    cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    bool has;
     void *block;
-    *out = NULL;
-    *n = 0;
-    CN_TRY(reader_check_unit(s, ref, err));
-    CN_TRY(has_table(s, &has, err));
-    if (!has)
-        goto done;
-    CN_TRY(reader_query(s, &q, err,
-                        "SELECT name, method, score, heldout, heldout_z, auc, created FROM unit_names WHERE site = ? AND unit = ?"
-                        " ORDER BY heldout DESC, method LIMIT 16",
-                        "ii", (int64_t)ref.site, ref.unit));
-    CN_TRY(reader_rows(s, q, &rows, &ref, &block, n, err));
+    const cn_status st = kept_rows(s, "unit_names", ref, &rows,
+                                   "SELECT name, method, score, heldout, heldout_z, auc, created FROM unit_names WHERE site = ? AND unit = ?"
+                                   " ORDER BY heldout DESC, method LIMIT 16",
+                                   &block, n, err);
     *out = block;
-done:
-    if (st != CN_OK)
-        *n = 0;
     return st;
 }
 
@@ -73,11 +48,11 @@ void cn_unit_names_free(cn_unit_name *list)
     cn_free(list);
 }
 
-static cn_status write_names(sqlite3 *db, const char *path, const names_about *a, const cn_unit_name *names, size_t n, cn_error *err)
+static cn_status write_names(const kept_writer *k, const names_about *a, const cn_unit_name *names, size_t n, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(db, "DELETE FROM unit_names WHERE site = ? AND method = ?", -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(k->db, "DELETE FROM unit_names WHERE site = ? AND method = ?", -1, &q, NULL) != SQLITE_OK)
         goto failed;
     sqlite3_bind_int64(q, 1, (int64_t)a->site);
     sqlite3_bind_text(q, 2, a->method, -1, SQLITE_STATIC);
@@ -85,7 +60,7 @@ static cn_status write_names(sqlite3 *db, const char *path, const names_about *a
         goto failed;
     sqlite3_finalize(q);
     q = NULL;
-    if (sqlite3_prepare_v2(db, "INSERT INTO unit_names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(k->db, "INSERT INTO unit_names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK)
         goto failed;
     for (size_t i = 0; i < n; i++) {
         sqlite3_bind_int64(q, 1, (int64_t)a->site);
@@ -106,7 +81,7 @@ static cn_status write_names(sqlite3 *db, const char *path, const names_about *a
     }
     goto done;
 failed:
-    st = store_failed(db, path, err);
+    st = kept_failed(k, err);
 done:
     sqlite3_finalize(q);
     return st;
@@ -115,19 +90,11 @@ done:
 cn_status names_keep(cn_study *s, const names_about *about, const cn_unit_name *names, size_t n, cn_error *err)
 {
     cn_status st = CN_OK;
-    sqlite3 *db = NULL;
-    char *file = reader_file(s->path);
-    CN_CHECK(file, CN_ENOMEM, "out of memory for a study");
-    CN_TRY(reader_open_writable(&db, file, err));
-    if (sqlite3_exec(db, "BEGIN IMMEDIATE;" SCHEMA_UNIT_NAMES, NULL, NULL, NULL) != SQLITE_OK) {
-        st = store_failed(db, file, err);
-        goto done;
-    }
-    CN_TRY(write_names(db, file, about, names, n, err));
-    if (sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
-        st = store_failed(db, file, err);
+    kept_writer k = {0};
+    CN_TRY(kept_begin(&k, s, SCHEMA_UNIT_NAMES, err));
+    CN_TRY(write_names(&k, about, names, n, err));
+    CN_TRY(kept_commit(&k, err));
 done:
-    sqlite3_close(db); /* rolls back what was not committed */
-    cn_free(file);
+    kept_end(&k);
     return st;
 }

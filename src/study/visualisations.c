@@ -1,8 +1,6 @@
 /* study/visualisations.c -- optimised pictures of units, in a table of the study's database that the first of them makes. */
-#include "study/reader.h"
+#include "study/kept.h"
 #include "study/schema.h"
-#include "study/store.h"
-#include "study/summary.h"
 
 #include "base/memory.h"
 
@@ -34,23 +32,12 @@ cn_status cn_study_visualisations(cn_study *s, cn_unit_ref ref, cn_visualisation
                                       offsetof(cn_visualisation, settings), offsetof(cn_visualisation, blocks),
                                       offsetof(cn_visualisation, png)};
     static const row_kind rows = {sizeof(cn_visualisation), pointers, COUNT(pointers), read_visualisation};
-    cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    bool has;
     void *block;
-    *out = NULL;
-    *n = 0;
-    CN_TRY(reader_check_unit(s, ref, err));
-    CN_TRY(summary_has_table(s, "visualisations", &has, err)); /* not before anything was kept */
-    if (!has)
-        goto done;
-    CN_TRY(reader_query(s, &q, err,
-                        "SELECT v.facet, v.objective, v.settings, v.value, v.value / u.rms, v.path, v.blocks, v.png FROM visualisations v"
-                        " JOIN units u ON u.site = v.site AND u.unit = v.unit WHERE v.site = ? AND v.unit = ? ORDER BY v.facet",
-                        "ii", (int64_t)ref.site, ref.unit));
-    CN_TRY(reader_rows(s, q, &rows, NULL, &block, n, err));
+    const cn_status st = kept_rows(s, "visualisations", ref, &rows,
+                                   "SELECT v.facet, v.objective, v.settings, v.value, v.value / u.rms, v.path, v.blocks, v.png FROM visualisations v"
+                                   " JOIN units u ON u.site = v.site AND u.unit = v.unit WHERE v.site = ? AND v.unit = ? ORDER BY v.facet",
+                                   &block, n, err);
     *out = block;
-done:
     return st;
 }
 
@@ -59,13 +46,12 @@ void cn_visualisations_free(cn_visualisation *list)
     cn_free(list);
 }
 
-static cn_status insert(sqlite3 *db, const char *path, cn_unit_ref ref, const cn_visualisation *v, cn_error *err)
+static cn_status insert(const kept_writer *k, cn_unit_ref ref, const cn_visualisation *v, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
-    if (sqlite3_exec(db, SCHEMA_VISUALISATIONS, NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO visualisations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK) {
-        st = store_failed(db, path, err);
+    if (sqlite3_prepare_v2(k->db, "INSERT OR REPLACE INTO visualisations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK) {
+        st = kept_failed(k, err);
         goto done;
     }
     sqlite3_bind_int64(q, 1, (int64_t)ref.site);
@@ -81,7 +67,7 @@ static cn_status insert(sqlite3 *db, const char *path, cn_unit_ref ref, const cn
     sqlite3_bind_text(q, 8, v->blocks ? v->blocks : "", -1, SQLITE_STATIC);
     sqlite3_bind_blob64(q, 9, v->png, v->png_size, SQLITE_STATIC);
     if (sqlite3_step(q) != SQLITE_DONE)
-        st = store_failed(db, path, err);
+        st = kept_failed(k, err);
 done:
     sqlite3_finalize(q);
     return st;
@@ -90,14 +76,12 @@ done:
 cn_status cn_study_keep_visualisation(cn_study *s, cn_unit_ref ref, const cn_visualisation *v, cn_error *err)
 {
     cn_status st = CN_OK;
-    sqlite3 *db = NULL;
-    char *file = reader_file(s->path);
-    CN_CHECK(file, CN_ENOMEM, "out of memory for a study");
+    kept_writer k = {0};
     CN_TRY(reader_check_unit(s, ref, err));
-    CN_TRY(reader_open_writable(&db, file, err));
-    st = insert(db, file, ref, v, err);
+    CN_TRY(kept_begin(&k, s, SCHEMA_VISUALISATIONS, err));
+    CN_TRY(insert(&k, ref, v, err));
+    CN_TRY(kept_commit(&k, err));
 done:
-    sqlite3_close(db);
-    cn_free(file);
+    kept_end(&k);
     return st;
 }

@@ -1,7 +1,7 @@
 /* vis/canvas.c -- see canvas.h. Parameters of a picture: (channels, side, side/2 + 1, 2) for FOURIER, (channels, side, side)
  * for PIXELS, (channels, side, side/2 + 1) for PHASE. */
 #include "vis/canvas.h"
-#include "vis/random.h"
+#include "base/rng.h"
 #include "vis/spectrum.h"
 
 #include "base/memory.h"
@@ -101,10 +101,10 @@ cn_status vis_canvas_open(vis_canvas **out, const vis_canvas_options *options, c
     CN_CHECK(c->parameter && c->gradient && c->moment[0] && c->moment[1] && c->planes && c->drawn && c->deviation, CN_ENOMEM,
              "out of memory for %d pictures of %d px", options->n, options->side);
     for (int64_t i = 0; i < options->n; i++) {
-        vis_random r = vis_random_stream(options->seed, (uint64_t)(i % options->each), 1);
+        rng r = rng_stream(options->seed, (uint64_t)(i % options->each), 1);
         for (int64_t k = 0; k < c->count; k++)
-            c->parameter[i * c->count + k] = options->kind == VIS_PHASE ? (float)(6.283185307179586 * vis_random_unit(&r) - 3.141592653589793)
-                                                                        : (float)(options->start * vis_random_normal(&r));
+            c->parameter[i * c->count + k] = options->kind == VIS_PHASE ? (float)(6.283185307179586 * rng_unit(&r) - 3.141592653589793)
+                                                                        : (float)(options->start * rng_normal(&r));
     }
     *out = c, c = NULL;
 done:

@@ -7,6 +7,7 @@
 
 #include "base/cores.h"
 #include "base/memory.h"
+#include "base/order.h"
 #include "nn/kernels.h"
 
 #include <math.h>
@@ -249,13 +250,13 @@ done:
 /* ---- one step ---- */
 
 /* Smooth random colours, so that what is transparent cannot be relied upon. */
-static void draw_background(cn_see *s, int64_t i, vis_random *r)
+static void draw_background(cn_see *s, int64_t i, rng *r)
 {
     float cell[3][BACKGROUND_CELLS + 1][BACKGROUND_CELLS + 1];
     for (int c = 0; c < 3; c++)
         for (int y = 0; y <= BACKGROUND_CELLS; y++)
             for (int x = 0; x <= BACKGROUND_CELLS; x++)
-                cell[c][y][x] = (float)vis_random_unit(r);
+                cell[c][y][x] = (float)rng_unit(r);
     float *out = s->background + i * 3 * s->size * s->size;
     for (int c = 0; c < 3; c++)
         for (int64_t y = 0; y < s->size; y++)
@@ -321,11 +322,11 @@ static void scale_planes(void *data, int64_t from, int64_t to)
     }
 }
 
-static void add_noise(cn_see *s, int64_t i, vis_random *r)
+static void add_noise(cn_see *s, int64_t i, rng *r)
 {
     float *x = s->pixels + i * 3 * s->seen * s->seen;
     for (int64_t k = 0; k < 3 * s->seen * s->seen; k++)
-        x[k] += (float)(s->transforms.noise * vis_random_normal(r));
+        x[k] += (float)(s->transforms.noise * rng_normal(r));
 }
 
 /* Objectives of all pictures at what the runner has read; seeds too where `differentiate`. */
@@ -397,7 +398,7 @@ static cn_status step(cn_see *s, cn_error *err)
     scale_job scale = {s->pixels, s->seen * s->seen, info->mean, info->std, false};
     const size_t pixel_bytes = (size_t)(s->n * 3 * s->seen * s->seen) * sizeof(float);
     for (int64_t i = 0; i < s->n; i++) {
-        vis_random r = vis_random_stream(s->o.seed, (uint64_t)(i % s->o.images_each), 2 + (uint64_t)number);
+        rng r = rng_stream(s->o.seed, (uint64_t)(i % s->o.images_each), 2 + (uint64_t)number);
         s->map[i] = vis_transforms_draw(&s->transforms, &r, (int)s->size, (int)s->seen);
         if (s->o.alpha)
             draw_background(s, i, &r);
@@ -408,7 +409,7 @@ static cn_status step(cn_see *s, cn_error *err)
         lay_over(s);
     vis_sample(s->flat, s->pixels, s->n, 3, (int)s->size, (int)s->seen, s->map, GREY);
     for (int64_t i = 0; i < s->n && s->transforms.noise > 0; i++) {
-        vis_random r = vis_random_stream(s->o.seed ^ 0x6e6f697365u, (uint64_t)(i % s->o.images_each), 2 + (uint64_t)number);
+        rng r = rng_stream(s->o.seed ^ 0x6e6f697365u, (uint64_t)(i % s->o.images_each), 2 + (uint64_t)number);
         add_noise(s, i, &r);
     }
     nn_parallel(scale_planes, &scale, s->n * 3, 1);
@@ -491,12 +492,6 @@ void cn_see_picture(cn_see *see, size_t i, uint8_t *pixels)
             pixels[k * see->channels + c] = (uint8_t)lrintf(255 * p[c * area + k]);
 }
 
-static int rising(const void *a, const void *b)
-{
-    const float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 cn_status cn_see_importance(const cn_see *see, size_t i, float *map, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -505,7 +500,7 @@ cn_status cn_see_importance(const cn_see *see, size_t i, float *map, cn_error *e
     CN_CHECK(sorted, CN_ENOMEM, "out of memory for the importance of pixels");
     for (size_t k = 0; k < area; k++)
         map[k] = sorted[k] = see->importance ? see->importance[i * area + k] : 1;
-    qsort(sorted, area, sizeof *sorted, rising);
+    qsort(sorted, area, sizeof *sorted, order_floats);
     const float most = sorted[area * 4 / 5];
     for (size_t k = 0; k < area; k++)
         map[k] = most > 0 ? fminf(map[k] / most, 1) : 1;
@@ -526,7 +521,7 @@ cn_status cn_see_measure(cn_see *see, float *values, cn_error *err)
                                    .embedding = see->embedding || see->n_sites == 0, .batch = see->n, .threads = see->threads,
                                    .backend = see->o.backend, .resolution = see->o.resolution};
     const vis_transforms none = {.count = 0};
-    vis_random r = {0};
+    rng r = {0};
     for (int64_t i = 0; i < see->n; i++)
         see->map[i] = vis_transforms_draw(&none, &r, (int)see->size, (int)see->seen);
     for (int64_t i = 0; i < see->n; i++) /* as it is saved: in 8 bits, and over grey where it is transparent */

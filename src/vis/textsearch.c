@@ -8,7 +8,7 @@
 #include "clip/model.h"
 #include "clipneuron/tokenizer.h"
 #include "nn/kernels.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -220,7 +220,7 @@ static cn_status choose_starts(search *s, cn_error *err)
     cn_status st = CN_OK;
     const size_t n = s->n_words < FIRST_WORDS ? s->n_words : FIRST_WORDS, starts = (size_t)s->o.starts;
     text_state *single = cn_calloc(n, sizeof *single);
-    vis_random r = vis_random_stream(s->o.seed, 0, 0);
+    rng r = rng_stream(s->o.seed, 0, 0);
     CN_CHECK(single, CN_ENOMEM, "out of memory for texts");
     for (size_t i = 0; i < n; i++) {
         single[i].n = 1;
@@ -230,7 +230,7 @@ static cn_status choose_starts(search *s, cn_error *err)
     qsort(single, n, sizeof *single, by_score);
     for (size_t i = 0; i < starts; i++) {
         const size_t pool = n < START_POOL ? n : START_POOL;
-        s->climb[i] = single[i < (starts + 1) / 2 && i < n ? i : (size_t)vis_random_below(&r, (int64_t)pool)];
+        s->climb[i] = single[i < (starts + 1) / 2 && i < n ? i : (size_t)rng_below(&r, (int64_t)pool)];
         CN_TRY(remember(s, &s->climb[i], err));
     }
 done:

@@ -118,12 +118,12 @@ static vis_affine compose(vis_affine map, vis_affine inner)
     return out;
 }
 
-static double whole_between(vis_random *r, double low, double high)
+static double whole_between(rng *r, double low, double high)
 {
-    return low + (double)vis_random_below(r, (int64_t)(high - low) + 1);
+    return low + (double)rng_below(r, (int64_t)(high - low) + 1);
 }
 
-static vis_affine draw_step(const vis_transform *t, vis_random *r, int side)
+static vis_affine draw_step(const vis_transform *t, rng *r, int side)
 {
     vis_affine a = {{{1, 0}, {0, 1}}, {0, 0}};
     double factor = 1, angle = 0;
@@ -134,7 +134,7 @@ static vis_affine draw_step(const vis_transform *t, vis_random *r, int side)
         break;
     case VIS_SCALE:
         if (t->base == 0)
-            factor = t->low + (t->high - t->low) * vis_random_unit(r);
+            factor = t->low + (t->high - t->low) * rng_unit(r);
         else if (t->linear)
             factor = 1 + whole_between(r, t->low, t->high) / t->base;
         else
@@ -148,16 +148,16 @@ static vis_affine draw_step(const vis_transform *t, vis_random *r, int side)
         a.m[1][0] = -sin(angle);
         break;
     case VIS_CROP:
-        factor = (t->low + (t->high - t->low) * vis_random_unit(r)) / 100;
+        factor = (t->low + (t->high - t->low) * rng_unit(r)) / 100;
         a.m[0][0] = a.m[1][1] = factor;
         for (int i = 0; i < 2; i++)
-            a.c[i] = (vis_random_unit(r) - 0.5) * (1 - factor) * side;
+            a.c[i] = (rng_unit(r) - 0.5) * (1 - factor) * side;
         break;
     }
     return a;
 }
 
-vis_affine vis_transforms_draw(const vis_transforms *t, vis_random *r, int side, int seen)
+vis_affine vis_transforms_draw(const vis_transforms *t, rng *r, int side, int seen)
 {
     vis_affine a = {{{1, 0}, {0, 1}}, {0, 0}};
     const double zoom = (double)side / seen;

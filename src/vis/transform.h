@@ -6,7 +6,7 @@
 #define VIS_TRANSFORM_H
 
 #include "base/check.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <stdbool.h>
 
@@ -41,7 +41,7 @@ typedef struct vis_affine {
 
 /* A draw of all steps. side: px of the picture; seen: px of what the network sees, which shows the whole picture when no
  * step changes that. */
-vis_affine vis_transforms_draw(const vis_transforms *t, vis_random *r, int side, int seen);
+vis_affine vis_transforms_draw(const vis_transforms *t, rng *r, int side, int seen);
 
 /* n pictures (channels, side, side) into (channels, seen, seen), each by its map; outside: grey. */
 void vis_sample(const float *pictures, float *out, int64_t n, int channels, int side, int seen, const vis_affine *map, float grey);

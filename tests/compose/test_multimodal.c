@@ -10,7 +10,7 @@
 #include "compose/wordpicture.h"
 #include "study/fake.h"
 #include "study/tempdir.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -47,7 +47,7 @@ static double slow_auc(const float *values, const bool *positive, int n)
 static void auc_counts_pairs_with_ties(void **state)
 {
     (void)state;
-    vis_random r = {7};
+    rng r = {7};
     for (int round = 0; round < 200; round++) {
         enum { N = 40 };
         float values[N];
@@ -56,8 +56,8 @@ static void auc_counts_pairs_with_ties(void **state)
         int64_t n1 = 0;
         double sum = 0;
         for (int i = 0; i < N; i++) {
-            values[i] = (float)vis_random_below(&r, round % 2 ? 6 : 1000) - 3; /* many ties; few */
-            positive[i] = i < 2 || (i < N - 2 && vis_random_unit(&r) < 0.3);
+            values[i] = (float)rng_below(&r, round % 2 ? 6 : 1000) - 3; /* many ties; few */
+            positive[i] = i < 2 || (i < N - 2 && rng_unit(&r) < 0.3);
         }
         auc_ranks(values, N, order, twice);
         for (int i = 0; i < N; i++) {
@@ -82,9 +82,9 @@ static void resamples_are_those_of_the_weights(void **state)
     uint8_t weights[ITEMS * AUC_LANES];
     uint32_t places[N * AUC_LANES];
     double out[AUC_LANES];
-    vis_random r = {1};
+    rng r = {1};
     for (int i = 0; i < N; i++)
-        values[i] = (float)vis_random_below(&r, 7);
+        values[i] = (float)rng_below(&r, 7);
     positive[2] = positive[5] = true;
     auc_ranks(values, N, order, twice);
     auc_weights(&s, 4, weights);
@@ -97,9 +97,9 @@ static void resamples_are_those_of_the_weights(void **state)
         for (int i = 0; i < N; i++)
             if (positive[order[i] / EACH])
                 positives[n1++] = order[i];
-        vis_random stream = vis_random_stream(s.seed, 99, 4 * AUC_LANES + (uint64_t)lane);
+        rng stream = rng_stream(s.seed, 99, 4 * AUC_LANES + (uint64_t)lane);
         for (int i = 0; i < n1; i++)
-            draws[positives[vis_random_below(&stream, n1)]]++;
+            draws[positives[rng_below(&stream, n1)]]++;
         for (int i = 0; i < ITEMS; i++)
             total += weights[i * AUC_LANES + lane];
         assert_int_equal(total, ITEMS);
@@ -123,7 +123,7 @@ static void intervals_cover_the_truth(void **state)
     enum { POSITIVES = 20, N = 120, ROUNDS = 200, BLOCKS = 16 };
     const double truth = 0.5 * erfc(-1 / sqrt(2) / sqrt(2)); /* positives lie one deviation higher: Phi(1/sqrt 2) */
     int covered = 0;
-    vis_random r = {5};
+    rng r = {5};
     for (int round = 0; round < ROUNDS; round++) {
         const auc_sample s = {.items = N, .each = 1, .seed = (uint64_t)round};
         float values[N];
@@ -134,7 +134,7 @@ static void intervals_cover_the_truth(void **state)
         double resamples[BLOCKS * AUC_LANES], low, high;
         for (int i = 0; i < N; i++) {
             positive[i] = i < POSITIVES;
-            values[i] = (float)(vis_random_normal(&r) + (positive[i] ? 1 : 0));
+            values[i] = (float)(rng_normal(&r) + (positive[i] ? 1 : 0));
         }
         auc_ranks(values, N, order, twice);
         for (int b = 0; b < BLOCKS; b++) {
@@ -165,11 +165,11 @@ enum { GROUPS = 20, EACH_GROUP = 4, PICTURES = GROUPS * EACH_GROUP, TEST_UNITS =
 /* Unit 0 answers to group 3 in both media, unit 1 to group 3 and to the writing of group 4, the others to nothing. */
 static float invented(int medium, int64_t unit, int picture)
 {
-    vis_random r = vis_random_stream(17, (uint64_t)unit, (uint64_t)(medium * 1000 + picture));
+    rng r = rng_stream(17, (uint64_t)unit, (uint64_t)(medium * 1000 + picture));
     const int group = picture / EACH_GROUP;
     const bool answers = (unit < 2 && medium == 0 && group == 3) || (unit == 0 && medium == 1 && group == 3) ||
                          (unit == 1 && medium == 1 && group == 4);
-    return (float)(vis_random_normal(&r) + (answers ? 8 : 0));
+    return (float)(rng_normal(&r) + (answers ? 8 : 0));
 }
 
 static cn_status load(void *user, int medium, const int64_t *unit, size_t n, float *out, cn_error *err)
@@ -243,9 +243,9 @@ static void the_unit_that_reads_is_found_and_no_other(void **state)
     for (int round = 0; round < 4000; round++) {
         int names[GROUPS];
         double largest = 0;
-        vis_random random = vis_random_stream(1, 2, (uint64_t)round);
+        rng random = rng_stream(1, 2, (uint64_t)round);
         for (int i = 0; i < GROUPS; i++) {
-            const int k = (int)vis_random_below(&random, i + 1);
+            const int k = (int)rng_below(&random, i + 1);
             names[i] = names[k];
             names[k] = i;
         }

@@ -6,7 +6,7 @@
 #include "compose/linfit.h"
 #include "compose/nmf.h"
 #include "study/product.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,9 +18,9 @@
 
 #include <cmocka.h>
 
-static double uniform(vis_random *r)
+static double uniform(rng *r)
 {
-    return 2 * vis_random_unit(r) - 1;
+    return 2 * rng_unit(r) - 1;
 }
 
 /* ---- the fit ---- */
@@ -32,7 +32,7 @@ static void a_linear_tower_is_predicted_exactly(void **state)
     (void)state;
     float values[UNITS * PICTURES], embedding[PICTURES * WIDTH], directions[UNITS * WIDTH], text[WIDTH] = {0.6f, 0, -0.8f, 0, 0};
     double length[PICTURES], predicted[PICTURES], seen[PICTURES], mean = 0;
-    vis_random r = vis_random_stream(1, 0, 0);
+    rng r = rng_stream(1, 0, 0);
     cn_error err = {0};
     for (int i = 0; i < UNITS * PICTURES; i++)
         values[i] = (float)uniform(&r);
@@ -71,7 +71,7 @@ static void scores_equal_the_textbook(void **state)
     (void)state;
     enum { N = 200 };
     double x[N], y[N], mx = 0, my = 0, xx = 0, yy = 0, xy = 0, errors = 0;
-    vis_random r = vis_random_stream(2, 0, 0);
+    rng r = rng_stream(2, 0, 0);
     for (int i = 0; i < N; i++) {
         x[i] = uniform(&r);
         y[i] = 0.5 * x[i] + 0.3 * uniform(&r) + 0.1;
@@ -146,7 +146,7 @@ static void a_lasso_finds_the_minimum(void **state)
     (void)state;
     float x[COLUMNS * ROWS], y[ROWS], gram[COLUMNS * COLUMNS];
     double c[COLUMNS] = {0}, other[COLUMNS], xy[COLUMNS];
-    vis_random r = vis_random_stream(3, 0, 0);
+    rng r = rng_stream(3, 0, 0);
     cn_error err = {0};
     for (int i = 0; i < COLUMNS * ROWS; i++)
         x[i] = i / ROWS == 4 ? 0 : (float)uniform(&r); /* column 4 is a dead unit's */
@@ -206,9 +206,9 @@ static void the_error_of_factors_never_rises(void **state)
     double v[N * M], w[N * 5], h[5 * M], errors[STEPS], error;
     int done;
     cn_error err = {0};
-    vis_random r = vis_random_stream(4, 0, 0);
+    rng r = rng_stream(4, 0, 0);
     for (int i = 0; i < N * M; i++)
-        v[i] = vis_random_unit(&r) < 0.6 ? 0 : vis_random_unit(&r);
+        v[i] = rng_unit(&r) < 0.6 ? 0 : rng_unit(&r);
     for (int factors = 1; factors <= 5; factors++) {
         const nmf_problem p = {v, N, M, factors};
         const nmf_options o = {.iterations = STEPS, .tolerance = -1, .seed = (uint64_t)factors};

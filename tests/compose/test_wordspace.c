@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "compose/wordspace.h"
 #include "study/product.h"
-#include "vis/random.h"
+#include "base/rng.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -31,13 +31,13 @@ static cn_word_space *random_space(size_t n, int64_t units, uint64_t seed)
     const char *words[64];
     static char names[64][16];
     float values[64 * 16];
-    vis_random r = vis_random_stream(seed, 1, 1);
+    rng r = rng_stream(seed, 1, 1);
     for (size_t i = 0; i < n; i++) {
         snprintf(names[i], sizeof names[i], "w%02zu", i);
         words[i] = names[i];
     }
     for (size_t i = 0; i < n * (size_t)units; i++)
-        values[i] = (float)vis_random_normal(&r);
+        values[i] = (float)rng_normal(&r);
     return make(words, n, units, values);
 }
 
@@ -152,11 +152,11 @@ static void regions_equal_a_count_of_pairs(void **state)
                                         "apple",  "bottle", "chair", "drum",  "egg",   "feather", "glove", "hammer",  "ink", "jar"};
     float values[20 * 3];
     bool name[20];
-    vis_random r = vis_random_stream(3, 3, 3);
+    rng r = rng_stream(3, 3, 3);
     for (int i = 0; i < 20; i++) {
         name[i] = i < 10;
         values[3 * i] = (float)(i < 10) + (float)i / 100;           /* geographic */
-        values[3 * i + 1] = (float)vis_random_below(&r, 4);         /* nothing, with ties */
+        values[3 * i + 1] = (float)rng_below(&r, 4);         /* nothing, with ties */
         values[3 * i + 2] = -values[3 * i];
     }
     cn_word_space *s = make(words, 20, 3, values);

@@ -55,7 +55,7 @@ static void maps_stay_within_their_bounds(void **state)
     const vis_transforms jitter = parse("jitter 4"), paper = parse("paper"), crop = parse("crop 50-50");
     double least = 9, most = -9, smallest = 9, largest = 0;
     for (uint64_t i = 0; i < 500; i++) {
-        vis_random r = vis_random_stream(1, i, 0);
+        rng r = rng_stream(1, i, 0);
         vis_affine a = vis_transforms_draw(&jitter, &r, 64, 32);
         assert_float_equal(a.m[0][0], 2, 1e-12); /* 64 px seen as 32 */
         assert_float_equal(a.c[0], floor(a.c[0]), 0);
@@ -85,7 +85,7 @@ static void the_whole_picture_is_itself(void **state)
     for (int i = 0; i < CHANNELS * SIDE * SIDE; i++)
         picture[i] = (float)i;
     const vis_transforms none = parse("none");
-    vis_random r = {1};
+    rng r = {1};
     const vis_affine a = vis_transforms_draw(&none, &r, SIDE, SIDE);
     vis_sample(picture, out, 1, CHANNELS, SIDE, SIDE, &a, 0.5f);
     for (int i = 0; i < CHANNELS * SIDE * SIDE; i++)
@@ -105,13 +105,13 @@ static void sampling_and_its_gradient_are_adjoint(void **state)
     float x[N * CHANNELS * SIDE * SIDE], y[N * CHANNELS * SEEN * SEEN], out[N * CHANNELS * SEEN * SEEN], back[N * CHANNELS * SIDE * SIDE] = {0};
     const vis_transforms all = parse("jitter 2, scale 0.7-1.4, rotate -30-30, crop 60-100");
     vis_affine map[N];
-    vis_random r = {8};
+    rng r = {8};
     for (int i = 0; i < N; i++)
         map[i] = vis_transforms_draw(&all, &r, SIDE, SEEN);
     for (size_t i = 0; i < sizeof x / sizeof x[0]; i++)
-        x[i] = (float)vis_random_normal(&r);
+        x[i] = (float)rng_normal(&r);
     for (size_t i = 0; i < sizeof y / sizeof y[0]; i++)
-        y[i] = (float)vis_random_normal(&r);
+        y[i] = (float)rng_normal(&r);
     vis_sample(x, out, N, CHANNELS, SIDE, SEEN, map, 0);
     vis_sample_gradient(back, y, N, CHANNELS, SIDE, SEEN, map);
     double left = 0, right = 0;
