@@ -85,6 +85,44 @@ static inline int shell_end(void **state)
     return nftw(shell_folder, shell_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* shell_begin, and then p/LABEL/ with the demo pictures of each label (words apart by blanks), and `study`, a scan of them. */
+static inline int shell_begin_study(void **state, const char *labels)
+{
+    const int failed = shell_begin(state);
+    return failed ? failed
+                  : shell("for c in %s; do mkdir -p p/$c; cp %s/demo-pictures/$c-*.png p/$c; done\n"
+                          "clipneuron scan --quiet p -o study > /dev/null",
+                          labels, CN_BINARY_DIR);
+}
+
+/* The number behind a key in what was printed. */
+static inline double shell_number(const char *key)
+{
+    double x = -1;
+    const char *at = strstr(shell_out, key);
+    assert_non_null(at);
+    assert_int_equal(sscanf(at + strlen(key), " %lf", &x), 1);
+    return x;
+}
+
+/* A wrong use of the program, and what is said about it. */
+struct refusal {
+    const char *arguments;
+    int code;
+    const char *says;
+};
+
+/* Each is refused with its exit code in one line, and nothing on standard output. */
+static inline void shell_refuses(const char *command, const struct refusal *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const int code = shell("%s %s", command, cases[i].arguments);
+        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || strchr(shell_err, '\n') != strrchr(shell_err, '\n'))
+            fail_msg("%s %s: exit %d: %s", command, cases[i].arguments, code, shell_err);
+        assert_string_equal(shell_out, "");
+    }
+}
+
 #define IN_A_NEW_FOLDER(test) cmocka_unit_test_setup_teardown(test, shell_begin, shell_end)
 
 static inline bool shell_exists(const char *name)

@@ -5,11 +5,7 @@
 /* p/LABEL/..., five labels, and `study` of them. */
 static int make_study(void **state)
 {
-    const int failed = shell_begin(state);
-    return failed ? failed
-                  : shell("for c in " CN_CONCEPT " apple anchor alien bee; do mkdir -p p/$c; cp %s/demo-pictures/$c-*.png p/$c; done\n"
-                          "clipneuron scan --quiet p -o study > /dev/null",
-                          CN_BINARY_DIR);
+    return shell_begin_study(state, CN_CONCEPT " apple anchor alien bee");
 }
 
 static void find_knows_the_unit_of_a_concept(void **state)
@@ -51,11 +47,7 @@ static void find_ranks_units_for_a_picture(void **state)
 static void find_refuses_what_makes_no_sense(void **state)
 {
     (void)state;
-    static const struct {
-        const char *arguments;
-        int code;
-        const char *says;
-    } cases[] = {
+    static const struct refusal cases[] = {
         {"", 2, "no study named"},
         {"study", 2, "no text"},
         {"study a b", 2, "one text at a time"},
@@ -67,12 +59,7 @@ static void find_refuses_what_makes_no_sense(void **state)
         {"study a --model " RN, 1, "another model"},
         {"photos a", 1, "no study"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const int code = shell("clipneuron find %s", cases[i].arguments);
-        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || strchr(shell_err, '\n') != strrchr(shell_err, '\n'))
-            fail_msg("find %s: exit %d: %s", cases[i].arguments, code, shell_err);
-        assert_string_equal(shell_out, "");
-    }
+    shell_refuses("clipneuron find", cases, sizeof cases / sizeof *cases);
     assert_int_equal(shell("i=0; t=; while [ $i -lt 90 ]; do t=\"$t word\"; i=$((i+1)); done; clipneuron find study \"$t\""), 1);
     assert_non_null(strstr(shell_err, "the limit is 77"));
 }

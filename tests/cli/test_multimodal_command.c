@@ -42,11 +42,7 @@ static void multimodal_prints_keeps_and_shows(void **state)
 static void multimodal_refuses_what_makes_no_sense(void **state)
 {
     (void)state;
-    static const struct {
-        const char *arguments;
-        int code;
-        const char *says;
-    } cases[] = {
+    static const struct refusal cases[] = {
         {"", 2, "no study named"},
         {"study --json --csv", 2, "either --json or --csv"},
         {"study --level 2", 2, "level"},
@@ -60,12 +56,7 @@ static void multimodal_refuses_what_makes_no_sense(void **state)
         {"study --model " RN, 1, "another model"},
         {"photos", 1, "no study"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const int code = shell("clipneuron multimodal %s", cases[i].arguments);
-        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || strchr(shell_err, '\n') != strrchr(shell_err, '\n'))
-            fail_msg("multimodal %s: exit %d: %s", cases[i].arguments, code, shell_err);
-        assert_string_equal(shell_out, "");
-    }
+    shell_refuses("clipneuron multimodal", cases, sizeof cases / sizeof *cases);
     assert_int_equal(shell("rm study/layer4*.mean.npy; clipneuron multimodal study --no-draw"), 1);
     assert_non_null(strstr(shell_err, "--matrices none"));
 }

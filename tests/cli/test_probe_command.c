@@ -3,20 +3,8 @@
 
 static int make_study(void **state)
 {
-    const int failed = shell_begin(state);
-    return failed ? failed
-                  : shell("for c in grapes bread bathtub helicopter bomb; do mkdir -p p/$c; cp %s/demo-pictures/$c-*.png p/$c; done\n"
-                          "clipneuron scan --quiet p -o study > /dev/null && clipneuron probe study -u 1 -o probe.npz --json",
-                          CN_BINARY_DIR);
-}
-
-static double number(const char *key)
-{
-    double x = -1;
-    const char *at = strstr(shell_out, key);
-    assert_non_null(at);
-    assert_int_equal(sscanf(at + strlen(key), " %lf", &x), 1);
-    return x;
+    const int failed = shell_begin_study(state, "grapes bread bathtub helicopter bomb");
+    return failed ? failed : shell("clipneuron probe study -u 1 -o probe.npz --json");
 }
 
 static void equations_are_printed_with_the_path(void **state)
@@ -43,7 +31,7 @@ static void a_probe_tells_what_a_unit_serves_and_draws(void **state)
 {
     (void)state;
     assert_int_equal(shell("clipneuron probe probe.npz -c grapes --json --direction d.npy --graph g.dot"), 0);
-    const int unit = (int)number("\"terms\": [\n        {\"unit\":");
+    const int unit = (int)shell_number("\"terms\": [\n        {\"unit\":");
     assert_true(shell_exists("d.npy"));
     assert_int_equal(shell("cat g.dot"), 0);
     assert_non_null(strstr(shell_out, "label=\"grapes\""));
@@ -61,11 +49,7 @@ static void a_probe_tells_what_a_unit_serves_and_draws(void **state)
 static void it_refuses_what_makes_no_sense(void **state)
 {
     (void)state;
-    static const struct {
-        const char *arguments;
-        int code;
-        const char *says;
-    } cases[] = {
+    static const struct refusal cases[] = {
         {"", 2, "no study named"},
         {"study study", 2, "one study at a time"},
         {"study --labels colour", 1, "no column \"colour\"; it has label"},
@@ -87,12 +71,7 @@ static void it_refuses_what_makes_no_sense(void **state)
         {"cat.png", 1, "is not a folder"},
         {"study --model " RN, 1, "another model"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const int code = shell("clipneuron probe %s", cases[i].arguments);
-        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || strchr(shell_err, '\n') != strrchr(shell_err, '\n'))
-            fail_msg("probe %s: exit %d: %s", cases[i].arguments, code, shell_err);
-        assert_string_equal(shell_out, "");
-    }
+    shell_refuses("clipneuron probe", cases, sizeof cases / sizeof *cases);
     assert_int_equal(shell("clipneuron scan --quiet --matrices none p -o bare > /dev/null; clipneuron probe bare"), 1);
     assert_non_null(strstr(shell_err, "matrices none"));
 }

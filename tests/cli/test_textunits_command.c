@@ -4,19 +4,7 @@
 /* Five labels, eight pictures each at most, and `study` of them. */
 static int make_study(void **state)
 {
-    const int failed = shell_begin(state);
-    return failed ? failed
-                  : shell("for c in happy sad apple anchor bee; do mkdir -p p/$c; cp %s/demo-pictures/$c-*.png p/$c; done\n"
-                          "clipneuron scan --quiet p -o study > /dev/null",
-                          CN_BINARY_DIR);
-}
-
-/* The first number behind a key in what was printed. */
-static double number(const char *key)
-{
-    const char *at = strstr(shell_out, key);
-    assert_non_null(at);
-    return strtod(at + strlen(key), NULL);
+    return shell_begin_study(state, "happy sad apple anchor bee");
 }
 
 static void explain_says_what_a_text_calls_on(void **state)
@@ -28,13 +16,13 @@ static void explain_says_what_a_text_calls_on(void **state)
     assert_non_null(strstr(shell_out, "token by token"));
     assert_int_equal(shell("clipneuron explain study happy --minus sad --at p/happy/happy-colour-0.png -n 1 --json"), 0);
     assert_non_null(strstr(shell_out, "\"name\": \"happy\""));
-    assert_true(number("\"r\": ") > 0.9 && number("\"r2\": ") > 0.8);
-    assert_true(number("\"weight\": ") > 0 && number("\"exact\": ") > 0 && number("\"cosine\": ") < 0.9);
-    assert_true(number("\"p\": ") < 0.05);
+    assert_true(shell_number("\"r\": ") > 0.9 && shell_number("\"r2\": ") > 0.8);
+    assert_true(shell_number("\"weight\": ") > 0 && shell_number("\"exact\": ") > 0 && shell_number("\"cosine\": ") < 0.9);
+    assert_true(shell_number("\"p\": ") < 0.05);
     /* a difference the other way round has the opposite weights */
-    const double weight = number("\"weight\": "), unit = number("\"unit\": ");
+    const double weight = shell_number("\"weight\": "), unit = shell_number("\"unit\": ");
     assert_int_equal(shell("clipneuron explain study sad --minus happy -n 1024 --json | grep '\"unit\": %.0f,'", unit), 0);
-    assert_true(number("\"weight\": ") + weight < 1e-6 && number("\"weight\": ") + weight > -1e-6);
+    assert_true(shell_number("\"weight\": ") + weight < 1e-6 && shell_number("\"weight\": ") + weight > -1e-6);
 }
 
 static void explain_names_words_that_were_never_seen(void **state)
@@ -54,7 +42,7 @@ static void codes_are_short_sums(void **state)
     assert_non_null(strstr(shell_out, " happy ("));
     assert_int_equal(shell("clipneuron codes study happy sad angry --template {} --template \"this is {}\" --json"), 0);
     assert_non_null(strstr(shell_out, "\"stability\": 1"));
-    assert_true(number("\"explained\": ") > 0.1);
+    assert_true(shell_number("\"explained\": ") > 0.1);
     assert_int_equal(shell("clipneuron codes study --words nothing.txt"), 1);
     assert_non_null(strstr(shell_err, "nothing.txt"));
     assert_int_equal(shell("clipneuron codes study happy"), 1);
@@ -79,11 +67,7 @@ static void atlas_draws_and_is_the_same_again(void **state)
 static void nonsense_is_refused_in_one_line(void **state)
 {
     (void)state;
-    static const struct {
-        const char *line;
-        int code;
-        const char *says;
-    } cases[] = {
+    static const struct refusal cases[] = {
         {"explain", 2, "no study named"},
         {"explain study", 2, "no text"},
         {"explain study a b", 2, "one text at a time"},
@@ -98,12 +82,7 @@ static void nonsense_is_refused_in_one_line(void **state)
         {"atlas study", 2, "where should the picture go"},
         {"atlas study study -o a.svg", 2, "one study"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const int code = shell("clipneuron %s", cases[i].line);
-        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || strchr(shell_err, '\n') != strrchr(shell_err, '\n'))
-            fail_msg("%s: exit %d: %s", cases[i].line, code, shell_err);
-        assert_string_equal(shell_out, "");
-    }
+    shell_refuses("clipneuron", cases, sizeof cases / sizeof *cases);
     assert_int_equal(shell("clipneuron scan --quiet --matrices none p -o bare > /dev/null; clipneuron explain bare happy"), 0);
     assert_non_null(strstr(shell_out, "linear picture: not measured: "));
     assert_int_equal(shell("clipneuron scan --quiet --reduce max p -o most > /dev/null; clipneuron explain most happy"), 1);

@@ -36,11 +36,7 @@ static void regions_draw_a_map(void **state)
 static void nonsense_is_refused_in_one_line(void **state)
 {
     (void)state;
-    static const struct {
-        const char *line;
-        int code;
-        const char *says;
-    } cases[] = {
+    static const struct refusal cases[] = {
         {"words", 2, "no words"},
         {"words ''", 2, "an empty word"},
         {"words a b --analogy", 2, "three words"},
@@ -52,12 +48,7 @@ static void nonsense_is_refused_in_one_line(void **state)
         {"words cat --list list.txt --site layer9", 1, "layer"},
         {"regions --unit 3", 2, "for a map"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const int code = shell("clipneuron %s", cases[i].line);
-        if (code != cases[i].code || !strstr(shell_err, cases[i].says) || strchr(shell_err, '\n') != strrchr(shell_err, '\n'))
-            fail_msg("%s: exit %d: %s", cases[i].line, code, shell_err);
-        assert_string_equal(shell_out, "");
-    }
+    shell_refuses("clipneuron", cases, sizeof cases / sizeof *cases);
 }
 
 int main(void)
