@@ -282,7 +282,7 @@ cn_status cn_word_space_map(const cn_word_space *s, const cn_region_flags *flags
             snprintf(m->text, sizeof m->text, "%s %" PRId64, places[i].country, c->unit);
         } else if (unit >= 0) {
             m->name = answer_to_names(s, &places[i], unit, sd[unit]);
-            m->flag = c ? (double)flags_values(flags)[(size_t)(c - flags->countries) * (size_t)s->units + (size_t)unit] : (double)NAN;
+            m->flag = flags && c ? (double)flags_values(flags)[(size_t)(c - flags->countries) * (size_t)s->units + (size_t)unit] : (double)NAN;
         }
         if (isnan(m->name) && isnan(m->flag))
             continue;
