@@ -70,10 +70,12 @@ figures() {
 prepare() {
     sh "$root/tools/demo-pictures.sh" "$build"
     [ "$(cat "$work/study.of" 2>/dev/null)" != "$made_from" ] || return 0
-    rm -rf "$study" "$study.part" "$work"/*.of "$work"/*.jsonl
+    rm -rf "$study" "$study.part" "$work"/*.of "$work"/*.jsonl "$work/targets"
+    began=$(date +%s)
     cn scan --quiet "$pictures" -o "$study" >/dev/null
     cn name "$study" >/dev/null 2>&1
     echo "$made_from" >"$work/study.of"
+    echo "scan: $(($(date +%s) - began)) s"
 }
 
 # The demo labels, and those of a family, one a line
@@ -263,6 +265,7 @@ absent() {
       awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "concept") c = i; else if ($i == "score") s = i; next }
                $s > best[$c] { best[$c] = $s } END { for (c in best) print c }' "$work/multimodal.csv" 2>/dev/null | sort >"$work/concepts"
       labels | grep -vxF -f "$work/concepts" | head -n 12; } | awk '!seen[$0]++' >"$work/candidates"
+    rm -f "$out"/absent-*.png
     : >"$work/answers.tsv"
     : >"$work/absent.body"
     found=0
