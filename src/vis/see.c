@@ -414,6 +414,7 @@ static cn_status step(cn_see *s, cn_error *err)
     }
     nn_parallel(scale_planes, &scale, s->n * 3, 1);
     CN_TRY(cn_runner_images(s->runner, s->pixels, s->n, err));
+    s->seeds->redirect = early;
     CN_TRY(evaluate(s, s->runner, true, err));
     if (s->n_facet_sites)
         CN_TRY(add_facet(s, early, err));
