@@ -24,6 +24,9 @@ bench: configure              ## compare with PyTorch and ONNX Runtime, installi
 multimodal-results: all       ## write docs/results/multimodal.txt and .csv (minutes)
 	@sh tools/multimodal-results.sh $(BUILD)
 
+gallery: all                  ## draw docs/gallery.md: units of the default model in every facet (a quarter of an hour)
+	@sh tools/gallery.sh $(BUILD)
+
 model:                        ## train the default model and its control again (hours)
 	@sh tools/setup.sh build model
 	@sh models/recipe/make_model.sh
@@ -41,4 +44,4 @@ configure:
 	@sh tools/setup.sh build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" $(CMAKE_FLAGS) >/dev/null
 
-.PHONY: all demo test bench multimodal-results model install clean help configure
+.PHONY: all demo test bench multimodal-results gallery model install clean help configure

@@ -7,9 +7,8 @@ build=$(cd "$1" && pwd)
 work=$build/see-figures
 clipneuron=$build/clipneuron
 mkdir -p "$work"
-sh "$root/tools/demo-pictures.sh" "$build"
 export CLIPNEURON_MODEL="$root/models/specimen.safetensors"
-[ -f "$work/study/study.sqlite" ] || "$clipneuron" scan --quiet "$build/demo-pictures" -o "$work/study" >/dev/null
+sh "$root/tools/demo-study.sh" "$build" "$work/study"
 
 # ---- every unit of the last block, in bf16 where the CPU has it
 "$clipneuron" see layer4 --all --study "$work/study" --dtype auto --sheets 96 -o "$work/all"
