@@ -40,7 +40,7 @@ typedef struct cn_see_options {
     float decay;            /* FOURIER: exponent of 1/f; 0: 1 */
     float start;            /* deviation of the parameters in the beginning; 0: 0.01 */
     bool alpha;             /* also how opaque each pixel is: what does not matter becomes transparent */
-    const char *transforms; /* "standard", "paper", "crops", "none" or steps such as "jitter 8, scale 0.9-1.1, rotate -5-5, crop
+    const char *transforms; /* "standard", "paper", "crops", "none" or steps such as "pad 4, jitter 8, scale 0.9-1.1, rotate -5-5, crop
                                50-100, noise 0.02"; NULL: "standard", for PHASE "crops" */
     const float *magnitude; /* PHASE: (3, size, size/2 + 1) mean magnitudes of natural pictures, from cn_magnitudes; size must be given; NULL: 1/f */
     const cn_facets *facets; /* borrowed; NULL: plain */
