@@ -45,7 +45,7 @@ done
 numbers() {
     sed 's/[^ ]*://g; s/^ *//; s/ *$//; s/ /,/g' "$work/sheet-$1"
 }
-# One column of text from the study; CSV's quotes are taken off.
+# The column `line` of a query to the study; CSV's quotes are taken off.
 ask() {
     "$clipneuron" export "$work/study" --sql "$1" >"$work/answer"
     sed '1d; s/\r$//; s/^"//; s/"$//; s/""/"/g' "$work/answer"
@@ -67,7 +67,7 @@ best, and the media among its strongest pictures. Numbers are in the same standa
 END
     for number in $(seq "$sheet"); do
         at=$(numbers "$number")
-        concepts=$(ask "SELECT group_concat(label, ', ') FROM (SELECT l.name AS label FROM units u JOIN labels l ON l.id = u.label
+        concepts=$(ask "SELECT group_concat(label, ', ') AS line FROM (SELECT l.name AS label FROM units u JOIN labels l ON l.id = u.label
                         WHERE u.site = 0 AND u.unit IN ($at) ORDER BY instr(',$at,', ',' || u.unit || ','))")
         cat <<END
 
@@ -82,7 +82,7 @@ END
                  replace(ifnull(u.media, ''), ' ', ', '), max(u.max, 0) / u.rms,
                  (SELECT v.value / u.rms FROM visualisations v WHERE v.site = 0 AND v.unit = u.unit AND v.facet = ''),
                  ifnull((SELECT printf('%.1f to %.1f sd', min(v.value) / u.rms, max(v.value) / u.rms) FROM visualisations v
-                         WHERE v.site = 0 AND v.unit = u.unit AND v.facet <> ''), ''))
+                         WHERE v.site = 0 AND v.unit = u.unit AND v.facet <> ''), '')) AS line
              FROM units u LEFT JOIN labels l ON l.id = u.label
              WHERE u.site = 0 AND u.unit IN ($at) ORDER BY instr(',$at,', ',' || u.unit || ',')"
     done
