@@ -51,7 +51,7 @@ static const struct option options[] = {
     {'f', "facet", OPTION_WORDS, offsetof(struct see_arguments, facet), "NAME",
      "Draw what of the objective belongs to this facet; may be repeated: pictures for each. 'all': every one of the file."},
     {0, "strength", OPTION_TEXT, offsetof(struct see_arguments, strength), "A-B",
-     "Strength of the facet; with several --images it runs from A to B over them. Default: 100; 10-300 for several; with the preset paper 1 and 0.1-5."},
+     "Strength of the facet; with several --images it runs from A to B over them. Default: 20; 5-50 for several; with the preset paper 1 and 0.1-5."},
     {0, "every", OPTION_COUNT, offsetof(struct see_arguments, every), "N", "Also save each picture every N steps, as NAME.STEP.png.", 1, 1000000},
     {0, "animate", OPTION_FLAG, offsetof(struct see_arguments, animate), NULL,
      "With --every: the course as an animated PNG, NAME.course.png, in place of single ones."},

@@ -46,7 +46,7 @@ typedef struct cn_see_options {
     const cn_facets *facets; /* borrowed; NULL: plain */
     const char *facet;      /* its name, for all pictures */
     float weakest, strongest; /* the facet's strength runs from one to the other over the pictures of an objective; the weakest alone if
-                               there is one picture. Both 0: 10 to 300; 100 for one picture. The paper's range is 0.1 to 5 */
+                               there is one picture. Both 0: 5 to 50; 20 for one picture. The paper's range is 0.1 to 5 */
     bool importance;        /* sum up where the objective's gradient was large: cn_see_importance */
     int redirect_steps;     /* steps in the beginning in which ReLUs let more through; 0: 32, -1: none */
     float relu_leak;        /* in them, this share of the gradient passes ReLUs that are off where it would switch them on; 0: 0.05,
