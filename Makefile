@@ -36,6 +36,9 @@ RESULTS := multimodal attack stroop defence class emotion region absent
 $(RESULTS:%=%-results): all
 	@sh tools/results.sh $(BUILD) $(@:%-results=%)
 
+gallery: all                  ## draw docs/gallery.md: units of the default model in every facet (a quarter of an hour)
+	@sh tools/gallery.sh $(BUILD)
+
 model:                        ## train the default model and its control again (hours)
 	@sh tools/setup.sh build model
 	@sh models/recipe/make_model.sh
@@ -53,4 +56,4 @@ configure:
 	@sh tools/setup.sh build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" $(CMAKE_FLAGS) >/dev/null
 
-.PHONY: all demo test bench results $(RESULTS:%=%-results) model install clean help configure
+.PHONY: all demo test bench results $(RESULTS:%=%-results) gallery model install clean help configure

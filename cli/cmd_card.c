@@ -24,7 +24,7 @@ static const char *const theme_choices[] = {"auto", "light", "dark", NULL};
 /* clang-format off */
 static const struct option options[] = {
     {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "FILE",
-     "OUT.html: a page that needs nothing else. OUT.png: one sheet. A folder, or a name that ends in /: a PNG for each unit. "
+     "OUT.html: a page that needs nothing else. OUT.png, .webp or .jpg: one sheet. A folder, or a name that ends in /: a PNG for each unit. "
      "Required, unless --list."},
     {'n', "top", OPTION_COUNT, offsetof(struct arguments, top), "N",
      "Without UNITs: cards of the first N units in the order. Default: 24.", 1, CN_MAX_CARDS},
@@ -109,6 +109,11 @@ static bool is_folder(const char *path)
     return (path[0] && path[strlen(path) - 1] == '/') || (stat(path, &info) == 0 && S_ISDIR(info.st_mode));
 }
 
+static bool is_sheet(const char *path)
+{
+    return has_ending(path, ".png") || has_ending(path, ".webp") || has_ending(path, ".jpg");
+}
+
 static cn_status write_cards(const struct arguments *a, cn_study *study, const struct units *units,
                              cn_error *err)
 {
@@ -128,7 +133,7 @@ static cn_status write_cards(const struct arguments *a, cn_study *study, const s
     };
     if (is_folder(a->output))
         return cn_card_write_pngs(study, units->refs, units->count, &o, a->output, err);
-    if (has_ending(a->output, ".png"))
+    if (is_sheet(a->output))
         return cn_card_write_png(study, units->refs, units->count, &o, a->output, err);
     return cn_card_write_html(study, units->refs, units->count, &o, a->output, err);
 }
@@ -192,8 +197,8 @@ static int run(int argc, char **argv)
     else if (!a.output && !a.list)
         code = fail_usage("card", "-o FILE is missing");
     else if (a.output && !is_folder(a.output) && !has_ending(a.output, ".html") &&
-             !has_ending(a.output, ".htm") && !has_ending(a.output, ".png"))
-        code = fail_usage("card", "the output must end in .html, .png or /, not '%s'", a.output);
+             !has_ending(a.output, ".htm") && !is_sheet(a.output))
+        code = fail_usage("card", "the output must end in .html, .png, .webp, .jpg or /, not '%s'", a.output);
     else
         code = make_cards(&a);
     options_free(&command_card, &a);

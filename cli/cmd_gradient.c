@@ -151,6 +151,7 @@ const struct command command_gradient = {
                    "  SITE:FILE.npy       a direction: dot product with a vector of the site's units\n"
                    "  text:\"...\"          cosine of the image's and the text's embeddings\n"
                    "  logit:\"...\"         the same times the logit scale\n"
+                   "  logit:\"...\"@P.npz   a class of a probe ('clipneuron probe -o P.npz'): its logit\n"
                    "  energy:SITE         mean square of all values, as DeepDream has it\n"
                    "  diversity:SITE      minus the mean cosine with the Gram matrices of the rest of the batch\n"
                    "  l1, l2, tv          of the picture: distance from grey, differences of neighbours\n\n" IMAGES_HELP,

@@ -59,12 +59,13 @@ static char *optimised(const struct work *w, const struct job *job)
     return need_format("%s%s", job->objective, w->a->preset == PRESET_PAPER ? PAPER_PENALTY : "");
 }
 
-/* All that decides what a picture looks like, apart from rounding. Owned by the caller. */
+/* All that decides what a picture looks like, apart from rounding; 0 stands for a default, so the first number rises when defaults of the library
+ * change, and pictures made with the old ones are made again. Owned by the caller. */
 static char *settings_of(const struct work *w, const struct job *job, int64_t steps)
 {
     const cn_see_options *o = &w->o;
     char *objective = optimised(w, job);
-    char *text = need_format("2 model %s objective %s picture %zu of %d steps %lld rate %.9g size %d resolution %d seed %llu canvas %s decay %.9g "
+    char *text = need_format("4 model %s objective %s picture %zu of %d steps %lld rate %.9g size %d resolution %d seed %llu canvas %s decay %.9g "
                        "colours %s alpha %d importance %d natural %08x transforms %s facet %s %08x strength %.9g to %.9g early %d leak %.9g precision %s",
                        w->fingerprint, objective, job->number, o->images_each, (long long)steps, (double)o->rate, o->size,
                        o->resolution, (unsigned long long)o->seed, see_canvases[o->canvas], (double)o->decay,

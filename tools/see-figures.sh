@@ -7,9 +7,8 @@ build=$(cd "$1" && pwd)
 work=$build/see-figures
 clipneuron=$build/clipneuron
 mkdir -p "$work"
-sh "$root/tools/demo-pictures.sh" "$build"
 export CLIPNEURON_MODEL="$root/models/specimen.safetensors"
-[ -f "$work/study/study.sqlite" ] || "$clipneuron" scan --quiet "$build/demo-pictures" -o "$work/study" >/dev/null
+sh "$root/tools/demo-study.sh" "$build" "$work/study"
 
 # ---- every unit of the last block, in bf16 where the CPU has it
 "$clipneuron" see layer4 --all --study "$work/study" --dtype auto --sheets 96 -o "$work/all"
@@ -42,6 +41,30 @@ for facet in $facets; do
           else if (substr(name, index(name, ".") + 1) == facet) mine[substr(name, 1, index(name, ".") - 1)] = $column }
         END { for (u in mine) { n++; more += mine[u] > plain[u]; is += mine[u] > 0.5; was += plain[u] > 0.5 }
               printf "%-8s %d of %d; classified as it: %d, plain %d\n", facet, more, n, is, was }' "$work/scores.tsv"
+done
+
+# ---- what strength of a facet does: four units in three facets
+four=$(echo "$units" | head -4)
+# shellcheck disable=SC2086
+"$clipneuron" see $four --steps 192 --dtype auto -o "$work/strength-plain"
+"$clipneuron" facet score --quiet "$work/probe.npz" "$work/strength-plain" >"$work/plain.tsv"
+echo "== strength: pictures more like the facet than the plain one; classified as it; beyond the unit's strongest natural picture"
+for strength in 3 10 20 30 100; do
+    # shellcheck disable=SC2086
+    "$clipneuron" see $four --study "$work/study" --facets "$work/facets.npz" --facet text --facet line --facet food --strength $strength --steps 192 \
+        --dtype auto -o "$work/strength-$strength"
+    "$clipneuron" facet score --quiet "$work/probe.npz" "$work/strength-$strength" >"$work/facet.tsv"
+    awk -v strength=$strength -F '\t' '
+        function stem(path) { sub(/.*\//, "", path); sub(/\.png$/, "", path); return path }
+        FNR == 1 { file++ }
+        FNR == 1 && file < 3 { for (i = 2; i <= NF; i++) column[$i] = i; next }
+        file == 1 { for (f in column) plain[stem($1) "." f] = $column[f]; next }
+        file == 2 { name = stem($1); facet = name; sub(/.*\./, "", facet); n++; more += $column[facet] > plain[name]; is += $column[facet] > 0.5; next }
+        { match($0, /"file": "[^"]*"/); name = substr($0, RSTART, RLENGTH)
+          match($0, /"sd": [-0-9.e+]*/); sd = substr($0, RSTART + 6, RLENGTH - 6) + 0
+          match($0, /"natural_sd": [-0-9.e+]*/); beyond[name] = sd > substr($0, RSTART + 14, RLENGTH - 14) + 0 }
+        END { for (name in beyond) strong += beyond[name]
+              printf "%-4s %d of %d; %d; %d\n", strength, more, n, is, strong }' "$work/plain.tsv" "$work/facet.tsv" "$work/strength-$strength/seen.jsonl"
 done
 
 # ---- bf16 against fp32

@@ -42,8 +42,9 @@ CN_API CN_MUST_CHECK cn_status cn_card_write_html(cn_study *study, const cn_unit
                                                   const cn_card_options *options, const char *path,
                                                   cn_error *err);
 
-/** One PNG with the cards of all units, side by side and below each other.
- * @return as above; CN_ELIMIT when the sheet would exceed 32,767 px on a side: use fewer units or cn_card_write_pngs */
+/** One PNG with the cards of all units, side by side and below each other. A path that ends in .webp or .jpg makes a file of that format, for
+ * pages on the web: a fifth of the size, and not exact.
+ * @return as above; CN_ELIMIT when the sheet would exceed 32,767 px on a side, 16,383 px for .webp: use fewer units or cn_card_write_pngs */
 CN_API CN_MUST_CHECK cn_status cn_card_write_png(cn_study *study, const cn_unit_ref *units, size_t n,
                                                  const cn_card_options *options, const char *path,
                                                  cn_error *err);

@@ -7,6 +7,7 @@
  *   layer4:d.npy          a direction: dot product of the mean over space (or of a position) with the vector in d.npy
  *   text:"a spider"       cosine of the image's embedding with the text's
  *   logit:"a spider"      the same times the model's logit scale: CLIP's logit for that text
+ *   logit:"spider"@p.npz  a class of a linear probe of this model (probe.h; the file's name up to white space, or in quotes): its logit
  *   energy:layer4         mean of the squares of all values at a site, as DeepDream does
  *   diversity:layer4      minus the mean cosine of an image's Gram matrix of units with those of the other images of
  *                         its batch (Olah et al. 2017, "Feature visualization")
@@ -36,8 +37,8 @@ typedef struct cn_objective cn_objective;
  * @param threads for the text tower; 0: all cores
  * @param[out] out owned by the caller, cn_objective_free
  * @return CN_OK; CN_EINVAL (what cannot be read, with the place; a unit or position out of range, with the valid ones),
- *         CN_ENOTFOUND (no such site, with the nearest names; no such file), CN_EUNSUPPORTED (a text without a text tower), CN_ELIMIT,
- *         CN_EIO and CN_EFORMAT (a .npy file), CN_EMISMATCH (a direction of another length) */
+ *         CN_ENOTFOUND (no such site or class, with the nearest names; no such file), CN_EUNSUPPORTED (a text without a text tower), CN_ELIMIT,
+ *         CN_EIO and CN_EFORMAT (a .npy or .npz file), CN_EMISMATCH (a direction of another length, a probe of another model) */
 CN_API CN_MUST_CHECK cn_status cn_objective_parse(cn_objective **out, const cn_model *model, const char *expression, int threads,
                                                   cn_error *err);
 CN_API void cn_objective_free(cn_objective *o);

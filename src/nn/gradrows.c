@@ -75,34 +75,51 @@ static bool stopped(const void *dy, const uint8_t *mask, int64_t from, int64_t t
     return true;
 }
 
+/* Where the ReLU was off, `leak` times what is above zero. Without branches: units are on and off at random. */
 static void leaky_relu(void *data, int64_t from, int64_t to)
 {
     const work *w = data;
-    for (int64_t i = from; i < to; i++)
-        if (!w->mask[i]) {
-            const float dy = nn_load(w->dx, i, w->t);
-            nn_store(w->dx, i, w->t, dy > 0 ? w->leak * dy : 0);
+    const uint8_t *restrict mask = w->mask;
+    const float leak = w->leak;
+    if (w->t == NN_F32) {
+        float *restrict dy = w->dx;
+        for (int64_t i = from; i < to; i++) {
+            const float off = dy[i] > 0 ? leak * dy[i] : 0;
+            dy[i] = mask[i] ? dy[i] : off;
         }
+    } else {
+        uint16_t *restrict dy = w->dx;
+        for (int64_t i = from; i < to; i++) {
+            const float all = nn_bf16_to_f32(dy[i]);
+            const uint16_t off = nn_f32_to_bf16(all > 0 ? leak * all : 0);
+            dy[i] = mask[i] ? dy[i] : off;
+        }
+    }
+}
+
+/* The override for images from .. to - 1. */
+static void redirect_images(void *data, int64_t from, int64_t to)
+{
+    work *w = data;
+    for (int64_t image = from; image < to; image++) {
+        const int64_t begin = image * w->size, end = begin + w->size;
+        if (!stopped(w->dx, w->mask, begin, end, w->t)) {
+            (w->leak > 0 ? leaky_relu : relu)(w, begin, end);
+            continue;
+        }
+        for (int64_t i = begin; i < end; i++)
+            if (!(nn_load(w->dx, i, w->t) > 0))
+                nn_store(w->dx, i, w->t, 0);
+    }
 }
 
 void gradrows_relu(void *dy, const uint8_t *mask, int64_t n, int64_t size, nn_dtype t, nn_relu_override override)
 {
-    work w = {.dx = dy, .mask = mask, .t = t, .leak = override.leak};
-    void (*const pass)(void *, int64_t, int64_t) = override.leak > 0 ? leaky_relu : relu;
-    if (!override.redirect) {
-        nn_parallel(pass, &w, n * size, GRAIN);
-        return;
-    }
-    for (int64_t image = 0; image < n; image++) {
-        const int64_t from = image * size, to = from + size;
-        if (!stopped(dy, mask, from, to, t)) {
-            pass(&w, from, to);
-            continue;
-        }
-        for (int64_t i = from; i < to; i++)
-            if (!(nn_load(dy, i, t) > 0))
-                nn_store(dy, i, t, 0);
-    }
+    work w = {.dx = dy, .mask = mask, .t = t, .leak = override.leak, .size = size};
+    if (override.redirect)
+        nn_parallel(redirect_images, &w, n, grain(size));
+    else
+        nn_parallel(override.leak > 0 ? leaky_relu : relu, &w, n * size, GRAIN);
 }
 
 /* ---- rows ---- */

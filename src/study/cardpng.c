@@ -1,4 +1,4 @@
-/* study/cardpng.c -- cards as pictures, by Cairo and Pango. The same content as the page, in one fixed
+/* study/cardpng.c -- cards as pictures (PNG, for pages on the web also WebP and JPEG), by Cairo and Pango. The same content as the page, in one fixed
  * design: all lengths are points of a card of CARD_WIDTH; a first pass without pictures measures. */
 #include "study/carddata.h"
 #include "study/region.h"
@@ -15,14 +15,16 @@
 #include <pango/pangocairo.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #define CARD_WIDTH 900.0
-#define ROW_WIDTH 1290.0 /* of a gallery's rows */
+#define ROW_WIDTH 764.0 /* of a gallery's rows: six optimised pictures in a line */
 #define PAD 24.0
 #define SIDE 232.0     /* the column of labels, media and words */
 #define GAP 22.0       /* between cards of a sheet */
 #define MAX_SIDE 32767 /* px: Cairo's limit */
+#define LOSSY_QUALITY 60
 
 typedef struct colour {
     double r, g, b;
@@ -543,7 +545,7 @@ static double draw_card(painter *d, const card *c, double x, double y)
 
 /* ---- galleries ---- */
 
-enum { ROW_NATURAL = 4 }; /* natural pictures of a row */
+enum { ROW_NATURAL = 4, NATURAL_COLUMNS = 2 }; /* natural pictures of a row, and of one of its lines */
 
 /* A picture with two short lines under it. */
 static void captioned(painter *d, const card *c, const cn_example *e, double x, double y, double side, const char *first, const char *second)
@@ -553,32 +555,36 @@ static void captioned(painter *d, const card *c, const cn_example *e, double x, 
     line_of_text(d, x, y + side + 15, side, (style){9.5, false, d->p->soft, 0}, second);
 }
 
-/* One unit: its name, its strongest pictures, and those that were made for it. As many of these in a line as there is room for. */
+/* One unit: its name, its strongest pictures, and those that were made for it, as many of these in a line as there is room for. Two lines of
+ * each, so that a page can show the row at a size at which pictures tell something. */
 static double draw_row(painter *d, const card *c, double x, double y)
 {
-    const double name = 132, side = 68, step = side + 6, left = x + 14, top = y + 12;
-    const double pictures = left + name, made = pictures + ROW_NATURAL * step + 14;
+    const double name = 132, side = 68, step = side + 6, line = side + 32, left = x + 14, top = y + 12;
+    const double pictures = left + name, made = pictures + NATURAL_COLUMNS * step + 14;
     const size_t columns = (size_t)((x + ROW_WIDTH - 8 - made) / step);
+    const size_t natural = c->n_top < ROW_NATURAL ? c->n_top : ROW_NATURAL;
+    const size_t lines_natural = (natural + NATURAL_COLUMNS - 1) / NATURAL_COLUMNS, lines_made = (c->n_seen + columns - 1) / columns;
+    const size_t most = lines_made > lines_natural ? lines_made : lines_natural, lines = most ? most : 1;
+    const double height = 12 + (double)lines * line;
     char text[400], number[32];
     snprintf(text, sizeof text, "%.200s : %" PRId64, c->site->short_name, c->row->ref.unit);
     line_of_text(d, left, top, name - 8, (style){14, true, d->p->hot, 0}, *c->row->label ? c->row->label : c->n_words ? c->words[0].word : "");
     line_of_text(d, left, top + 21, name - 8, (style){10.5, false, d->p->ink, 0}, text);
     snprintf(text, sizeof text, "strongest %s sd", card_number(c->row->peak_sd, number));
     line_of_text(d, left, top + 36, name - 8, (style){10.5, false, d->p->soft, 0}, text);
-    line_of_text(d, left, top + 51, name - 8, (style){10.5, false, d->p->soft, 0}, c->row->media);
-    for (size_t i = 0; i < c->n_top && i < ROW_NATURAL; i++) {
+    paragraph(d, left, top + 53, name - 8, (style){10, false, d->p->soft, 0}, c->row->media);
+    for (size_t i = 0; i < natural; i++) {
         snprintf(text, sizeof text, "%s sd", card_number(c->top[i].sd, number));
-        captioned(d, c, &c->top[i], pictures + (double)i * step, top, side, text, c->top[i].label);
+        captioned(d, c, &c->top[i], pictures + (double)(i % NATURAL_COLUMNS) * step, top + (double)(i / NATURAL_COLUMNS) * line, side, text, c->top[i].label);
     }
-    rule(d, made - 10, top, made - 10, top + side, 0.8, d->p->line);
+    rule(d, made - 10, top, made - 10, y + height - 20, 0.8, d->p->line);
     for (size_t i = 0; i < c->n_seen; i++) {
         const cn_visualisation *v = &c->seen[i];
         const cn_example e = as_example(v);
         snprintf(text, sizeof text, "%s sd%s", card_number(v->sd, number), card_other_path(v) ? "*" : "");
-        captioned(d, c, &e, made + (double)(i % columns) * step, top + (double)(i / columns) * (side + 32), side, text, *v->facet ? v->facet : "plain");
+        captioned(d, c, &e, made + (double)(i % columns) * step, top + (double)(i / columns) * line, side, text, *v->facet ? v->facet : "plain");
     }
-    const size_t lines = c->n_seen > columns ? (c->n_seen + columns - 1) / columns : 1;
-    return 12 + (double)lines * (side + 32);
+    return height;
 }
 
 static double draw_one(painter *d, const card *c, const cn_card_options *o, double x, double y)
@@ -655,10 +661,51 @@ static cairo_status_t to_output(void *out, const unsigned char *data, unsigned i
     return output_write(out, data, size, NULL) == CN_OK ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
 }
 
+/* WebP and JPEG are small and not exact. */
+static cn_status save_lossy(cairo_surface_t *s, cn_image_format format, const char *path, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const int width = cairo_image_surface_get_width(s), height = cairo_image_surface_get_height(s), stride = cairo_image_surface_get_stride(s);
+    const unsigned char *pixels = cairo_image_surface_get_data(s);
+    uint8_t *rgb = cn_reallocarray(NULL, (size_t)width * (size_t)height, 3);
+    void *bytes = NULL;
+    size_t size;
+    output *out = NULL;
+    CN_CHECK(rgb, CN_ENOMEM, "%s: out of memory for the picture", path);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+            uint32_t pixel;
+            uint8_t *to = rgb + 3 * ((size_t)y * (size_t)width + (size_t)x);
+            memcpy(&pixel, pixels + (size_t)y * (size_t)stride + 4 * (size_t)x, sizeof pixel);
+            to[0] = (uint8_t)(pixel >> 16), to[1] = (uint8_t)(pixel >> 8), to[2] = (uint8_t)pixel;
+        }
+    CN_TRY(cn_image_encode(rgb, width, height, format, LOSSY_QUALITY, &bytes, &size, err));
+    CN_TRY(output_open(&out, path, err));
+    CN_TRY(output_write(out, bytes, size, err));
+    output *complete = out;
+    out = NULL;
+    CN_TRY(output_commit(complete, err));
+done:
+    output_discard(out);
+    cn_bytes_free(bytes);
+    cn_free(rgb);
+    return st;
+}
+
+static bool has_ending(const char *path, const char *ending)
+{
+    const size_t n = strlen(path), k = strlen(ending);
+    return n >= k && strcasecmp(path + n - k, ending) == 0;
+}
+
 static cn_status save(cairo_surface_t *s, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
     output *out = NULL;
+    if (has_ending(path, ".webp"))
+        return save_lossy(s, CN_IMAGE_WEBP, path, err);
+    if (has_ending(path, ".jpg"))
+        return save_lossy(s, CN_IMAGE_JPEG, path, err);
     CN_TRY(output_open(&out, path, err));
     cairo_status_t status = cairo_surface_write_to_png_stream(s, to_output, out);
     CN_CHECK(status != CAIRO_STATUS_NO_MEMORY, CN_ENOMEM, "%s: out of memory for the picture", path);

@@ -38,6 +38,7 @@ typedef struct values {
     const float *a;
     float *seed;       /* derivatives are added to; NULL: not wanted */
     int64_t n, units, positions, width;
+    bool redirect;     /* of seeds */
     int64_t unit_step, position_step, image_step;
 } values;
 
@@ -76,6 +77,17 @@ static void add_unit(const values *v, int64_t i, int64_t unit, int64_t position,
     *sum += weight * total / (double)v->positions;
 }
 
+/* The same for max(0, mean). A unit whose mean is not above 0 adds nothing and has no derivative, unless an ascent is to find it. */
+static void add_rectified_unit(const values *v, int64_t i, int64_t unit, double weight, double *sum)
+{
+    const float *a = v->a + i * v->image_step + unit * v->unit_step;
+    double total = 0, ignored = 0;
+    for (int64_t p = 0; p < v->positions; p++)
+        total += a[p * v->position_step];
+    if (total > 0 || (v->redirect && weight > 0))
+        add_unit(v, i, unit, -1, weight, total > 0 ? sum : &ignored);
+}
+
 static void add_units(const term *t, const values *v, double *sums)
 {
     const int64_t height = v->positions / v->width;
@@ -88,8 +100,11 @@ static void add_units(const term *t, const values *v, double *sums)
                 add_unit(v, i, t->unit[u], position, t->weight, &sums[i]);
         else
             for (int64_t u = 0; u < v->units; u++)
-                if (t->vector[u] != 0)
+                if (t->vector[u] != 0 && t->relu)
+                    add_rectified_unit(v, i, u, (double)t->weight * t->vector[u], &sums[i]);
+                else if (t->vector[u] != 0)
                     add_unit(v, i, u, position, (double)t->weight * t->vector[u], &sums[i]);
+        sums[i] += (double)t->weight * t->constant;
     }
 }
 
@@ -327,7 +342,8 @@ cn_status objective_at(const cn_objective *o, const cn_runner *r, seeds *s, int6
         size_t index = 0;
         while (s->site[index] != o->site[t->site])
             index++; /* the runner reads all that its objectives need */
-        const values v = values_of(r, o->site[t->site], index, first, n, differentiate ? s->at[index] : NULL);
+        values v = values_of(r, o->site[t->site], index, first, n, differentiate ? s->at[index] : NULL);
+        v.redirect = s->redirect;
         if (t->kind == TERM_ENERGY)
             add_energy(t, &v, sums + first);
         else if (t->kind == TERM_DIVERSITY)
@@ -362,6 +378,7 @@ cn_status cn_objective_evaluate(cn_objective *o, cn_runner *runner, const float 
         CN_TRY(seeds_make(&o->seeds, runner, o->site, o->n_sites, width, n, err));
     if (gradient)
         seeds_clear(o->seeds, runner, width, n);
+    o->seeds->redirect = redirect_relu;
     CN_TRY(objective_at(o, runner, o->seeds, 0, n, gradient != NULL, sums, err));
     if (gradient) {
         const size_t bytes = (size_t)(n * 3 * side * side) * sizeof *gradient;

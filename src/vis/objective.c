@@ -1,6 +1,7 @@
 /* vis/objective.c -- reads expressions such as "layer4:89 - 0.5*layer4:17 - 10*l2"; the grammar is in
  * clipneuron/objective.h. Nothing is computed here but the embeddings of texts. */
 #include "vis/terms.h"
+#include "vis/probeclass.h"
 
 #include "base/memory.h"
 #include "clipneuron/array.h"
@@ -33,13 +34,11 @@ static int place(const reader *r)
 
 /* ---- sites, units and positions ---- */
 
-static cn_status use_site(reader *r, const char *name, term *t)
+static cn_status use_site(reader *r, const cn_site *site, term *t)
 {
     cn_status st = CN_OK;
     cn_error *err = r->err;
     cn_objective *o = r->o;
-    const cn_site *site;
-    CN_TRY(cn_model_find_site(o->model, name, &site, err));
     CN_CHECK(site->tower == CN_TOWER_IMAGE, CN_EINVAL, "%s is a site of the text tower; an image has values at sites of the image tower only",
              site->name);
     for (t->site = 0; t->site < o->n_sites; t->site++)
@@ -48,6 +47,13 @@ static cn_status use_site(reader *r, const char *name, term *t)
     o->site[o->n_sites++] = site; /* no more sites than terms */
 done:
     return st;
+}
+
+static cn_status find_site(reader *r, const char *name, term *t)
+{
+    const cn_site *site;
+    const cn_status st = cn_model_find_site(r->o->model, name, &site, r->err);
+    return st == CN_OK ? use_site(r, site, t) : st;
 }
 
 static bool read_number(const char **at, int64_t *out)
@@ -161,7 +167,7 @@ static cn_status read_site_term(reader *r, char *word, term *t)
              "diversity:SITE, l1, l2 or tv",
              word, place(r));
     *colon = 0;
-    CN_TRY(use_site(r, word, t));
+    CN_TRY(find_site(r, word, t));
     char *rest = colon + 1, *position = strrchr(rest, '@');
     if (position)
         *position++ = 0;
@@ -216,13 +222,12 @@ done:
     return st;
 }
 
-/* A quoted text behind text: or logit:. A quote inside is written \" and a backslash \\. */
-static cn_status read_text_term(reader *r, term *t)
+/* A text in quotes. A quote inside is written \" and a backslash \\. */
+static cn_status read_quoted(reader *r, char text[CN_MAX_OBJECTIVE])
 {
     cn_status st = CN_OK;
     cn_error *err = r->err;
     const int begin = place(r);
-    char text[CN_MAX_OBJECTIVE];
     size_t length = 0;
     CN_CHECK(*r->at == '"', CN_EINVAL, "a text in quotes is wanted at %d, such as text:\"a spider\"", begin);
     for (r->at++; *r->at && *r->at != '"'; r->at++) {
@@ -234,7 +239,63 @@ static cn_status read_text_term(reader *r, term *t)
     r->at++;
     text[length] = 0;
     CN_CHECK(length > 0, CN_EINVAL, "the text at %d is empty", begin);
+done:
+    return st;
+}
+
+static cn_status read_text_term(reader *r, term *t)
+{
+    cn_status st = CN_OK;
+    cn_error *err = r->err;
+    char text[CN_MAX_OBJECTIVE];
+    CN_TRY(read_quoted(r, text));
+    CN_CHECK(*r->at != '@', CN_EINVAL, "@ is wanted nowhere behind a text (at %d); a class of a probe is logit:\"...\"@FILE.npz", place(r));
     CN_TRY(embed_text(r, text, t));
+done:
+    return st;
+}
+
+/* The logit of the class `name` of a probe in the file that is named here, up to white space or in quotes. */
+static cn_status read_probe_class(reader *r, const char *name, term *t)
+{
+    cn_status st = CN_OK;
+    cn_error *err = r->err;
+    char path[CN_MAX_OBJECTIVE];
+    probeclass found = {0};
+    if (*r->at == '"') {
+        CN_TRY(read_quoted(r, path));
+    } else {
+        const size_t length = strcspn(r->at, " \t\r\n\v\f");
+        CN_CHECK(length > 0, CN_EINVAL, "the file of a probe is wanted at %d, such as logit:\"a spider\"@probe.npz", place(r));
+        memcpy(path, r->at, length);
+        path[length] = 0;
+        r->at += length;
+    }
+    CN_TRY(probeclass_read(&found, r->o->model, path, name, err));
+    CN_TRY(use_site(r, found.site, t));
+    t->kind = TERM_DIRECTION;
+    t->y = POSITION_MEAN;
+    t->constant = found.constant;
+    t->relu = found.relu;
+    t->vector = found.weight, found.weight = NULL;
+done:
+    probeclass_free(&found);
+    return st;
+}
+
+/* logit:"a spider", CLIP's, or logit:"a spider"@FILE.npz, a probe's. */
+static cn_status read_logit_term(reader *r, term *t)
+{
+    cn_status st = CN_OK;
+    char text[CN_MAX_OBJECTIVE];
+    CN_TRY(read_quoted(r, text));
+    if (*r->at == '@') {
+        r->at++;
+        CN_TRY(read_probe_class(r, text, t));
+    } else {
+        t->weight *= cn_model_get_info(r->o->model)->logit_scale;
+        CN_TRY(embed_text(r, text, t));
+    }
 done:
     return st;
 }
@@ -265,8 +326,7 @@ static cn_status read_atom(reader *r, term *t)
         goto done;
     }
     if (take_word(r, "logit:")) {
-        t->weight *= cn_model_get_info(r->o->model)->logit_scale;
-        CN_TRY(read_text_term(r, t));
+        CN_TRY(read_logit_term(r, t));
         goto done;
     }
     size_t length = 0;
@@ -278,7 +338,7 @@ static cn_status read_atom(reader *r, term *t)
     const bool energy = !strncmp(word, "energy:", 7), diversity = !strncmp(word, "diversity:", 10);
     if (energy || diversity) {
         t->kind = energy ? TERM_ENERGY : TERM_DIVERSITY;
-        CN_TRY(use_site(r, word + (energy ? 7 : 10), t));
+        CN_TRY(find_site(r, word + (energy ? 7 : 10), t));
     } else if (is_word(word, "l1") || is_word(word, "l2") || is_word(word, "tv")) {
         t->kind = word[1] == '1' ? TERM_L1 : word[1] == '2' ? TERM_L2 : TERM_TV;
     } else {

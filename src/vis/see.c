@@ -19,11 +19,12 @@
 #define DEFAULT_REDIRECT 32
 #define DEFAULT_LEAK 0.05f
 #define GREY 0.5f
-/* With the default model, strength 1 leaves the picture as it is, and at 100 an independent probe finds the facet in nearly every one
- * (docs/see.md). The paper's own range, 0.1 to 5, is the preset's. */
-#define FACET_WEAKEST 10.0f
-#define FACET_USUAL 100.0f
-#define FACET_STRONGEST 300.0f
+/* With the default model, strength 3 leaves the picture as it is; at 20 an independent probe finds the facet in most pictures and the unit
+ * is still driven beyond natural ones; at 100 the facet alone is drawn, the same for every unit (docs/see.md). The paper's own range,
+ * 0.1 to 5, is the preset's. */
+#define FACET_WEAKEST 5.0f
+#define FACET_USUAL 20.0f
+#define FACET_STRONGEST 50.0f
 #define FACET_FACTOR 5.0    /* divided by the number of sites */
 #define BACKGROUND_CELLS 6 /* a side, of the random colours behind a transparent picture */
 #define ALPHA_COST 0.5f    /* of an opaque pixel, as a share of the objective's gradient: see run_alpha */
@@ -414,6 +415,7 @@ static cn_status step(cn_see *s, cn_error *err)
     }
     nn_parallel(scale_planes, &scale, s->n * 3, 1);
     CN_TRY(cn_runner_images(s->runner, s->pixels, s->n, err));
+    s->seeds->redirect = early;
     CN_TRY(evaluate(s, s->runner, true, err));
     if (s->n_facet_sites)
         CN_TRY(add_facet(s, early, err));

@@ -8,7 +8,7 @@
 
 typedef enum term_kind {
     TERM_UNITS,     /* sum of units, at a position or as means */
-    TERM_DIRECTION, /* the same with a weight for every unit of the site */
+    TERM_DIRECTION, /* the same with a weight for every unit of the site; a probe's class is one, with a constant */
     TERM_TEXT,      /* cosine with a text; LOGIT is a weight on it */
     TERM_ENERGY,
     TERM_DIVERSITY,
@@ -26,6 +26,8 @@ typedef struct term {
     int64_t *unit;       /* UNITS: n_units of them; owned */
     size_t n_units;
     float *vector;       /* DIRECTION: of the site's units; TEXT: of length 1 in the embedding; owned */
+    double constant;     /* DIRECTION: added to the value */
+    bool relu;           /* DIRECTION of means: max(0, mean) of each unit takes the mean's place */
     int64_t y, x;        /* position; y may be POSITION_MEAN or POSITION_CENTER; tokens: x = 0 */
 } term;
 
@@ -46,6 +48,7 @@ typedef struct seeds {
     float **at;                 /* per site (n, ...); owned */
     float *embedding;           /* (n, embedding); owned, NULL unless read */
     int64_t batch, side;        /* images; px, on which the sizes of sites depend */
+    bool redirect;              /* early steps of an ascent: a term's own ReLUs that are off let through what would switch them on */
 } seeds;
 
 cn_status seeds_make(seeds **out, const cn_runner *r, const cn_site *const *site, size_t n_sites, int64_t embedding, int64_t batch,

@@ -46,6 +46,7 @@ cn_status cn_objective_direction(const cn_objective *o, const float *pixels, int
     memset(direction, 0, (size_t)width * sizeof *direction);
     for (size_t i = 0; i < o->n_terms; i++) {
         const term *t = &o->term[i];
+        CN_CHECK(!t->relu, CN_EUNSUPPORTED, "a class of a probe with ReLUs is no direction, so no text is nearest to it");
         CN_CHECK(t->kind == TERM_UNITS || t->kind == TERM_DIRECTION || t->kind == TERM_TEXT, CN_EUNSUPPORTED,
                  "only units, directions and texts have a direction in the embedding; energy, diversity, l1, l2 and tv do not");
         if (t->kind == TERM_TEXT)

@@ -10,7 +10,8 @@
 /* ---- sets ---- */
 
 /* Lucid's standard set: pad 12, jitter 8, scale 1 + (i - 5)/50 for i = 0..10, rotate -10..10 degrees (Lucid draws 0 six
- * times as often as another angle, which is left out here), jitter 4. Padding is what lies outside the picture. */
+ * times as often as another angle, which is left out here), jitter 4. Padding is what lies outside the picture:
+ * the network sees the whole picture, not one that is smaller by a frame. */
 static const vis_transforms standard = {
     .step = {{VIS_JITTER, 0, 8, 0, false}, {VIS_SCALE, -5, 5, 50, true}, {VIS_ROTATE, -10, 10, 0, false}, {VIS_JITTER, 0, 4, 0, false}},
     .count = 4};
@@ -64,7 +65,7 @@ cn_status vis_transforms_parse(vis_transforms *out, const char *text, cn_error *
         vis_move move;
         double low, least, most;
     } words[] = {{"jitter", VIS_JITTER, 0, 0, 256}, {"scale", VIS_SCALE, 1, 0.1, 10}, {"rotate", VIS_ROTATE, 0, -180, 180},
-                 {"crop", VIS_CROP, 100, 5, 100}};
+                 {"crop", VIS_CROP, 100, 5, 100}, {"pad", VIS_PAD, -1, 0, 256}};
     const char *at = text;
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
         if (!strcmp(text, sets[i].name)) {
@@ -87,12 +88,14 @@ cn_status vis_transforms_parse(vis_transforms *out, const char *text, cn_error *
             while (word < n && strncmp(at, words[word].word, strlen(words[word].word)) != 0)
                 word++;
             CN_CHECK(word < n, CN_EINVAL,
-                     "\"%.40s\" is no transform: standard, paper, crops, none, or a list of jitter PX, scale A-B, rotate A-B, crop A-B "
-                     "and noise SD",
+                     "\"%.40s\" is no transform: standard, paper, crops, none, or a list of pad PX, jitter PX, scale A-B, rotate A-B, "
+                     "crop A-B and noise SD",
                      begin);
             at += strlen(words[word].word);
             low = words[word].low;
-            CN_CHECK(read_range(&at, &low, &high) && low >= words[word].least && high <= words[word].most && low <= high, CN_EINVAL,
+            const bool read = read_range(&at, &low, &high);
+            low = words[word].move == VIS_PAD && low < 0 ? high : low; /* "pad 12" is always 12 */
+            CN_CHECK(read && low >= words[word].least && high <= words[word].most && low <= high, CN_EINVAL,
                      "\"%.40s\": numbers from %g to %g are wanted", begin, words[word].least, words[word].most);
             CN_CHECK(out->count < VIS_MAX_TRANSFORMS, CN_ELIMIT, "more than %d transforms", VIS_MAX_TRANSFORMS);
             out->step[out->count++] = (vis_transform){words[word].move, low, high, 0, false};
@@ -146,6 +149,9 @@ static vis_affine draw_step(const vis_transform *t, rng *r, int side)
         a.m[0][0] = a.m[1][1] = cos(angle);
         a.m[0][1] = sin(angle);
         a.m[1][0] = -sin(angle);
+        break;
+    case VIS_PAD:
+        a.m[0][0] = a.m[1][1] = (side + 2 * whole_between(r, t->low, t->high)) / side;
         break;
     case VIS_CROP:
         factor = (t->low + (t->high - t->low) * rng_unit(r)) / 100;

@@ -12,11 +12,11 @@
 
 #define VIS_MAX_TRANSFORMS 32
 
-typedef enum vis_move { VIS_JITTER, VIS_SCALE, VIS_ROTATE, VIS_CROP } vis_move;
+typedef enum vis_move { VIS_JITTER, VIS_SCALE, VIS_ROTATE, VIS_CROP, VIS_PAD } vis_move;
 
 /* One step of a set. JITTER: a shift of up to `high` px in whole px, uniform over its high + 1 places; SCALE: a factor
  * base^k with k uniform in low..high, or 1 + k/base when `linear`; ROTATE: an angle in degrees, uniform over low..high in whole
- * degrees; CROP: a part of the picture with a side of low..high hundredths, anywhere inside it. */
+ * degrees; CROP: a part of the picture with a side of low..high hundredths, anywhere inside it; PAD: so many px of grey around it, low..high. */
 typedef struct vis_transform {
     vis_move move;
     double low, high, base;
@@ -29,7 +29,7 @@ typedef struct vis_transforms {
     double noise; /* standard deviation added to pixels */
 } vis_transforms;
 
-/** "standard" (Lucid's), "paper", "crops" (MACO's), "none", or steps: "jitter 8, scale 0.8-1.2, rotate -10-10, crop 50-90,
+/** "standard" (Lucid's), "paper", "crops" (MACO's), "none", or steps: "pad 12, jitter 8, scale 0.8-1.2, rotate -10-10, crop 50-90,
  * noise 0.05" (scale: uniform between the factors).
  * @return CN_OK; CN_EINVAL with what can be written, CN_ELIMIT */
 cn_status vis_transforms_parse(vis_transforms *out, const char *text, cn_error *err);

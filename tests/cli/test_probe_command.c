@@ -46,6 +46,18 @@ static void a_probe_tells_what_a_unit_serves_and_draws(void **state)
     assert_string_equal(shell_out, "PNG");
 }
 
+static void a_class_of_a_probe_is_an_objective(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron probe probe.npz -c grapes --direction grapes.npy > /dev/null\n"
+                           "clipneuron gradient -q --objective 'logit:\"grapes\"@probe.npz' cat.png -o a.npy\n"
+                           "clipneuron gradient -q --objective layer4.3.add:grapes.npy cat.png -o b.npy\n"
+                           "cmp a.npy b.npy && clipneuron see 'logit:\"grapes\"@probe.npz' --steps 1 -q -o grapes.png && ls -l grapes.png"),
+                     0);
+    assert_int_equal(shell("clipneuron see 'logit:\"graps\"@probe.npz' --steps 1 -o graps.png"), 1);
+    assert_non_null(strstr(shell_err, "probe.npz: the probe has no class \"graps\"; nearest of 5: \"grapes\", "));
+}
+
 static void it_refuses_what_makes_no_sense(void **state)
 {
     (void)state;
@@ -81,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equations_are_printed_with_the_path),
         cmocka_unit_test(a_probe_tells_what_a_unit_serves_and_draws),
+        cmocka_unit_test(a_class_of_a_probe_is_an_objective),
         cmocka_unit_test(it_refuses_what_makes_no_sense),
     };
     return cmocka_run_group_tests(tests, make_study, shell_end);

@@ -3,6 +3,7 @@
 #include "../study/tempdir.h"
 #include "base/memory.h"
 #include "clipneuron/array.h"
+#include "clipneuron/objective.h"
 #include "compose/probeparts.h"
 #include "study/sample.h"
 
@@ -16,6 +17,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "../clip/models.h"
 
 enum { EACH = 60, IMAGES = 2 * EACH, UNITS = FAKE_UNITS };
 
@@ -286,6 +289,176 @@ static void files_give_the_probe_back(void **state)
     cn_probe_free(p);
 }
 
+/* ---- classes as objectives ---- */
+
+enum { SEEN_UNITS = 512, SEEN = 2, SIDE = 64, PIXELS = 3 * SIDE * SIDE };
+
+/* Three classes on the last sum of a small ResNet, the third without an equation; units 3, 7, 500 and 501. */
+static void write_probe(const cn_model *m, bool relu, const char *path, const char *direction, cn_probe *out)
+{
+    static double mean[SEEN_UNITS], sd[SEEN_UNITS];
+    static char fingerprint[65];
+    static cn_probe_class classes[] = {{.name = "ant", .intercept = 0.5, .first = 0, .n = 1}, {.name = "Spider", .intercept = -1.25, .first = 1, .n = 4}, {.name = "fly"}};
+    static cn_probe_term terms[] = {{.class_index = 0, .unit = 3, .weight = 1, .name = "a"},     {.class_index = 1, .unit = 3, .weight = 0.75, .name = "a"},
+                                    {.class_index = 1, .unit = 7, .weight = -0.5, .name = "b"}, {.class_index = 1, .unit = 500, .weight = 0.375, .name = "c"},
+                                    {.class_index = 1, .unit = 501, .weight = 0.3, .name = "d"}};
+    static cn_probe_point point = {.strength = 0.1};
+    cn_error err = {0};
+    for (int u = 0; u < SEEN_UNITS; u++)
+        mean[u] = 0.01 * u - 1, sd[u] = 0.5 + 0.001 * u;
+    assert_int_equal(cn_model_fingerprint(m, fingerprint, &err), CN_OK);
+    *out = (cn_probe){.model_name = "", .fingerprint = fingerprint, .site = site_of(m, "layer4.add")->name, .column = "label", .collection = "",
+                      .created = "", .relu = relu, .units = SEEN_UNITS, .mean = mean, .sd = sd, .classes = classes, .n_classes = 3, .terms = terms,
+                      .n_terms = sizeof terms / sizeof *terms, .points = &point, .n_points = 1};
+    assert_int_equal(site_of(m, "layer4.add")->units, SEEN_UNITS);
+    if (cn_probe_save(out, path, &err) != CN_OK || (direction && cn_probe_write_direction(out, 1, direction, &err) != CN_OK))
+        fail_msg("%s", err.text);
+}
+
+/* Values and gradients of an expression; means of its site (SEEN, SEEN_UNITS) too unless NULL. */
+static void evaluate(const cn_model *m, const char *expression, const float *pixels, float *values, float *gradient, float *means)
+{
+    cn_error err = {0};
+    cn_objective *o = NULL;
+    cn_runner *r = NULL;
+    cn_runner_options options = {.batch = SEEN, .threads = 2};
+    int64_t height, width;
+    if (cn_objective_parse(&o, m, expression, 1, &err) != CN_OK)
+        fail_msg("%s: %s", expression, err.text);
+    cn_objective_needs(o, &options);
+    if (cn_runner_create(&r, m, &options, &err) != CN_OK || cn_runner_images(r, pixels, SEEN, &err) != CN_OK ||
+        cn_objective_evaluate(o, r, pixels, SEEN, values, gradient, false, &err) != CN_OK)
+        fail_msg("%s: %s", expression, err.text);
+    cn_runner_site_size(r, site_of(m, "layer4.add"), &height, &width);
+    for (int64_t i = 0; means && i < SEEN * SEEN_UNITS; i++) {
+        double sum = 0;
+        for (int64_t k = 0; k < height * width; k++)
+            sum += (double)cn_runner_site(r, 0)[i * height * width + k];
+        means[i] = (float)(sum / (double)(height * width));
+    }
+    cn_runner_free(r);
+    cn_objective_free(o);
+}
+
+static void a_class_is_an_objective(void **state)
+{
+    (void)state;
+    cn_model *m = open_named("rn-small");
+    cn_probe p;
+    char path[512], direction[512], expression[1200];
+    static float pixels[SEEN * PIXELS], gradient[SEEN * PIXELS], other[SEEN * PIXELS], means[SEEN * SEEN_UNITS];
+    float values[SEEN], same[SEEN];
+    double logits[3];
+    snprintf(path, sizeof path, "%s", tempdir_path(dir, "class.npz"));
+    snprintf(direction, sizeof direction, "%s", tempdir_path(dir, "class.npy"));
+    write_probe(m, false, path, direction, &p);
+    for (int i = 0; i < SEEN * PIXELS; i++)
+        pixels[i] = (float)(i * 7919 % 10007) / 5000 - 1;
+
+    /* the same derivatives as its direction's, bit for bit; its value is the logit */
+    snprintf(expression, sizeof expression, "2*logit:\"spider\"@%s", path);
+    evaluate(m, expression, pixels, values, gradient, means);
+    snprintf(expression, sizeof expression, "2*layer4.add:%s", direction);
+    evaluate(m, expression, pixels, same, other, NULL);
+    assert_memory_equal(gradient, other, sizeof gradient);
+    for (int i = 0; i < SEEN; i++) {
+        cn_probe_logits(&p, means + i * SEEN_UNITS, logits);
+        if (!(fabs((double)values[i] - 2 * logits[1]) < 1e-4) || fabs((double)(values[i] - same[i])) < 0.1)
+            fail_msg("image %d: %g, the logit is %g", i, (double)values[i], logits[1]);
+    }
+    snprintf(expression, sizeof expression, "l2 - logit:\"ant\"@\"%s\" + tv", path);
+    evaluate(m, expression, pixels, values, NULL, NULL);
+    evaluate(m, "l2 + tv", pixels, same, NULL, NULL);
+    cn_probe_logits(&p, means, logits);
+    assert_true(fabs((double)(same[0] - values[0]) - logits[0]) < 1e-4);
+
+    /* behind ReLUs: only units that are on have a derivative */
+    write_probe(m, true, path, NULL, &p);
+    snprintf(expression, sizeof expression, "logit:\"Spider\"@%s", path);
+    evaluate(m, expression, pixels, values, gradient, means);
+    size_t at = 0, on = 0, off = 0;
+    for (size_t t = 1; t < 5; t++) {
+        const bool positive = means[p.terms[t].unit] > 0;
+        assert_true(positive == (means[SEEN_UNITS + p.terms[t].unit] > 0)); /* so that one expression holds for both images */
+        on += positive, off += !positive;
+        if (positive)
+            at += (size_t)snprintf(expression + at, sizeof expression - at, "%s %.17g*layer4.add:%d", p.terms[t].weight < 0 ? " -" : at ? " +" : "",
+                                   fabs(p.terms[t].weight) / p.sd[p.terms[t].unit], (int)p.terms[t].unit);
+    }
+    assert_true(on && off);
+    evaluate(m, expression, pixels, same, other, NULL);
+    for (int i = 0; i < SEEN * PIXELS; i++)
+        assert_true(fabsf(gradient[i] - other[i]) <= 1e-5f + 1e-4f * fabsf(other[i]));
+    for (int i = 0; i < SEEN; i++) {
+        cn_probe_logits(&p, means + i * SEEN_UNITS, logits);
+        assert_true(fabs((double)values[i] - logits[1]) < 1e-4);
+    }
+    cn_model_close(m);
+}
+
+static void classes_that_cannot_be_objectives_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *expression, *says; /* %s: the probe's file */
+        cn_status status;
+    } cases[] = {
+        {"logit:\"spyder\"@%s", "the probe has no class \"spyder\"; nearest of 3: \"Spider\", ", CN_ENOTFOUND},
+        {"logit:\"fly\"@%s", "no unit in its equation", CN_EINVAL},
+        {"logit:\"ant\"@%s.none", "class.npz.none", CN_ENOTFOUND},
+        {"logit:\"ant\"@ + l2 - %s", "the file of a probe is wanted at 13", CN_EINVAL},
+        {"logit:\"ant\"@\"%s", "no closing quote", CN_EINVAL},
+        {"text:\"ant\"@%s", "logit:\"...\"@FILE.npz", CN_EINVAL},
+    };
+    cn_model *m = open_named("rn-small"), *vit = open_named("vit-small");
+    cn_objective *o;
+    cn_probe p;
+    char path[512], expression[1200];
+    cn_error err = {0};
+    snprintf(path, sizeof path, "%s", tempdir_path(dir, "class.npz"));
+    write_probe(m, false, path, NULL, &p);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(expression, sizeof expression, cases[i].expression, path);
+        err = (cn_error){0};
+        const cn_status st = cn_objective_parse(&o, m, expression, 1, &err);
+        if (st != cases[i].status || o || !strstr(err.text, cases[i].says) || strchr(err.text, '\n'))
+            fail_msg("%s: %d: %s", expression, (int)st, err.text);
+    }
+    snprintf(expression, sizeof expression, "logit:\"ant\"@%s", path);
+    err = (cn_error){0};
+    assert_int_equal(cn_objective_parse(&o, vit, expression, 1, &err), CN_EMISMATCH);
+    assert_non_null(strstr(err.text, "another model"));
+
+    /* damage anywhere is refused or harmless; memory may run out anywhere */
+    size_t size, refused = 0;
+    char *bytes = tempdir_read(path, &size);
+    snprintf(expression, sizeof expression, "logit:\"ant\"@%s", tempdir_path(dir, "damaged.npz"));
+    for (size_t at = 0; at < size; at += 37) {
+        const char kept = bytes[at];
+        bytes[at] = (char)(kept ^ 0xa5);
+        tempdir_write(dir, "damaged.npz", bytes, size);
+        bytes[at] = kept;
+        const cn_status st = cn_objective_parse(&o, m, expression, 1, NULL);
+        assert_true(st == CN_OK || !o);
+        refused += st != CN_OK;
+        cn_objective_free(o);
+    }
+    assert_true(refused > 0);
+    bool done = false;
+    tempdir_write(dir, "damaged.npz", bytes, size);
+    for (size_t at = 1; !done; at++) {
+        cn_memory_fail_at(at, false);
+        const cn_status st = cn_objective_parse(&o, m, expression, 1, NULL);
+        done = cn_memory_count() < at;
+        cn_memory_fail_at(0, false);
+        assert_true(done ? st == CN_OK : st == CN_ENOMEM && !o);
+        cn_objective_free(o);
+    }
+    free(bytes);
+    cn_model_close(m);
+    cn_model_close(vit);
+}
+
 static void what_cannot_be_probed_is_refused_in_one_line(void **state)
 {
     (void)state;
@@ -355,6 +528,8 @@ int main(void)
         cmocka_unit_test(weights_are_a_minimum_and_accuracies_are_counted),
         cmocka_unit_test(checks_set_the_units_to_their_mean),
         cmocka_unit_test(files_give_the_probe_back),
+        cmocka_unit_test(a_class_is_an_objective),
+        cmocka_unit_test(classes_that_cannot_be_objectives_are_refused),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(what_cannot_be_probed_is_refused_in_one_line),
     };

@@ -47,6 +47,14 @@ static void sets_are_read(void **state)
     refused("noise 3", "0 to 1");
     refused("jitter 4 rotate 3", "comma");
     refused("", "no transform");
+    refused("pad -1", "numbers from 0 to 256");
+    const vis_transforms pad = parse("pad 16, jitter 0"), some = parse("pad 0-16");
+    for (uint64_t i = 0; i < 50; i++) {
+        rng r = rng_stream(3, i, 0);
+        assert_float_equal(vis_transforms_draw(&pad, &r, 64, 64).m[0][0], 1.5, 1e-12); /* 96 px where 64 were */
+        const double zoom = vis_transforms_draw(&some, &r, 64, 64).m[1][1];
+        assert_true(zoom >= 1 && zoom <= 1.5);
+    }
 }
 
 static void maps_stay_within_their_bounds(void **state)
