@@ -1,5 +1,6 @@
 """Step 3: pictures that no icon set has, drawn from those that are there: colours (shapes and silhouettes in a colour) and
-counts (that many copies of something). Held-out ones are drawn from held-out icons only. Writes cache/drawn.npy
+counts (that many copies of something). Held-out ones are drawn from held-out icons only. A picture made of an icon has that icon's
+set as its style. Writes cache/drawn.npy
 (n, 96, 96, 4, uint8, premultiplied) and cache/drawn.json."""
 import json
 import math
@@ -127,8 +128,8 @@ def main():
         solid = [p for p in pool["mono"] if p["medium"] == "solid"]
         number = HELD_OUT if held_out else TRAINING
 
-        def add(name, kind, picture, licence):
-            rows.append({"class": classes[name], "set": "drawn-" + kind, "name": f"{name}-{len(rows)}", "medium": "colour",
+        def add(name, kind, picture, licence, style=None):
+            rows.append({"class": classes[name], "set": "drawn-" + kind, "style": style or "drawn-" + kind, "name": f"{name}-{len(rows)}", "medium": "colour",
                          "licence": licence, "emoji": None, "held_out": held_out, "array": "drawn", "row": len(drawn)})
             drawn.append(picture)
 
@@ -138,29 +139,31 @@ def main():
             for _ in range(number):
                 kind = r.choice(["circle", "square", "stripes", "polygon", "blob", "swatch", "dots", "icon"],
                                 p=[.1, .1, .08, .1, .1, .07, .1, .35])
-                licence = "MIT"
+                licence, style = "MIT", None
                 if kind == "icon":
                     p = solid[r.integers(len(solid))]
-                    alpha, licence = arrays["mono"][p["row"]], p["licence"]
+                    alpha, licence, style = arrays["mono"][p["row"]], p["licence"], p["set"]
                 else:
                     alpha = shape(kind, r)
-                add(name, kind, tinted(alpha, rgb(name, r), r), licence)
+                add(name, kind, tinted(alpha, rgb(name, r), r), licence, style)
         for name, n in COUNTS.items():
             if name not in classes:
                 continue
             for _ in range(number):
-                kind, licence = r.choice(["dots", "mono", "colour"], p=[.4, .3, .3]), "MIT"
+                kind, licence, style = r.choice(["dots", "mono", "colour"], p=[.4, .3, .3]), "MIT", None
                 ink = np.zeros(3) if r.random() < .5 else rgb(r.choice(list(COLOURS)[:9]), r)
                 if kind == "dots":
                     thing = tinted(shape(r.choice(["circle", "square", "polygon"]), r), ink, r)
                 elif kind == "mono":
                     p = solid[r.integers(len(solid))]
                     thing, licence = tinted(arrays["mono"][p["row"]], ink, r), p["licence"]
+                    style = p["set"]
                 else:
                     p = pool["colour"][r.integers(len(pool["colour"]))]
                     thing, licence = np.array(arrays["colour"][p["row"]]), p["licence"]
+                    style = p["set"]
                 place, picture = copies(thing, n, r)
-                add(name, "count-" + kind, picture, licence)
+                add(name, "count-" + kind, picture, licence, style)
     np.save(path("drawn.npy"), np.stack(drawn) if drawn else np.zeros((0, SIZE, SIZE, 4), np.uint8))
     with open(path("drawn.json"), "w", encoding="utf-8") as f:
         json.dump(rows, f, indent=0)

@@ -5,7 +5,7 @@ whole, the words are in fonts that are held out.
 
 The unit test. Pool: every held-out picture of every class in three renderings (as it is; two with other colours, sizes and
 turns), and the name of every concept in eight fonts. A unit is *multimodal* for a concept if at least half of its top 16
-pictures are of that concept (from at least three icon sets), at least half of its top 8 words are that concept's name, and the mean
+pictures are of that concept (from at least three icon sets; what the recipe draws itself from icons counts as their set), at least half of its top 8 words are that concept's name, and the mean
 activation of the concept's pictures, and of its words, exceeds the pool's mean by more than three standard deviations of
 the pool. The activation is the spatial mean of the last block after its ReLU; ties are broken at random. Null: the same with the
 labels of pictures and words shuffled. *Relaxed*: three eighths instead of one half. *Polysemantic*: two concepts each make up
@@ -191,10 +191,11 @@ def evaluate(judge, quick=False):
     numbers = [n for k in range(len(classes)) for n in by_class[k]]
     labels = np.array([pictures.index[n]["class"] for n in numbers])
     sets = [pictures.index[n]["set"] for n in numbers]
+    styles = [pictures.index[n].get("style", pictures.index[n]["set"]) for n in numbers]
     variants = (0,) if quick else (0, 1, 2)
     runs = [judge.run(renderings(pictures, data, numbers, v)) for v in variants]
     units, embeddings = np.concatenate([x for x, _ in runs]), np.concatenate([x for _, x in runs])
-    pool_labels, pool_sets = np.tile(labels, len(variants)), sets * len(variants)
+    pool_labels, pool_sets = np.tile(labels, len(variants)), styles * len(variants)
     fonts = 3 if quick else 8
     word_numbers = [n for k in concepts if k in written_by for n in written_by[k][:fonts]]
     word_labels = np.array([pictures.words[n]["class"] for n in word_numbers])
