@@ -5,7 +5,6 @@
  * With one text: the units that it calls on beyond the average word. With two: those that tell them apart, positive ones for the first.
  * A study without matrices does as well, but says nothing of how far to trust the sum. */
 #include "clipneuron/clipneuron.h"
-#include "clipneuron/textunits.h"
 
 #include <inttypes.h>
 #include <stdio.h>
