@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct arguments {
     struct model_arguments model;
@@ -19,7 +20,7 @@ struct arguments {
     const char *text, *target, *output, *log, *plot, *steps;
     int64_t images, seed, train, population, generations, longest, units, top;
     int theme;
-    bool whole, no_genetic, json, quiet;
+    bool whole, no_genetic, dry, json, quiet;
 };
 
 /* clang-format off */
@@ -55,6 +56,7 @@ static const struct option options[] = {
     {0, "no-genetic", OPTION_FLAG, offsetof(struct arguments, no_genetic), NULL, "search: words and names only."},
     {0, "top", OPTION_COUNT, offsetof(struct arguments, top), "N", "search: texts that are measured; defend: units that are listed. Default: 5.", 1, 1000},
     {0, "steps", OPTION_TEXT, offsetof(struct arguments, steps), "0,N,...", "defend: how many units or directions to remove. Default: 0, 1, 2, 4, ... half."},
+    {0, "dry-run", OPTION_FLAG, offsetof(struct arguments, dry), NULL, "defend: do not keep the units that read in the study."},
     {0, "plot", OPTION_TEXT, offsetof(struct arguments, plot), "FILE", "run, defend: a plot as .svg or .png."},
     {0, "theme", OPTION_CHOICE, offsetof(struct arguments, theme), "THEME", "light, dark or print. Default: light.", 0, 0, theme_choices},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON."},
@@ -304,6 +306,26 @@ static int read_steps(const char *text, int64_t *steps, size_t *n)
     return *n ? EXIT_DONE : fail_usage("attack", "--steps has no numbers");
 }
 
+/* In the study, where the collection is one. */
+static cn_status keep_readers(const struct arguments *a, const cn_defence_result *r, cn_error *err)
+{
+    cn_study *study = NULL;
+    char *file = need_format("%s/study.sqlite", a->operands.items[1]);
+    cn_status st = CN_OK;
+    if (access(file, F_OK) == 0) {
+        st = cn_study_open(&study, a->operands.items[1], err);
+        if (st == CN_OK)
+            st = cn_study_keep_readers(study, r, err);
+        if (st == CN_EMISMATCH) { /* a study of another site has no place for them */
+            note(a->quiet, "%s: the units that read are not kept", err->text);
+            st = CN_OK;
+        }
+        cn_study_close(study);
+    }
+    free(file);
+    return st;
+}
+
 static int defend(struct job *job, const cn_model *model)
 {
     const struct arguments *a = job->a;
@@ -324,6 +346,8 @@ static int defend(struct job *job, const cn_model *model)
     if (st == CN_OK && r->linear < 0.99)
         note(a->quiet, "removing units goes through a linear map that explains %.0f%% of the embedding's variance only", 100 * r->linear);
     const size_t listed = a->top ? (size_t)a->top : 5;
+    if (st == CN_OK && !a->dry)
+        st = keep_readers(a, r, &err);
     if (st == CN_OK && a->json)
         defence_json(r, listed, a->seed);
     else if (st == CN_OK)

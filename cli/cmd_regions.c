@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "drawnspace.h"
 #include "grid.h"
+#include "people.h"
 #include "report.h"
 
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static const struct grid_column columns[] = {
 };
 /* clang-format on */
 
-static int report(const struct arguments *a, const cn_word_space *s)
+/* names: of the words. */
+static int report(const struct arguments *a, const cn_word_space *s, size_t names)
 {
     cn_region_unit *units = NULL;
     cn_error err = {0};
@@ -75,12 +77,16 @@ static int report(const struct arguments *a, const cn_word_space *s)
         json_int(&j, "geographic", (int64_t)geographic);
         json_int(&j, "significant", (int64_t)significant);
         grid_json(&g, &j, "units");
+        json_int(&j, "names", (int64_t)names);
+        json_text(&j, "warning", cn_family_warning("region"));
         json_close(&j, '}');
         json_end(&j);
     } else {
         printf("%zu drawn words; %zu of %zu units answer most to names of places (all of their first 5); %zu tell names from words at q < 0.05\n\n",
                cn_word_space_count(s), geographic, n, significant);
         grid_print(&g, stdout);
+        printf("\nwarning: names of places (%zu of the %zu words, %.2g%%) are %s\n", names, cn_word_space_count(s),
+               100 * (double)names / (double)cn_word_space_count(s), cn_family_warning("region"));
     }
     grid_free(&g);
     for (size_t i = 0; i < shown; i++)
@@ -95,7 +101,7 @@ static int run(int argc, char **argv)
     struct arguments a = {.top = 12, .unit = -1};
     cn_word_space *space = NULL;
     struct words names = {0};
-    size_t n;
+    size_t n, drawn = 0;
     const cn_place *places = cn_places(&n);
     int code = options_begin(&command_regions, argc, argv, &a);
     if (code >= 0)
@@ -109,7 +115,10 @@ static int run(int argc, char **argv)
     else
         code = space_open(&a.space, names.items, names.count, &space);
     if (code == EXIT_DONE)
-        code = report(&a, space);
+        for (size_t i = 0; i < names.count; i++)
+            drawn += cn_word_space_find(space, names.items[i]) >= 0;
+    if (code == EXIT_DONE)
+        code = report(&a, space, drawn);
     cn_word_space_close(space);
     words_free(&names);
     options_free(&command_regions, &a);

@@ -144,6 +144,25 @@ CN_API CN_MUST_CHECK cn_status cn_probe_load(cn_probe **out, const char *path, c
 /** @return CN_EMISMATCH with both fingerprints unless the probe is of this model */
 CN_API CN_MUST_CHECK cn_status cn_probe_check_model(const cn_probe *probe, const cn_model *model, cn_error *err);
 
+#define CN_STUDY_PROBE "probe.npz" /* the kept probe's file in the study */
+
+/** Keeps a probe in the study that it was fitted on: the file CN_STUDY_PROBE, and the table unit_classes, which cards show. Those of another probe are gone.
+ * @return CN_OK; CN_EMISMATCH (a probe of another model, or of a site that the study has not), CN_EIO, CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_study_keep_probe(cn_study *study, const cn_probe *probe, cn_error *err);
+/** @return as cn_probe_load; CN_ENOTFOUND: the study keeps none, or one from before it was scanned again */
+CN_API CN_MUST_CHECK cn_status cn_study_kept_probe(cn_probe **out, cn_study *study, cn_error *err);
+
+/* A class that a unit serves in the kept probe. */
+typedef struct cn_served_class {
+    const char *class_name, *column;
+    double weight, share; /* as in cn_probe_term */
+    const char *created;  /* "2026-11-24T02:30:00Z" */
+} cn_served_class;
+
+/** By |weight|, falling; at most 64. @param[out] list owned by the caller, cn_served_classes_free; NULL when n is 0 */
+CN_API CN_MUST_CHECK cn_status cn_study_served_classes(cn_study *study, cn_unit_ref ref, cn_served_class **list, size_t *n, cn_error *err);
+CN_API void cn_served_classes_free(cn_served_class *list);
+
 /** Writes the direction of a class in the units' own scale, weight / sd, as a .npy (units): "SITE:FILE.npy" is an objective of `see`
  * (objective.h) that is the class's logit but for a constant. @return CN_EUNSUPPORTED for a probe with `relu` */
 CN_API CN_MUST_CHECK cn_status cn_probe_write_direction(const cn_probe *probe, size_t class_index, const char *path, cn_error *err);
