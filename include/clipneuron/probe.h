@@ -137,6 +137,14 @@ CN_API size_t cn_probe_find_class(const cn_probe *probe, const char *name);
 /** The logits of all classes for one picture. @param activations (units): spatial means at the site @param[out] logits (n_classes) */
 CN_API void cn_probe_logits(const cn_probe *probe, const float *activations, double *logits);
 
+/** Probabilities of a probe's classes for pictures: the model runs up to the probe's site, and its units' spatial means go through the probe.
+ * @param rgb (n, R, R, 3), of the model's resolution
+ * @param threads 0: all cores
+ * @param[out] probabilities (n, n_classes), caller's: softmax of the logits
+ * @return CN_OK; CN_EMISMATCH (another model; a site that it has not), CN_EINVAL (no pictures), what cn_runner_create returns */
+CN_API CN_MUST_CHECK cn_status cn_probe_pictures(const cn_probe *probe, const cn_model *model, const uint8_t *rgb, int64_t n, int threads,
+                                                 double *probabilities, cn_error *err);
+
 /** Writes a probe as a .npz (docs/compose.md has its arrays). */
 CN_API CN_MUST_CHECK cn_status cn_probe_save(const cn_probe *probe, const char *path, cn_error *err);
 /** Reads it back; files are untrusted. Checks and levels are kept; the names of units, too. @param[out] out cn_probe_free */
