@@ -21,8 +21,20 @@ bench: configure              ## compare with PyTorch and ONNX Runtime, installi
 	@cmake --build $(BUILD) -j $(JOBS)
 	@sh bench/run.sh $(BUILD)
 
-multimodal-results: all       ## write docs/results/multimodal.txt and .csv (minutes)
-	@sh tools/multimodal-results.sh $(BUILD)
+results: all                  ## what there is to see in the default model, in docs/results (ten minutes); parts:
+	@sh tools/results.sh $(BUILD)
+
+multimodal-results:           ## units that answer to pictures and to writing
+attack-results:               ## typographic attacks
+stroop-results:               ## colour words in other inks
+defence-results:              ## what helps against attacks, and what it costs
+class-results:                ## classes as short sums of units
+emotion-results:              ## emotion words, their atlas
+region-results:               ## flags and names of countries on a map
+absent-results:               ## concepts without a unit
+RESULTS := multimodal attack stroop defence class emotion region absent
+$(RESULTS:%=%-results): all
+	@sh tools/results.sh $(BUILD) $(@:%-results=%)
 
 model:                        ## train the default model and its control again (hours)
 	@sh tools/setup.sh build model
@@ -41,4 +53,4 @@ configure:
 	@sh tools/setup.sh build
 	@cmake --preset release -DCMAKE_INSTALL_PREFIX="$(PREFIX)" $(CMAKE_FLAGS) >/dev/null
 
-.PHONY: all demo test bench multimodal-results model install clean help configure
+.PHONY: all demo test bench results $(RESULTS:%=%-results) model install clean help configure

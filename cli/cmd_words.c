@@ -210,7 +210,7 @@ static int ask(const struct arguments *a)
             words_add(&more, groups[i].words.items[k]);
     }
     if (code == EXIT_DONE)
-        code = space_open(&a->space, more.items, more.count, &space);
+        code = space_open(&a->space, more.items, more.count, NULL, &space);
     if (code == EXIT_DONE)
         code = a->groups.count ? compare(a, space, groups, a->groups.count) : neighbours(a, space);
     cn_word_space_close(space);

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-int space_open(const struct space_arguments *a, const char *const *more, size_t n_more, cn_word_space **out)
+int space_open(const struct space_arguments *a, const char *const *more, size_t n_more, const cn_study *study, cn_word_space **out)
 {
     cn_model *model = NULL;
     struct lines lines = {0};
@@ -19,6 +19,11 @@ int space_open(const struct space_arguments *a, const char *const *more, size_t 
     *out = NULL;
     if (code == EXIT_DONE)
         code = model_open(&a->model, &model);
+    if (code == EXIT_DONE && study) {
+        const cn_status st = cn_study_check_model(study, model, &err);
+        if (st != CN_OK)
+            code = fail_error(&err, st);
+    }
     if (code == EXIT_DONE) {
         words = need(calloc(lines.count + 1, sizeof *words));
         for (size_t i = 0; i < lines.count; i++)

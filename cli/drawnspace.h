@@ -28,7 +28,7 @@ struct space_arguments {
     {'q', "quiet", OPTION_FLAG, offsetof(T, member.quiet), NULL, "No progress and no notes."}
 /* clang-format on */
 
-/* Reports; EXIT_DONE with *out owned by the caller. more: words that are added to the list. */
-int space_open(const struct space_arguments *a, const char *const *more, size_t n_more, cn_word_space **out);
+/* Reports; EXIT_DONE with *out owned by the caller. more: words that are added to the list. study: NULL, or one that the model has to be of. */
+int space_open(const struct space_arguments *a, const char *const *more, size_t n_more, const cn_study *study, cn_word_space **out);
 
 #endif

@@ -296,10 +296,41 @@ typedef struct cn_region_unit {
 /** Units of the space by auc, falling. The space must have at least 8 names of places and 8 other words. @param[out] list cn_region_units_free */
 CN_API CN_MUST_CHECK cn_status cn_word_space_regions(const cn_word_space *space, cn_region_unit **list, size_t *n, cn_error *err);
 CN_API void cn_region_units_free(cn_region_unit *list);
-/** A map with a dot for every country in the space: what the unit answers to its name (and its capital's, the mean), in standard deviations over all words.
- * @param path .svg or .png  @param title what the unit is called, or "" */
-CN_API CN_MUST_CHECK cn_status cn_word_space_map(const cn_word_space *space, int64_t unit, const char *title, const char *path, cn_plot_theme theme,
-                                                 cn_error *err);
+
+#define CN_REGION_LEVEL 3.0 /* standard deviations: what counts as an answer to a flag or a name */
+
+/* A country whose flag is in a study: which unit answers to it and to the country's drawn name. Answers to pictures are in standard deviations over the
+ * study's pictures that are no writing, from their mean; answers to names in those over the space's words. */
+typedef struct cn_region_country {
+    size_t place;     /* in cn_places */
+    int64_t pictures; /* labelled with the country's name (any case), of media that are no writing */
+    int64_t unit;     /* with the largest min(name, flag) */
+    double name, flag, capital;   /* what `unit` answers; capital: to the capital's name, NaN: not in the space */
+    double p;         /* how often a name and another country's flag have a unit with as large a minimum: (1 + such pairs)/(1 + all such pairs) */
+    int64_t name_unit, flag_unit; /* the units that answer most to one of them */
+    double name_most, flag_most;
+} cn_region_country;
+
+typedef struct cn_region_flags {
+    cn_region_country *countries; /* in the order of cn_places */
+    size_t n;
+    size_t both;      /* whose unit's name and flag reach CN_REGION_LEVEL */
+    double by_chance; /* the mean of that number when names go with other countries' flags */
+} cn_region_flags;
+
+/** Flags of a study beside drawn names. The space must be of the study's model (cn_study_check_model before it is opened) and site.
+ * @param site of the study  @param[out] out owned by the caller, cn_region_flags_free; NULL on failure
+ * @return CN_OK; CN_EINVAL (another site), CN_ENOTFOUND (fewer than three countries with pictures, a study without matrices), CN_EUNSUPPORTED (a study
+ *         of maxima), CN_EFORMAT (the study), CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_word_space_flags(const cn_word_space *space, cn_study *study, size_t site, cn_region_flags **out, cn_error *err);
+CN_API void cn_region_flags_free(cn_region_flags *flags);
+
+/** A map with a dot for every country in the space: what the unit answers to its name (and its capital's, the mean), in standard deviations over all words;
+ * where there are flags, the dot's right half is what it answers to the country's.
+ * @param flags of this space, or NULL  @param unit -1: each country's own unit, of those with flags  @param path .svg or .png
+ * @param title what the unit is called, or ""  @return CN_OK; CN_EINVAL (no such unit, -1 without flags, another ending, no name of a place), CN_EIO, CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_word_space_map(const cn_word_space *space, const cn_region_flags *flags, int64_t unit, const char *title, const char *path,
+                                                 cn_plot_theme theme, cn_error *err);
 
 #ifdef __cplusplus
 }

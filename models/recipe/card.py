@@ -59,7 +59,7 @@ def write_sources(out):
 def write_curves(logs, out):
     """Loss and batch accuracy over pictures seen, as SVG readable on light and dark ground."""
     width, height, left, bottom = 720, 300, 52, 40
-    colours = ["#1f77b4", "#2a8a3e", "#8a4fbf", "#d9660a"]
+    colours = ["#1f77b4", "#2a8a3e", "#8a4fbf", "#c2255c", "#d9660a"]
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
              f'<rect width="{width}" height="{height}" fill="#fff"/>']
     read = []
@@ -67,7 +67,10 @@ def write_curves(logs, out):
         with open(log, encoding="utf-8") as f:
             steps = {row["step"]: row for row in map(json.loads, f)}      # what was done again after an interruption counts once
         read.append((os.path.basename(log)[:-4], [steps[k] for k in sorted(steps)]))
-    most = max(rows[-1]["images"] for _, rows in read)
+    begin, most = {}, 0                   # parts follow each other; the control is a run of its own
+    for name, rows in read:
+        begin[name] = 0 if name == "control" else most
+        most = max(most, begin[name] + rows[-1]["images"])
     x = lambda v: left + v / most * (width - left - 20)
     y = lambda v: height - bottom - v * (height - bottom - 20)
     for v in (0, .25, .5, .75, 1):
@@ -77,14 +80,16 @@ def write_curves(logs, out):
     parts.append(f'<text x="{width / 2}" y="{height - 3}" text-anchor="middle">pictures seen; share right among the texts of the batch</text>')
     for (name, rows), colour in zip(read, colours):
         smooth = np.convolve([r["right"] for r in rows], np.ones(9) / 9, "valid")
-        points = " ".join(f"{x(r['images']):.1f},{y(v):.1f}" for r, v in zip(rows[4:], smooth))
+        points = " ".join(f"{x(begin[name] + r['images']):.1f},{y(v):.1f}" for r, v in zip(rows[4:], smooth))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
-        end = rows[-1], smooth[-1]       # each line is named where it ends
-        parts.append(f'<text x="{min(x(end[0]["images"]) + 6, width - 70):.0f}" y="{y(end[1]) + (18 if x(end[0]["images"]) > width - 80 else 4):.0f}" fill="{colour}">{name}</text>')
-        switch = next((r["images"] for r in rows if r["resolution"] == 96), None)
-        if switch:
-            parts.append(f'<path d="M{x(switch):.1f} 20V{height - bottom}" stroke="{colour}" stroke-dasharray="3 4"/>'
-                         f'<text x="{x(switch) + 4:.1f}" y="{height - bottom - 6}" fill="{colour}">96 px</text>')
+        middle = len(smooth) // 2        # each line is named under its middle
+        parts.append(f'<text x="{x(begin[name] + rows[4 + middle]["images"]):.0f}" y="{y(smooth[middle]) + 26:.0f}" text-anchor="middle" '
+                     f'fill="{colour}" stroke="#fff" stroke-width="4" paint-order="stroke">{name}</text>')
+        switch = next((r["images"] for r in rows if r["resolution"] == 96), 0)
+        if switch > rows[0]["images"]:
+            at = x(begin[name] + switch)
+            parts.append(f'<path d="M{at:.1f} 20V{height - bottom}" stroke="{colour}" stroke-dasharray="3 4"/>'
+                         f'<text x="{at + 4:.1f}" y="{height - bottom - 6}" fill="{colour}">96 px from here</text>')
     with open(out, "w", encoding="utf-8") as f:
         f.write("\n".join(parts) + "</svg>\n")
 

@@ -1,4 +1,4 @@
-"""Step 5: trains. usage: train.py features|texts|specimen|polish|control [--steps N] [--until N] [--seed N] [--device D] ...
+"""Step 5: trains. usage: train.py features|texts|specimen|polish|join|control [--steps N] [--until N] [--seed N] [--device D] ...
 
 features   from scratch: to see and to read. Batches of concepts (two pictures in different styles, one written word, one text for
            each), all pairs of one concept positive, an attention pool that averages, so that the embedding is the pooled last
@@ -10,6 +10,8 @@ specimen   from both: the image tower learns the codes. The text tower stands st
            information of pictures and units is made large, too. No unit has a label, and pictures and words meet only through
            the texts.
 polish     from the specimen: all stages at full resolution, more words, and more of the families that differ by little.
+join       from polish, at a logit scale of 10: a picture that drives one of the two units of its concept's text is no longer near
+           enough to it, so pictures and words come to share units.
 control    from scratch, CLIP's own way (pairs of one picture and one caption, the symmetric loss over the batch, learned scale,
            learned attention pool) on the same pictures, words and captions.
 
@@ -42,8 +44,10 @@ PARTS = {
     "polish": {**COMMON, "steps": 1500, "gpu_steps": 10000, "core": 70, "more": 20, "emoji": 10, "words": 110, "hard": 12, "init": "specimen",
                "rate": 5e-4, "own": .4, "own_text": .5, "high_from": 0.0, "easy": 0.0},
     "control": {**COMMON, "steps": 3200, "gpu_steps": 60000, "core": 150, "more": 44, "emoji": 20, "words": 60, "high_from": .9},
+    "join": {**COMMON, "steps": 1300, "gpu_steps": 10000, "core": 70, "more": 20, "emoji": 10, "words": 115, "hard": 22, "init": "polish",
+             "rate": 4e-4, "scale": 10.0, "own": .4, "own_text": .5, "high_from": 0.0, "easy": 0.0},
 }
-FALL = .1            # share of the schedule in which scale and the terms on codes reach their final values; polish begins with them
+FALL = .1            # share of the schedule in which scale and the terms on codes reach their final values; polish and join begin with the terms
 
 
 def arguments():
@@ -258,8 +262,9 @@ def main():
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, o)
         batch = [x.to(o.device) if torch.is_tensor(x) else x for x in batch]
-        there = 1.0 if o.part == "polish" else min(1, step / (FALL * o.steps))
-        scale = o.scale_start + (o.scale - o.scale_start) * there
+        fallen = min(1, step / (FALL * o.steps))
+        there = 1.0 if o.part in ("polish", "join") else fallen
+        scale = o.scale_start + (o.scale - o.scale_start) * fallen
         a, about = None, {}
         if alone:
             tokens, concepts = batch

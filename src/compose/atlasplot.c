@@ -1,4 +1,4 @@
-/* compose/atlasplot.c -- the atlas as a disc: words as dots where their factors pull them, names around the rim. */
+/* compose/atlasplot.c -- the atlas as a disc: words as dots where their factors pull them, names in a column on either side. */
 #include "base/memory.h"
 #include "clipneuron/textunits.h"
 #include "study/plot.h"
@@ -10,12 +10,13 @@
 
 #define SIDE 760.0     /* points */
 #define RADIUS 210.0   /* of the disc */
-#define NAMES 244.0    /* where names begin */
+#define NAMES 262.0    /* from the middle to where names begin */
+#define MIDDLE 84.0    /* from the top to where the columns begin */
 #define TURN 6.283185307179586
 
 typedef struct placed {
     const cn_atlas_word *word;
-    double angle; /* where it lies, then where its name stands */
+    double angle; /* where it lies, then the direction that its name has in its column */
 } placed;
 
 typedef struct disc {
@@ -46,13 +47,21 @@ static plot_colour mixture(const plot *p, const cn_atlas_word *word, int factors
     return c;
 }
 
+/* Half of a column's height. */
+static double columns(const disc *d)
+{
+    return fmax(RADIUS + 18, (d->n > 100 ? 11 : 13.5) * (double)d->n / 4);
+}
+
 static void draw_word(plot *p, const disc *d, const placed *at, double cx, double cy)
 {
     const cn_atlas_word *word = at->word;
     const plot_colour colour = mixture(p, word, d->atlas->factors);
     const double x = cx + RADIUS * word->x, y = cy + RADIUS * word->y;
+    /* Names lie level: turned ones are hard to read, and an SVG would hold the letters of every turn. Angles are at equal distances, so lines are, too. */
     const bool left = cos(at->angle) < 0;
-    plot_line(p, x, y, cx + (NAMES - 6) * cos(at->angle), cy + (NAMES - 6) * sin(at->angle), 0.5, p->colours->line);
+    const double line = cy + columns(d) * asin(sin(at->angle)) / (TURN / 4), side = left ? -1 : 1;
+    plot_line(p, x, y, cx + side * (NAMES - 6), line, 0.5, p->colours->line);
     plot_ink(p, colour, 1);
     cairo_new_sub_path(p->cr);
     cairo_arc(p->cr, x, y, 4, 0, TURN);
@@ -60,11 +69,7 @@ static void draw_word(plot *p, const disc *d, const placed *at, double cx, doubl
     plot_ink(p, p->colours->page, 1);
     cairo_set_line_width(p->cr, 0.8);
     cairo_stroke(p->cr);
-    cairo_save(p->cr);
-    cairo_translate(p->cr, cx + NAMES * cos(at->angle), cy + NAMES * sin(at->angle));
-    cairo_rotate(p->cr, left ? at->angle + TURN / 2 : at->angle);
-    plot_text(p, 0, 0, (plot_style){.size = d->n > 100 ? 9 : 11, .colour = p->colours->ink, .align = left ? 1 : 0, .room = 110}, word->word);
-    cairo_restore(p->cr);
+    plot_text(p, cx + side * NAMES, line, (plot_style){.size = d->n > 100 ? 9 : 11, .colour = p->colours->ink, .align = left ? 1 : 0, .room = 114}, word->word);
 }
 
 static void factor_name(const disc *d, int k, char *out, size_t room)
@@ -83,7 +88,7 @@ static void factor_name(const disc *d, int k, char *out, size_t room)
 static void draw(plot *p, const void *what)
 {
     const disc *d = what;
-    const double cx = p->width / 2, cy = 400;
+    const double cx = p->width / 2, cy = MIDDLE + columns(d);
     char text[512];
     plot_box(p, 0, 0, p->width, p->height, p->colours->page);
     snprintf(text, sizeof text, "%zu words, %d factors of their codes", d->n, d->atlas->factors);
@@ -106,7 +111,7 @@ static void draw(plot *p, const void *what)
     for (size_t i = 0; i < d->n; i++)
         draw_word(p, d, &d->words[i], cx, cy);
     for (int k = 0; k < d->atlas->factors; k++) {
-        const double x = k % 2 ? cx + 8 : 24, y = SIDE + 32 + 22 * (k / 2);
+        const double x = k % 2 ? cx + 8 : 24, y = cy + columns(d) + 40 + 22 * (k / 2);
         factor_name(d, k, text, sizeof text);
         plot_swatch(p, (size_t)k, x, y - 6, 14, 12);
         plot_text(p, x + 22, y, (plot_style){.size = 11, .colour = p->colours->ink, .room = cx - 54}, text);
@@ -164,7 +169,7 @@ cn_status cn_atlas_write(const cn_atlas *atlas, const cn_codes *codes, const cha
     CN_TRY(place(&d, err));
     description = describe(&d);
     CN_CHECK(description, CN_ENOMEM, "out of memory for an atlas");
-    CN_TRY(plot_write(path, theme, SIDE, SIDE + 50 + 22 * ((atlas->factors + 1) / 2), "An atlas of words by the units that they call on", description,
+    CN_TRY(plot_write(path, theme, SIDE, MIDDLE + 2 * columns(&d) + 50 + 22 * ((atlas->factors + 1) / 2), "An atlas of words by the units that they call on", description,
                       draw, &d, err));
 done:
     cn_free(description);

@@ -89,6 +89,21 @@ static const cn_share *measured(const cn_defence_step *s, measure m)
     return m == SUCCESS ? &s->success : m == CLEAN ? &s->clean : &s->own;
 }
 
+static void draw_band(plot *p, const cn_defence_result *r, int k, int m, double x, double width, int64_t most, const plot_scale *y)
+{
+    const size_t n = r->n_steps[k];
+    if (!n || measured(&r->steps[k][0], m)->of == 0)
+        return;
+    cairo_new_path(p->cr);
+    for (size_t i = 0; i < 2 * n; i++) { /* there along the upper ends, back along the lower ones */
+        const cn_defence_step *s = &r->steps[k][i < n ? i : 2 * n - 1 - i];
+        cairo_line_to(p->cr, step_at(x, width, s->removed, most), plot_at(y, i < n ? measured(s, m)->high : measured(s, m)->low));
+    }
+    cairo_close_path(p->cr);
+    plot_ink(p, plot_series(p, (size_t)k), 0.13);
+    cairo_fill(p->cr);
+}
+
 static void panel(plot *p, const cn_defence_result *r, double x, double width, measure m)
 {
     static const char *const titles[MEASURES] = {"taken for the target with the text", "right without a text", "right on the targets' own"};
@@ -99,20 +114,15 @@ static void panel(plot *p, const cn_defence_result *r, double x, double width, m
             most = r->steps[k][r->n_steps[k] - 1].removed;
     plot_text(p, x, TOP + 4, (plot_style){PLOT_TEXT, true, p->colours->ink, 0, width}, titles[m]);
     plot_share_axis(p, &y, x, x + width);
+    for (int k = 0; k < CN_DEFENCE_KINDS; k++) /* intervals as bands: bars of five curves would hide each other */
+        draw_band(p, r, k, m, x, width, most, &y);
     for (int k = 0; k < CN_DEFENCE_KINDS; k++)
-        for (size_t i = 0; i < r->n_steps[k]; i++) {
-            const cn_defence_step *s = &r->steps[k][i];
+        for (size_t i = 1; i < r->n_steps[k]; i++) {
+            const cn_defence_step *s = &r->steps[k][i], *b = &r->steps[k][i - 1];
             const cn_share *share = measured(s, m);
-            const double aside = i ? 1.5 * (k - 2) : 0, at = step_at(x, width, s->removed, most) + aside; /* so that intervals stand beside each other */
-            if (share->of == 0)
-                continue;
-            if (i > 0) {
-                const cn_defence_step *b = &r->steps[k][i - 1];
-                plot_line(p, step_at(x, width, b->removed, most) + (i > 1 ? aside : 0), plot_at(&y, measured(b, m)->share), at,
+            if (share->of)
+                plot_line(p, step_at(x, width, b->removed, most), plot_at(&y, measured(b, m)->share), step_at(x, width, s->removed, most),
                           plot_at(&y, share->share), 2.2, plot_series(p, (size_t)k));
-            }
-            if (i > 0 || k == 0)
-                plot_interval(p, at, plot_at(&y, share->low), plot_at(&y, share->high));
         }
     for (int64_t n = 0; n <= most; n = n ? 4 * n : 1) {
         char number[32];

@@ -61,9 +61,6 @@ static cn_status run_words(cn_word_space *s, const cn_model *model, const cn_sit
     const int side = info->resolution, versions = o->versions ? o->versions : VERSIONS;
     const size_t one = 3 * (size_t)side * (size_t)side;
     const int64_t all = (int64_t)s->list.count * versions;
-    const size_t length = strlen(site->name);
-    /* the sum before a ReLU: below zero lies little but how much ink there is, the same for all units */
-    const bool rectified = info->architecture == CN_ARCH_RESNET && length > 4 && strcmp(site->name + length - 4, ".add") == 0;
     cn_runner *runner = NULL;
     uint8_t *rgb = cn_calloc(WORD_BATCH, one);
     float *pixels = cn_calloc(WORD_BATCH, one * sizeof *pixels);
@@ -84,7 +81,7 @@ static cn_status run_words(cn_word_space *s, const cn_model *model, const cn_sit
         CN_TRY(cn_runner_images(runner, pixels, m, err));
         const float *values = cn_runner_site(runner, 0);
         for (int64_t i = 0; i < m; i++)
-            add_means(site, values + i * site->units * site->positions, rectified, 1 / (float)versions, s->values + (first + i) / versions * s->units);
+            add_means(site, values + i * site->units * site->positions, s->rectified, 1 / (float)versions, s->values + (first + i) / versions * s->units);
         CN_CHECK(!o->progress || o->progress("words", first + m, all, o->user), CN_ECANCELED, "cancelled");
     }
     for (int64_t i = 0; i < (int64_t)s->list.count * s->units; i++)
@@ -117,6 +114,17 @@ cn_status wordspace_finish(cn_word_space *s, cn_error *err)
     return CN_OK;
 }
 
+void wordspace_deviations(const cn_word_space *s, double *sd)
+{
+    for (int64_t u = 0; u < s->units; u++)
+        sd[u] = 0;
+    for (int64_t i = 0; i < (int64_t)s->list.count; i++)
+        for (int64_t u = 0; u < s->units; u++)
+            sd[u] += (double)s->values[i * s->units + u] * (double)s->values[i * s->units + u]; /* their mean is 0 */
+    for (int64_t u = 0; u < s->units; u++)
+        sd[u] = sqrt(sd[u] / (double)s->list.count);
+}
+
 cn_status cn_word_space_open(cn_word_space **out, const cn_model *model, const char *const *words, size_t n, const char *const *more, size_t n_more,
                              const cn_word_space_options *options, cn_error *err)
 {
@@ -144,6 +152,11 @@ cn_status cn_word_space_open(cn_word_space **out, const cn_model *model, const c
     CN_CHECK(s->list.count >= 3, CN_EINVAL, "%zu words: a space needs at least 3, as their mean is taken away", s->list.count);
     CN_CHECK(s->list.count <= CN_MAX_WORD_SPACE, CN_ELIMIT, "%zu words, the limit is %d", s->list.count, CN_MAX_WORD_SPACE);
     s->units = site->units;
+    s->site = cn_strdup(site->name);
+    CN_CHECK(s->site, CN_ENOMEM, "out of memory for a space of words");
+    const size_t length = strlen(s->site);
+    /* the sum before a ReLU: below zero lies little but how much ink there is, the same for all units */
+    s->rectified = cn_model_get_info(model)->architecture == CN_ARCH_RESNET && length > 4 && strcmp(s->site + length - 4, ".add") == 0;
     s->values = product_floats((int64_t)s->list.count, s->units);
     CN_CHECK(s->values, CN_ENOMEM, "out of memory for %zu words", s->list.count);
     CN_TRY(run_words(s, model, site, &o, err));
@@ -161,6 +174,7 @@ void cn_word_space_close(cn_word_space *s)
     wordlist_free(&s->list);
     cn_free(s->values);
     cn_free(s->directions);
+    cn_free(s->site);
     cn_free(s);
 }
 

@@ -10,9 +10,13 @@ struct cn_word_space {
     int64_t units;
     float *values;     /* (count, units): centred */
     float *directions; /* (count, units): the same of length 1 */
+    char *site;        /* its name; NULL in a space made of numbers */
+    bool rectified;    /* values above zero count: the site is the sum before a ReLU */
 };
 
 /* Centres s->values, and fills directions. */
 cn_status wordspace_finish(cn_word_space *s, cn_error *err);
+/* sd: (units), of each unit's values over all words. */
+void wordspace_deviations(const cn_word_space *s, double *sd);
 
 #endif

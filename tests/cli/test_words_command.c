@@ -33,6 +33,21 @@ static void regions_draw_a_map(void **state)
     assert_false(shell_exists("b.svg"));
 }
 
+static void regions_ask_a_study_for_flags(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("for c in brazil cuba croatia cat; do mkdir -p p/$c; cp " CN_BINARY_DIR "/demo-pictures/$c-[cs3]*.png p/$c; done\n"
+                           "clipneuron scan --quiet p -o study > /dev/null"),
+                     0);
+    assert_int_equal(shell("clipneuron regions study --list list.txt --versions 1 -n 1 -o c.svg && grep -c 'brazil [0-9]* [-0-9.]*, flag [-0-9]' c.svg"), 0);
+    assert_non_null(strstr(shell_out, "\n3 countries have pictures that are no writing; "));
+    assert_int_equal(shell("clipneuron regions study --list list.txt --versions 1 -n 1 --json -u 0 -o u.png"), 0);
+    assert_non_null(strstr(shell_out, "\"country\": \"cuba\", \"pictures\": 5,"));
+    assert_true(shell_number("\"by_chance\":") >= 0);
+    assert_int_equal(shell("rm -r p/cuba && clipneuron scan --quiet p -o two > /dev/null && clipneuron regions two --list list.txt --versions 1"), 1);
+    assert_non_null(strstr(shell_err, "2 countries"));
+}
+
 static void nonsense_is_refused_in_one_line(void **state)
 {
     (void)state;
@@ -47,6 +62,8 @@ static void nonsense_is_refused_in_one_line(void **state)
         {"words cat --list nothing.txt", 1, "nothing.txt"},
         {"words cat --list list.txt --site layer9", 1, "layer"},
         {"regions --unit 3", 2, "for a map"},
+        {"regions a b", 2, "one study"},
+        {"regions nothing", 1, "nothing"},
     };
     shell_refuses("clipneuron", cases, sizeof cases / sizeof *cases);
 }
@@ -56,6 +73,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_have_neighbours),
         cmocka_unit_test(regions_draw_a_map),
+        cmocka_unit_test(regions_ask_a_study_for_flags),
         cmocka_unit_test(nonsense_is_refused_in_one_line),
     };
     return cmocka_run_group_tests(tests, make_list, shell_end);

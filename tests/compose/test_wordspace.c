@@ -1,11 +1,15 @@
-/* Spaces of words made of numbers: neighbours, group cosines, the association test and regions, against counts of their own. */
+/* Spaces of words made of numbers: neighbours, group cosines, the association test, regions and flags, against counts of their own. */
+#include "../study/fake.h"
+#include "../study/tempdir.h"
 #include "base/memory.h"
-#include "compose/wordspace.h"
-#include "study/product.h"
 #include "base/rng.h"
+#include "clipneuron/array.h"
+#include "compose/regionflags.h"
+#include "study/product.h"
 
 #include <math.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,8 +179,9 @@ static void regions_equal_a_count_of_pairs(void **state)
                 wins += values[3 * i + 1] > values[3 * k + 1] ? 1 : values[3 * i + 1] == values[3 * k + 1] ? 0.5 : 0;
     assert_true(fabs(list[1].auc - wins / 100) < 1e-9);
     cn_region_units_free(list);
-    assert_int_equal(cn_word_space_map(s, 0, "unit 0", "/tmp/x.gif", CN_PLOT_LIGHT, &err), CN_EINVAL);
-    assert_int_equal(cn_word_space_map(s, 3, "unit 3", "/tmp/x.svg", CN_PLOT_LIGHT, &err), CN_EINVAL);
+    assert_int_equal(cn_word_space_map(s, NULL, 0, "unit 0", "/tmp/x.gif", CN_PLOT_LIGHT, &err), CN_EINVAL);
+    assert_int_equal(cn_word_space_map(s, NULL, 3, "unit 3", "/tmp/x.svg", CN_PLOT_LIGHT, &err), CN_EINVAL);
+    assert_int_equal(cn_word_space_map(s, NULL, -1, "", "/tmp/x.svg", CN_PLOT_LIGHT, &err), CN_EINVAL);
     cn_word_space_close(s);
     s = make(words, 12, 3, values); /* two other words only */
     assert_int_equal(cn_word_space_regions(s, &list, &n, &err), CN_EINVAL);
@@ -188,6 +193,125 @@ static void regions_equal_a_count_of_pairs(void **state)
         assert_true(fabs(p[i].latitude) < 66 && fabs(p[i].longitude) <= 180 && *p[i].capital && (!i || strcmp(p[i - 1].country, p[i].country) < 0));
 }
 
+enum { EACH = 24, IMAGES = 2 * EACH };
+
+/* A study of pictures of three countries and of nothing, a part of them writing. of: the place of each picture (0 iceland, 1 kenya, 2 peru, 3 none, -1
+ * writing). matrix: what the units answer. */
+static cn_study *flag_study(const char *dir, int of[IMAGES], float matrix[IMAGES][FAKE_UNITS])
+{
+    sqlite3 *db;
+    sqlite3_stmt *q;
+    cn_study *study = NULL;
+    cn_error err = {0};
+    rng r = rng_stream(11, 2, 3);
+    fake_collection(dir, EACH);
+    fake_scan(dir, "study", &(cn_scan_options){.no_words = true}, NULL);
+    assert_int_equal(sqlite3_open(tempdir_path(dir, "study/study.sqlite"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "UPDATE labels SET name = 'flags/Kenya' WHERE id = 0; UPDATE labels SET name = 'peru' WHERE id = 1;"
+                                  "INSERT INTO labels VALUES (2, 'ICELAND', 12); UPDATE images SET label = CASE id / 2 % 4 WHEN 3 THEN NULL ELSE id / 2 % 4 END",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_prepare_v2(db, "SELECT m.written FROM images i JOIN media m ON m.id = i.medium ORDER BY i.id", -1, &q, NULL);
+    for (int i = 0; i < IMAGES; i++) {
+        static const int place[4] = {1, 2, 0, 3};
+        assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+        of[i] = sqlite3_column_int(q, 0) ? -1 : place[i / 2 % 4];
+        for (int u = 0; u < FAKE_UNITS; u++)
+            matrix[i][u] = (float)rng_normal(&r) + (place[i / 2 % 4] == u ? 4.0f : 0.0f) + (float)(100 * u);
+        matrix[i][FAKE_UNITS - 1] = -1;
+    }
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    const int64_t shape[2] = {IMAGES, FAKE_UNITS};
+    assert_int_equal(cn_npy_write(tempdir_path(dir, "study/layer4.0.add.mean.npy"), CN_DTYPE_F32, 2, shape, matrix, NULL), CN_OK);
+    if (cn_study_open(&study, tempdir_path(dir, "study"), &err) != CN_OK)
+        fail_msg("%s", err.text);
+    return study;
+}
+
+static void flags_and_names_meet_in_the_unit_that_answers_to_both(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"iceland", "kenya", "peru", "lima", "ink", "jar", "egg", "drum"};
+    float values[8 * FAKE_UNITS], matrix[IMAGES][FAKE_UNITS];
+    int of[IMAGES];
+    cn_error err = {0};
+    rng r = rng_stream(5, 5, 5);
+    for (int i = 0; i < 8; i++)
+        for (int u = 0; u < FAKE_UNITS; u++)
+            values[i * FAKE_UNITS + u] = (float)rng_normal(&r) + (i == u ? 6.0f : 0.0f) + (i == 0 && u == 4 ? 30.0f : 0.0f); /* 4: iceland's name alone */
+    char *dir = tempdir_make();
+    cn_study *study = flag_study(dir, of, matrix);
+    cn_word_space *s = make(words, 8, FAKE_UNITS, values);
+    cn_region_flags *f = NULL;
+    if (cn_word_space_flags(s, study, 0, &f, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(f->n, 3);
+
+    double name[3][FAKE_UNITS], flag[3][FAKE_UNITS], best[3][3]; /* by sums of their own */
+    for (int u = 0; u < FAKE_UNITS; u++) {
+        double mean = 0, power = 0, count = 0, squares = 0;
+        for (int i = 0; i < IMAGES; i++)
+            count += of[i] >= 0, mean += of[i] >= 0 ? (double)matrix[i][u] : 0;
+        mean /= count;
+        for (int i = 0; i < IMAGES; i++)
+            power += of[i] >= 0 ? pow((double)matrix[i][u] - mean, 2) / count : 0;
+        for (int i = 0; i < 8; i++)
+            squares += pow((double)cn_word_space_values(s)[i * FAKE_UNITS + u], 2) / 8;
+        for (int c = 0; c < 3; c++) {
+            double sum = 0, n = 0;
+            for (int i = 0; i < IMAGES; i++)
+                n += of[i] == c, sum += of[i] == c ? (double)matrix[i][u] : 0;
+            flag[c][u] = power > 0 ? (sum / n - mean) / sqrt(power) : 0;
+            name[c][u] = (double)cn_word_space_values(s)[c * FAKE_UNITS + u] / sqrt(squares);
+            assert_true(fabs((double)flags_values(f)[c * FAKE_UNITS + u] - flag[c][u]) < 1e-4);
+            assert_int_equal(f->countries[c].pictures, n);
+        }
+    }
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++) {
+            best[a][b] = -INFINITY;
+            for (int u = 0; u < FAKE_UNITS; u++)
+                best[a][b] = fmax(best[a][b], fmin(name[a][u], flag[b][u]));
+        }
+    for (int c = 0; c < 3; c++) {
+        const cn_region_country *k = &f->countries[c];
+        int higher = 0;
+        for (int a = 0; a < 3; a++)
+            for (int b = 0; b < 3; b++)
+                higher += a != b && best[a][b] >= best[c][c];
+        assert_string_equal(cn_places(&(size_t){0})[k->place].country, words[c]);
+        assert_int_equal(k->unit, c);
+        assert_int_equal(k->flag_unit, c);
+        assert_true(fabs(fmin(k->name, k->flag) - best[c][c]) < 1e-4 && fabs(k->p - (1 + higher) / 7.0) < 1e-9);
+    }
+    assert_int_equal(f->countries[0].name_unit, 4);
+    assert_true(isnan(f->countries[0].capital) && !isnan(f->countries[2].capital)); /* lima is in the space */
+    assert_int_equal(f->both, 0); /* a quarter of the pictures each: no flag can be three deviations from the mean */
+    assert_true(f->by_chance == 0);
+
+    const char *map = tempdir_path(dir, "map.svg");
+    assert_int_equal(cn_word_space_map(s, f, -1, "countries", map, CN_PLOT_DARK, &err), CN_OK);
+    assert_int_equal(cn_word_space_map(s, f, 2, "unit 2", tempdir_path(dir, "unit.png"), CN_PLOT_LIGHT, &err), CN_OK);
+    assert_int_equal(cn_word_space_map(s, f, -2, "", map, CN_PLOT_LIGHT, &err), CN_EINVAL);
+    cn_region_flags_free(f);
+
+    assert_int_equal(cn_word_space_flags(s, study, 7, &f, &err), CN_EINVAL);
+    assert_null(f);
+    s->site = cn_strdup("visual.layer3");
+    assert_int_equal(cn_word_space_flags(s, study, 0, &f, &err), CN_EINVAL);
+    cn_word_space_close(s);
+    s = make(words + 1, 7, FAKE_UNITS, values); /* iceland's name is not drawn: two countries */
+    err = (cn_error){0};
+    assert_int_equal(cn_word_space_flags(s, study, 0, &f, &err), CN_ENOTFOUND);
+    assert_non_null(strstr(err.text, "2 countries"));
+    cn_word_space_close(s);
+    cn_study_close(study);
+    tempdir_remove(dir);
+    cn_region_flags_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +319,7 @@ int main(void)
         cmocka_unit_test(associations_equal_a_count_of_all_divisions),
         cmocka_unit_test(group_cosines_have_the_null_that_all_choices_give),
         cmocka_unit_test(regions_equal_a_count_of_pairs),
+        cmocka_unit_test(flags_and_names_meet_in_the_unit_that_answers_to_both),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

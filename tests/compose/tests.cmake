@@ -5,7 +5,9 @@ if(TARGET test_multimodal)
   target_link_libraries(test_multimodal PRIVATE m)
 endif()
 # Studies with invented activations.
-target_sources(test_probe PRIVATE "${CMAKE_CURRENT_LIST_DIR}/../study/fake.c" "${CMAKE_CURRENT_LIST_DIR}/../study/tempdir.c")
+foreach(name test_probe test_wordspace)
+  target_sources(${name} PRIVATE "${CMAKE_CURRENT_LIST_DIR}/../study/fake.c" "${CMAKE_CURRENT_LIST_DIR}/../study/tempdir.c")
+endforeach()
 
 target_sources(test_attack PRIVATE "${CMAKE_CURRENT_LIST_DIR}/../study/tempdir.c")
 
