@@ -8,18 +8,21 @@
 #include "progress.h"
 #include "report.h"
 
+#include <clipneuron/probe.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct arguments {
     struct model_arguments model;
     struct run_arguments run;
     struct lettering_arguments lettering;
     struct words operands, targets, classes, class_files, prompts, word_files;
-    const char *text, *target, *output, *log, *plot, *steps;
+    const char *text, *probe, *target, *output, *log, *plot, *steps;
     int64_t images, seed, train, population, generations, longest, units, top;
     int theme;
-    bool whole, no_genetic, json, quiet;
+    bool whole, no_genetic, dry, json, quiet;
 };
 
 /* clang-format off */
@@ -29,6 +32,8 @@ static const struct option options[] = {
     {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "FILE", "draw: the picture with the text, as PNG."},
     {0, "whole", OPTION_FLAG, offsetof(struct arguments, whole), NULL,
      "draw: write on the whole picture, before resize and crop, in place of the square that the model sees."},
+    {0, "probe", OPTION_TEXT, offsetof(struct arguments, probe), "STUDY|PROBE.npz",
+     "draw: also what a linear probe says before and after, one of 'clipneuron probe', as a file or as the study keeps it."},
     {0, "targets", OPTION_GREEDY, offsetof(struct arguments, targets), "CLASS[=TEXT]",
      "run, defend: classes that are to be answered, each with the text that is written (default: its name)."},
     {0, "target", OPTION_TEXT, offsetof(struct arguments, target), "CLASS", "search: the class that is to be answered."},
@@ -55,6 +60,7 @@ static const struct option options[] = {
     {0, "no-genetic", OPTION_FLAG, offsetof(struct arguments, no_genetic), NULL, "search: words and names only."},
     {0, "top", OPTION_COUNT, offsetof(struct arguments, top), "N", "search: texts that are measured; defend: units that are listed. Default: 5.", 1, 1000},
     {0, "steps", OPTION_TEXT, offsetof(struct arguments, steps), "0,N,...", "defend: how many units or directions to remove. Default: 0, 1, 2, 4, ... half."},
+    {0, "dry-run", OPTION_FLAG, offsetof(struct arguments, dry), NULL, "defend: do not keep the units that read in the study."},
     {0, "plot", OPTION_TEXT, offsetof(struct arguments, plot), "FILE", "run, defend: a plot as .svg or .png."},
     {0, "theme", OPTION_CHOICE, offsetof(struct arguments, theme), "THEME", "light, dark or print. Default: light.", 0, 0, theme_choices},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON."},
@@ -178,12 +184,67 @@ static cn_status draw_whole(const struct job *job, cn_image *image, int side, ui
     return st == CN_OK ? cn_image_preprocess(image, side, after, err) : st;
 }
 
-static void print_drawn(const struct job *job, const char *const *prompts, size_t n_prompts, const double *p, int64_t changed, int64_t of)
+enum { PROBED = 5 }; /* classes of a probe that are shown, the likeliest on either side */
+
+/* What a probe says; p: (2, n_classes). */
+struct probed {
+    cn_probe *probe; /* NULL: there is none */
+    double *p;
+};
+
+static cn_status probe_pictures(const struct arguments *a, const cn_model *model, const uint8_t *rgb, struct probed *to, cn_error *err)
+{
+    cn_study *study = NULL;
+    cn_status st = CN_OK;
+    if (has_ending(a->probe, ".npz")) {
+        st = cn_probe_load(&to->probe, a->probe, err);
+    } else {
+        st = cn_study_open(&study, a->probe, err);
+        if (st == CN_OK)
+            st = cn_study_kept_probe(&to->probe, study, err);
+        cn_study_close(study);
+    }
+    if (st != CN_OK)
+        return st;
+    to->p = need(calloc(2 * to->probe->n_classes, sizeof *to->p));
+    return cn_probe_pictures(to->probe, model, rgb, 2, (int)a->run.threads, to->p, err);
+}
+
+/* Classes in the order of the larger of their two probabilities; the first PROBED of them, and those that were asked for. */
+static void probed_grid(const struct job *job, const struct probed *r, struct grid *g)
+{
+    static const struct grid_column columns[] = {{"class", "class", GRID_TEXT, 0}, {"before", "before", GRID_SHARE, 2}, {"after", "after", GRID_SHARE, 2}};
+    const size_t n = r->probe->n_classes;
+    bool *shown = need(calloc(n, sizeof *shown));
+    grid_begin(g, columns, CN_COUNT(columns));
+    for (size_t row = 0; row < n; row++) {
+        size_t best = n;
+        for (size_t c = 0; c < n; c++) {
+            bool asked = row < PROBED;
+            for (size_t k = 0; k < job->o.n_classes; k++)
+                asked = asked || cn_probe_find_class(r->probe, job->o.classes[k]) == c;
+            if (!shown[c] && asked && (best == n || fmax(r->p[c], r->p[n + c]) > fmax(r->p[best], r->p[n + best])))
+                best = c;
+        }
+        if (best == n)
+            break;
+        shown[best] = true;
+        grid_text(g, r->probe->classes[best].name);
+        grid_real(g, r->p[best]);
+        grid_real(g, r->p[n + best]);
+    }
+    free(shown);
+}
+
+static void print_drawn(const struct job *job, const char *const *prompts, size_t n_prompts, const double *p, const struct probed *probed,
+                        int64_t changed, int64_t of)
 {
     static const struct grid_column columns[] = {
         {"prompt", "prompt", GRID_TEXT, 0}, {"class", "class", GRID_TEXT, 0}, {"before", "before", GRID_SHARE, 2}, {"after", "after", GRID_SHARE, 2}};
     const size_t C = job->o.n_classes;
-    struct grid g;
+    struct grid g, h;
+    if (probed->probe)
+        probed_grid(job, probed, &h);
     grid_begin(&g, columns, CN_COUNT(columns));
     for (size_t k = 0; k < n_prompts && C; k++)
         for (size_t c = 0; c < C; c++) {
@@ -202,6 +263,8 @@ static void print_drawn(const struct job *job, const char *const *prompts, size_
         json_int(&j, "pixels", of);
         json_real(&j, "share", (double)changed / (double)of);
         grid_json(&g, &j, "probabilities");
+        if (probed->probe)
+            grid_json(&h, &j, "probe");
         json_close(&j, '}');
         json_end(&j);
     } else {
@@ -210,8 +273,14 @@ static void print_drawn(const struct job *job, const char *const *prompts, size_
             putchar('\n');
             grid_print(&g, stdout);
         }
+        if (probed->probe) {
+            printf("\nprobe of %s on %s, %zu classes:\n\n", probed->probe->column, probed->probe->site, probed->probe->n_classes);
+            grid_print(&h, stdout);
+        }
     }
     grid_free(&g);
+    if (probed->probe)
+        grid_free(&h);
 }
 
 static int draw(struct job *job, const cn_model *model)
@@ -226,19 +295,24 @@ static int draw(struct job *job, const cn_model *model)
     uint8_t *rgb = need(calloc(2, bytes));
     double *p = need(calloc(2 * n_prompts * job->o.n_classes + 1, sizeof *p));
     int64_t changed = 0;
+    struct probed probed = {0};
     cn_status st = cn_image_load(&image, a->operands.items[1], NULL, &err);
     if (st == CN_OK)
         st = (a->whole ? draw_whole(job, image, side, rgb, rgb + bytes, &changed, &err)
                        : draw_square(job, image, side, rgb, rgb + bytes, &changed, &err));
     if (st == CN_OK && job->o.n_classes)
         st = cn_attack_probabilities(model, rgb, 2, a->text, &job->o, p, &err);
+    if (st == CN_OK && a->probe)
+        st = probe_pictures(a, model, rgb, &probed, &err);
     if (st == CN_OK && a->output)
         st = a->whole ? cn_png_write(a->output, image->rgb, image->width, image->height, 3, NULL, 0, &err)
                       : cn_png_write(a->output, rgb + bytes, side, side, 3, NULL, 0, &err);
     progress_end();
     if (st == CN_OK)
-        print_drawn(job, prompts, n_prompts, p, changed, a->whole ? (int64_t)image->width * image->height : (int64_t)side * side);
+        print_drawn(job, prompts, n_prompts, p, &probed, changed, a->whole ? (int64_t)image->width * image->height : (int64_t)side * side);
     cn_image_free(image);
+    cn_probe_free(probed.probe);
+    free(probed.p);
     free(rgb);
     free(p);
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
@@ -304,6 +378,26 @@ static int read_steps(const char *text, int64_t *steps, size_t *n)
     return *n ? EXIT_DONE : fail_usage("attack", "--steps has no numbers");
 }
 
+/* In the study, where the collection is one. */
+static cn_status keep_readers(const struct arguments *a, const cn_defence_result *r, cn_error *err)
+{
+    cn_study *study = NULL;
+    char *file = need_format("%s/study.sqlite", a->operands.items[1]);
+    cn_status st = CN_OK;
+    if (access(file, F_OK) == 0) {
+        st = cn_study_open(&study, a->operands.items[1], err);
+        if (st == CN_OK)
+            st = cn_study_keep_readers(study, r, err);
+        if (st == CN_EMISMATCH) { /* a study of another site has no place for them */
+            note(a->quiet, "%s: the units that read are not kept", err->text);
+            st = CN_OK;
+        }
+        cn_study_close(study);
+    }
+    free(file);
+    return st;
+}
+
 static int defend(struct job *job, const cn_model *model)
 {
     const struct arguments *a = job->a;
@@ -324,6 +418,8 @@ static int defend(struct job *job, const cn_model *model)
     if (st == CN_OK && r->linear < 0.99)
         note(a->quiet, "removing units goes through a linear map that explains %.0f%% of the embedding's variance only", 100 * r->linear);
     const size_t listed = a->top ? (size_t)a->top : 5;
+    if (st == CN_OK && !a->dry)
+        st = keep_readers(a, r, &err);
     if (st == CN_OK && a->json)
         defence_json(r, listed, a->seed);
     else if (st == CN_OK)

@@ -2,19 +2,27 @@
 #include "asking.h"
 #include "commands.h"
 #include "goals.h"
+#include "interrupt.h"
+#include "models.h"
+#include "progress.h"
 #include "report.h"
 
 #include <clipneuron/array.h>
 #include <clipneuron/direction.h>
+#include <clipneuron/find.h>
+#include <clipneuron/image.h>
+#include <clipneuron/see.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct arguments {
     struct words operands, concepts, captions;
-    const char *site, *output, *add, *l2;
+    struct model_arguments model;
+    const char *site, *output, *add, *l2, *see;
     int method;
-    int64_t folds, seed, pictures, examples, threads, replicates;
+    int64_t folds, seed, pictures, examples, threads, replicates, steps;
     bool json;
 };
 
@@ -32,6 +40,10 @@ static const struct option options[] = {
     {0, "method", OPTION_CHOICE, offsetof(struct arguments, method), "WHICH", "Of -o: logistic or means. Default: logistic.", 0, 0, method_choices},
     {0, "add", OPTION_TEXT, offsetof(struct arguments, add), "OUT.npy",
      "Write the difference of mean activations: '--edit SITE+OUT.npy' shifts pictures by what the concept is worth."},
+    {0, "see", OPTION_TEXT, offsetof(struct arguments, see), "OUT.png",
+     "Draw what drives the direction (of --method), by gradient ascent. 'see SITE:OUT.npy' has more ways to."},
+    {0, "steps", OPTION_COUNT, offsetof(struct arguments, steps), "N", "Of the ascent. Default: 512.", 1, 1000000},
+    MODEL_OPTIONS(struct arguments, model),
     {0, "folds", OPTION_COUNT, offsetof(struct arguments, folds), "N", "Of the cross-validation. Default: 5.", 2, 20},
     {0, "l2", OPTION_TEXT, offsetof(struct arguments, l2), "X", "Weight of the regression's penalty, 1e-6 to 1e3. Default: 0.01."},
     {0, "pictures", OPTION_COUNT, offsetof(struct arguments, pictures), "N", "At most so many pictures that are not of the concept, at random. Default: 16384.", 10, 100000000},
@@ -80,8 +92,8 @@ static void way_json(struct json *j, const char *key, const cn_direction_way *wa
     json_close(j, '}');
 }
 
-static void print_json(cn_study *study, size_t site, const cn_direction *d, const struct grid *examples, const struct grid *means,
-                       const struct grid *logistic)
+static void print_json(const struct arguments *a, cn_study *study, size_t site, const cn_direction *d, const struct grid *examples, const struct grid *means,
+                       const struct grid *logistic, double reached)
 {
     struct json j;
     json_begin(&j, stdout);
@@ -107,6 +119,8 @@ static void print_json(cn_study *study, size_t site, const cn_direction *d, cons
     json_close(&j, ']');
     json_int(&j, "enough", d->enough);
     grid_json(examples, &j, "examples");
+    json_text(&j, "picture", a->see);
+    json_real(&j, "reached", reached);
     json_close(&j, '}');
     json_end(&j);
 }
@@ -139,7 +153,7 @@ static void print_text(cn_study *study, size_t site, const cn_direction *d, cons
     free(name);
 }
 
-static void show(const struct arguments *a, cn_study *study, size_t site, const cn_direction *d)
+static void show(const struct arguments *a, cn_study *study, size_t site, const cn_direction *d, double reached)
 {
     struct grid examples, units[2];
     char *names[2][CN_DIRECTION_STRONGEST] = {{NULL}};
@@ -156,9 +170,11 @@ static void show(const struct arguments *a, cn_study *study, size_t site, const 
     fill_units(&units[0], study, site, &d->logistic, names[0]);
     fill_units(&units[1], study, site, &d->means, names[1]);
     if (a->json)
-        print_json(study, site, d, &examples, &units[1], &units[0]);
+        print_json(a, study, site, d, &examples, &units[1], &units[0], reached);
     else
         print_text(study, site, d, &examples, &units[0]);
+    if (a->see && !a->json)
+        printf("\n%s: drawn for it, scores %.3g\n", a->see, reached);
     grid_free(&examples);
     for (int k = 0; k < 2; k++) {
         grid_free(&units[k]);
@@ -167,7 +183,55 @@ static void show(const struct arguments *a, cn_study *study, size_t site, const 
     }
 }
 
-static int direction(const struct arguments *a, cn_study *study, size_t site, float l2)
+/* Objectives name a vector by its file: one that lives until the objective is read. */
+static cn_status see_open(cn_see **see, const struct arguments *a, const cn_model *model, const char *site, int64_t units, const float *vector, cn_error *err)
+{
+    char path[] = "/tmp/clipneuron-XXXXXX.npy";
+    const int fd = mkstemps(path, 4);
+    if (fd < 0) {
+        snprintf(err->text, sizeof err->text, "/tmp: no place for a vector");
+        return err->status = CN_EIO;
+    }
+    close(fd);
+    cn_status st = cn_npy_write(path, CN_DTYPE_F32, 1, &units, vector, err);
+    if (st == CN_OK) {
+        char *objective = need_format("%s:%s", site, path);
+        const char *const objectives[] = {objective};
+        const cn_see_options o = {.seed = (uint64_t)a->seed, .threads = (int)a->threads};
+        st = cn_see_open(see, model, objectives, 1, &o, err);
+        free(objective);
+    }
+    unlink(path);
+    return st;
+}
+
+/* Draws the direction. *reached: what the picture scores, by the direction's dot product with its activations. */
+static cn_status see_direction(const struct arguments *a, const cn_model *model, const char *site, int64_t units, const float *vector, float *reached,
+                               cn_error *err)
+{
+    cn_see *see = NULL;
+    cn_status st = see_open(&see, a, model, site, units, vector, err);
+    const int64_t steps = a->steps ? a->steps : 512;
+    progress_start("ascent", steps, PROGRESS_ITEMS, false);
+    for (int64_t done = 0; st == CN_OK && done < steps; done++) {
+        st = interrupted() ? CN_ECANCELED : cn_see_run(see, 1, err);
+        progress_set(done + 1, steps, 0);
+    }
+    progress_end();
+    if (st == CN_OK)
+        st = cn_see_measure(see, reached, err);
+    if (st == CN_OK) {
+        const int side = cn_see_size(see), channels = cn_see_channels(see);
+        uint8_t *pixels = need(malloc((size_t)side * (size_t)side * (size_t)channels));
+        cn_see_picture(see, 0, pixels);
+        st = cn_png_write(a->see, pixels, side, side, channels, NULL, 0, err);
+        free(pixels);
+    }
+    cn_see_close(see);
+    return st;
+}
+
+static int direction(const struct arguments *a, cn_study *study, const cn_model *model, size_t site, float l2)
 {
     const cn_direction_options o = {.site = site, .labels = a->concepts.items, .n_labels = a->concepts.count, .captions = a->captions.items,
                                     .n_captions = a->captions.count, .folds = (int)a->folds, .l2 = (double)l2, .pictures = a->pictures,
@@ -180,10 +244,22 @@ static int direction(const struct arguments *a, cn_study *study, size_t site, fl
         st = cn_npy_write(a->output, CN_DTYPE_F32, 1, &d->units, (a->method == BY_MEANS ? &d->means : &d->logistic)->vector, &err);
     if (st == CN_OK && a->add)
         st = cn_npy_write(a->add, CN_DTYPE_F32, 1, &d->units, d->difference, &err);
+    float reached = NAN;
+    if (st == CN_OK && a->see)
+        st = see_direction(a, model, cn_study_site_at(study, site)->name, d->units, (a->method == BY_MEANS ? &d->means : &d->logistic)->vector, &reached, &err);
     if (st == CN_OK)
-        show(a, study, site, d);
+        show(a, study, site, d, (double)reached);
     cn_direction_free(d);
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
+}
+
+static int open_model_of(const struct arguments *a, cn_study *study, cn_model **model)
+{
+    cn_error err = {0};
+    int code = model_open(&a->model, model);
+    if (code == EXIT_DONE && cn_study_check_model(study, *model, &err) != CN_OK)
+        code = fail_error(&err, err.status);
+    return code;
 }
 
 static int run(int argc, char **argv)
@@ -193,6 +269,7 @@ static int run(int argc, char **argv)
     if (code >= 0)
         return code;
     cn_study *study = NULL;
+    cn_model *model = NULL;
     size_t site = 0;
     float l2 = 0;
     code = EXIT_DONE;
@@ -202,6 +279,10 @@ static int run(int argc, char **argv)
         code = fail_usage("direction", "--concept LABEL is missing, or --caption TEXT");
     else if (a.output && wrong_ending(a.output, ".npy"))
         code = fail_usage("direction", "the output must end in .npy, not '%s'", a.output);
+    else if (a.see && wrong_ending(a.see, ".png"))
+        code = fail_usage("direction", "--see must end in .png, not '%s'", a.see);
+    else if (a.steps && !a.see)
+        code = fail_usage("direction", "--steps are those of --see OUT.png");
     else if (a.add && wrong_ending(a.add, ".npy"))
         code = fail_usage("direction", "--add must end in .npy, not '%s'", a.add);
     if (code == EXIT_DONE)
@@ -210,8 +291,11 @@ static int run(int argc, char **argv)
         code = ask_open("direction", &a.operands, &study);
     if (code == EXIT_DONE)
         code = ask_site("direction", study, a.site, &site);
+    if (code == EXIT_DONE && a.see)
+        code = open_model_of(&a, study, &model);
     if (code == EXIT_DONE)
-        code = direction(&a, study, site, l2);
+        code = direction(&a, study, model, site, l2);
+    cn_model_close(model);
     cn_study_close(study);
     options_free(&command_direction, &a);
     return code;
@@ -220,7 +304,7 @@ static int run(int argc, char **argv)
 const struct command command_direction = {
     .name = "direction",
     .summary = "the direction in a site's units that carries a concept, with or without a unit",
-    .synopsis = "direction STUDY --concept LABEL... [--caption TEXT...] [--site SITE] [-o OUT.npy] [--add OUT.npy] [--json]",
+    .synopsis = "direction STUDY --concept LABEL... [--caption TEXT...] [--site SITE] [-o OUT.npy] [--add OUT.npy] [--see OUT.png] [--json]",
     .description = "Finds the direction that tells pictures of a concept from all others, by the difference of means and by logistic regression "
                    "on standardised activations, and measures both, and the best single unit, on pictures that had no part in them "
                    "(AUC: how often a picture of the concept scores above another; 0.5 is chance). Pictures with the same bytes are never on both "
@@ -229,12 +313,12 @@ const struct command command_direction = {
                    "4, ... of the strongest units reach when they are fitted alone, the first line answers: a unit, a few, or a diffuse direction. "
                    "Fewer units count as enough within 0.02 of all.\n\n"
                    "-o writes it as a vector that objectives of 'see' and 'gradient' take as SITE:FILE.npy, scaled so that scores of the "
-                   "pictures have deviation 1; --add writes what to add to activations with --edit.",
+                   "pictures have deviation 1; --add writes what to add to activations with --edit; --see draws what drives it.",
     .examples = "Where is a label of the collection?\n\n"
                 "$ mkdir -p sorted/plane sorted/other\n"
                 "$ cp photos/airplane* sorted/plane && cp photos/al* sorted/other\n"
                 "$ clipneuron scan --show 0 sorted -o study\n"
-                "$ clipneuron direction study --concept plane -o plane.npy --add add.npy\n\n"
+                "$ clipneuron direction study --concept plane -o plane.npy --add add.npy --see plane.png --steps 4\n\n"
                 "Does adding it make other pictures look like it?\n\n"
                 "$ clipneuron intervene --edit layer4.3.add+add.npy*3 --text airplane --text cat cat.png\n\n"
                 "What would drive it in a picture:\n\n"

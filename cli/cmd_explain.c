@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "linearfit.h"
 #include "models.h"
+#include "people.h"
 #include "progress.h"
 #include "report.h"
 
@@ -114,7 +115,15 @@ static void print_tokens(const cn_explanation *x)
     }
 }
 
-static void print_explanation(const struct arguments *a, const cn_study *study, size_t site, const cn_explanation *x, const struct grid *g)
+/* Names in the table. */
+static void note_people(struct people *people, cn_study *study, const struct arguments *a, const cn_explanation *x)
+{
+    people_begin(people, study);
+    for (size_t i = 0; i < x->n && i < (size_t)a->top; i++)
+        people_note(people, x->units[i].name);
+}
+
+static void print_explanation(const struct arguments *a, cn_study *study, size_t site, const cn_explanation *x, const struct grid *g)
 {
     print_safely(stdout, a->operands.items[1]);
     if (a->minus) {
@@ -140,6 +149,9 @@ static void print_explanation(const struct arguments *a, const cn_study *study, 
         printf("; z and p: among the weights of %lld %s", (long long)x->words, a->minus ? "pairs of words" : "words");
     putchar('\n');
     print_tokens(x);
+    struct people people;
+    note_people(&people, study, a, x);
+    people_print(&people);
 }
 
 static void json_tokens(struct json *j, const cn_explanation *x)
@@ -167,7 +179,7 @@ static void json_tokens(struct json *j, const cn_explanation *x)
     json_close(j, ']');
 }
 
-static void json_explanation(const struct arguments *a, const cn_study *study, size_t site, const cn_explanation *x, const struct grid *g)
+static void json_explanation(const struct arguments *a, cn_study *study, size_t site, const cn_explanation *x, const struct grid *g)
 {
     struct json j;
     json_begin(&j, stdout);
@@ -186,6 +198,9 @@ static void json_explanation(const struct arguments *a, const cn_study *study, s
     grid_json(g, &j, "units");
     if (a->tokens)
         json_tokens(&j, x);
+    struct people people;
+    note_people(&people, study, a, x);
+    people_json(&people, &j);
     json_close(&j, '}');
     json_end(&j);
 }

@@ -4,6 +4,7 @@
 #include "json.h"
 #include "images.h"
 #include "models.h"
+#include "outfile.h"
 #include "progress.h"
 #include "report.h"
 
@@ -14,7 +15,7 @@
 struct arguments {
     struct model_arguments model;
     struct run_arguments run;
-    struct words operands, facets, generic, sites;
+    struct words operands, facets, generic, sites, media;
     const char *output, *l2;
     bool json, quiet;
 };
@@ -29,7 +30,10 @@ static const struct option options[] = {
     {'s', "site", OPTION_WORDS, offsetof(struct arguments, sites), "SITE",
      "train: where; may be repeated. Default: every second block of a ResNet's third stage, of a ViT's middle third."},
     {0, "l2", OPTION_TEXT, offsetof(struct arguments, l2), "X", "train: weight of the squared length of the weights. Default: 0.01."},
-    {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "FILE", "train: OUT.npz. Required."},
+    {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "FILE", "train: OUT.npz, required. score --media: a labels file."},
+    {0, "media", OPTION_GREEDY, offsetof(struct arguments, media), "NAME...",
+     "score: in place of scores, which of these facets each picture is most of, as a labels file (path,medium) for 'scan --labels'. Paths are those "
+     "within IMAGES, where that is one folder."},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON."},
     RUN_OPTIONS(struct arguments, run),
     {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, quiet), NULL, "No progress and no notes."},
@@ -146,7 +150,26 @@ struct scoring {
     const cn_facets *facets;
     float *share; /* (batch, facets) */
     struct json json;
+    size_t *media; /* facets to choose from, n_media of them; 0: print scores */
+    size_t n_media;
+    FILE *out; /* of the labels file */
 };
+
+/* path,medium: the facet with the largest share. */
+static void write_medium(const struct scoring *s, const char *path, const float *share)
+{
+    size_t best = s->media[0];
+    for (size_t k = 1; k < s->n_media; k++)
+        best = share[s->media[k]] > share[best] ? s->media[k] : best;
+    const char *folder = s->a->operands.items[2];
+    const size_t length = strlen(folder);
+    if (s->a->operands.count == 3 && strncmp(path, folder, length) == 0 && (path[length] == '/' || (length && folder[length - 1] == '/')))
+        path += length + strspn(path + length, "/"); /* as a scan of the folder has it */
+    csv_field(s->out, path);
+    fputc(',', s->out);
+    csv_field(s->out, cn_facets_info(s->facets, best)->name);
+    fputs("\r\n", s->out);
+}
 
 static int print_scores(cn_runner *runner, const struct picture_batch *batch, void *user)
 {
@@ -158,6 +181,10 @@ static int print_scores(cn_runner *runner, const struct picture_batch *batch, vo
         return fail_error(&err, st);
     for (size_t i = 0; i < batch->n; i++) {
         const char *path = s->pictures->paths[batch->first + i];
+        if (s->n_media) {
+            write_medium(s, path, s->share + i * n);
+            continue;
+        }
         if (s->a->json) {
             s->json.flat = s->json.depth + 1;
             json_open(&s->json, NULL, '{');
@@ -183,7 +210,9 @@ static int score_pictures(struct scoring *s, const cn_model *model)
         sites[o.n_sites] = cn_facets_site(s->facets, o.n_sites);
     o.sites = sites;
     s->share = need(calloc((size_t)o.batch, cn_facets_count(s->facets) * sizeof *s->share));
-    if (s->a->json) {
+    if (s->n_media) {
+        fputs("path,medium\r\n", s->out);
+    } else if (s->a->json) {
         json_begin(&s->json, stdout);
         json_open(&s->json, NULL, '[');
     } else {
@@ -193,7 +222,7 @@ static int score_pictures(struct scoring *s, const cn_model *model)
         putchar('\n');
     }
     const int code = images_run(model, o, s->pictures, (struct reading){.quiet = s->a->quiet}, print_scores, s, NULL);
-    if (s->a->json && code == EXIT_DONE) {
+    if (!s->n_media && s->a->json && code == EXIT_DONE) {
         json_close(&s->json, ']');
         json_end(&s->json);
     }
@@ -213,10 +242,26 @@ static int score(const struct arguments *a, const cn_model *model)
         const cn_status st = cn_facets_open(&f, a->operands.items[1], model, &err);
         code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
     }
-    if (code == EXIT_DONE) {
-        struct scoring s = {.a = a, .pictures = &pictures, .facets = f};
-        code = score_pictures(&s, model);
+    struct scoring s = {.a = a, .pictures = &pictures, .facets = f, .media = need(calloc(a->media.count + 1, sizeof *s.media))};
+    for (size_t i = 0; i < a->media.count && code == EXIT_DONE; i++) {
+        const cn_status st = cn_facets_find(f, a->media.items[i], &s.media[s.n_media++], &err);
+        code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
     }
+    if (code == EXIT_DONE && !s.n_media) {
+        code = score_pictures(&s, model);
+    } else if (code == EXIT_DONE) {
+        struct outfile out;
+        code = outfile_open(&out, a->output);
+        if (code == EXIT_DONE) {
+            s.out = out.stream;
+            code = score_pictures(&s, model);
+            if (code == EXIT_DONE)
+                code = outfile_commit(&out);
+            else
+                outfile_discard(&out);
+        }
+    }
+    free(s.media);
     cn_facets_close(f);
     pictures_free(&pictures);
     return code;
@@ -281,12 +326,22 @@ static int run(int argc, char **argv)
         code = fail_usage("facet", "'%s': pictures are named by --facet NAME=IMAGES and --generic IMAGES", a.operands.items[1]);
     else if (training && !a.facets.count)
         code = fail_usage("facet", "--facet NAME=IMAGES is missing");
+    else if (!scoring && a.media.count)
+        code = fail_usage("facet", "--media goes with 'facet score'");
+    else if (a.media.count == 1)
+        code = fail_usage("facet", "--media needs two facets to choose from");
+    else if (scoring && !a.media.count && a.output)
+        code = fail_usage("facet", "-o goes with 'facet train', or with --media");
+    else if (a.media.count && a.json)
+        code = fail_usage("facet", "--media writes a labels file, not JSON");
     else if (training && !a.output)
         code = fail_usage("facet", "-o FILE is missing");
     else if (training && wrong_ending(a.output, ".npz"))
         code = fail_usage("facet", "the output must end in .npz, not '%s'", a.output);
     else if (listing && a.operands.count != 2)
         code = fail_usage("facet", "'facet list' takes one file");
+    if (a.media.count && !a.output)
+        a.output = "-";
     if (code == EXIT_DONE)
         code = model_open(&a.model, &model);
     if (code == EXIT_DONE)
@@ -301,7 +356,7 @@ const struct command command_facet = {
     .summary = "train facets for faceted feature visualisation",
     .synopsis = "facet train [--model M] --facet NAME=IMAGES... [--generic IMAGES] -o FACETS.npz\n"
                 "facet list [--model M] FACETS.npz\n"
-                "facet score [--model M] FACETS.npz IMAGES...",
+                "facet score [--model M] FACETS.npz IMAGES... [--media NAME... -o MEDIA.csv]",
     .description = "A facet is a kind of picture: faces, logos, written text, nature, line drawings. For each, and for each of some lower sites, "
                    "a logistic regression on whole maps tells its pictures from generic ones. 'clipneuron see --facet' then draws what of "
                    "a unit belongs to that facet (Goh et al. 2021).\n\n"
@@ -315,7 +370,12 @@ const struct command command_facet = {
                 "What is in a file:\n\n"
                 "$ clipneuron facet list facets.npz\n\n"
                 "How much pictures are of each facet:\n\n"
-                "$ clipneuron facet score facets.npz photos",
+                "$ clipneuron facet score facets.npz photos\n\n"
+                "Media by the model, for a collection that has none:\n\n"
+                "$ ls $PWD/photos/*colour* > colour.txt\n"
+                "$ clipneuron facet train --facet written=@written.txt --facet colour=@colour.txt -o media.npz > /dev/null\n"
+                "$ clipneuron facet score media.npz photos --media written colour -o media.csv\n"
+                "$ clipneuron scan --quiet photos --labels media.csv -o study",
     .options = options,
     .n_options = CN_COUNT(options),
     .operand = "train|list|score [FILE [IMAGES...]]",

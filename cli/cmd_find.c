@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "json.h"
 #include "models.h"
+#include "people.h"
 #include "progress.h"
 #include "report.h"
 
@@ -110,6 +111,14 @@ static void print_score(const cn_found *u, int kind)
         printf("  %8s  %6s  %5s", "-", "-", "-");
 }
 
+/* Labels of the units in the table. */
+static void note_found(struct people *people, const struct search *s, const cn_find_result *r, size_t n)
+{
+    people_begin(people, s->study);
+    for (size_t i = 0; i < n; i++)
+        people_note(people, row_of(s, r->units[i].ref)->label);
+}
+
 static void print_text(const struct search *s, const cn_find_result *r, size_t n, const char *text)
 {
     const int by = s->a->by;
@@ -152,6 +161,9 @@ static void print_text(const struct search *s, const cn_find_result *r, size_t n
         putchar('\n');
     }
     free(units);
+    struct people people;
+    note_found(&people, s, r, n);
+    people_print(&people);
 }
 
 static void json_score(struct json *j, const char *key, const cn_found *u, int kind)
@@ -195,6 +207,9 @@ static void json_find(const struct search *s, const cn_find_result *r, size_t n,
         json_close(&j, '}');
     }
     json_close(&j, ']');
+    struct people people;
+    note_found(&people, s, r, n);
+    people_json(&people, &j);
     json_close(&j, '}');
     json_end(&j);
 }
@@ -230,6 +245,13 @@ static int by_percentile(const void *a, const void *b)
     return by_sd(a, b);
 }
 
+static void note_answers(struct people *people, const struct search *s, const cn_answer *answers, size_t n)
+{
+    people_begin(people, s->study);
+    for (size_t i = 0; i < n; i++)
+        people_note(people, row_of(s, answers[i].ref)->label);
+}
+
 static void print_image(const struct search *s, const cn_answer *answers, size_t n)
 {
     int64_t *units = need(calloc(n + 1, sizeof *units));
@@ -245,6 +267,9 @@ static void print_image(const struct search *s, const cn_answer *answers, size_t
         printf("  %6.1f  %10.2f  %9.4g\n", answers[i].sd, answers[i].percentile, answers[i].value);
     }
     free(units);
+    struct people people;
+    note_answers(&people, s, answers, n);
+    people_print(&people);
 }
 
 static void json_image(const struct search *s, const cn_answer *answers, size_t n)
@@ -265,6 +290,9 @@ static void json_image(const struct search *s, const cn_answer *answers, size_t 
         json_close(&j, '}');
     }
     json_close(&j, ']');
+    struct people people;
+    note_answers(&people, s, answers, n);
+    people_json(&people, &j);
     json_close(&j, '}');
     json_end(&j);
 }

@@ -267,6 +267,11 @@ static void print_warnings(const struct task *t, size_t n)
         said[n_said++] = family;
         printf("\nwarning: ");
         print_safely(stdout, family);
+        for (size_t k = 0; k < r->n_families; k++) /* families without a unit of theirs are not counted */
+            if (strcmp(r->families[k].family, family) == 0) {
+                printf(" (%.2g%% of the pictures)", 100 * (double)r->families[k].images / (double)r->images);
+                break;
+            }
         printf(" is %s\n", cn_family_warning(family));
     }
 }

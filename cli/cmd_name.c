@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "json.h"
 #include "models.h"
+#include "people.h"
 #include "progress.h"
 #include "report.h"
 
@@ -113,9 +114,21 @@ static void print_summary(const cn_name_result *r)
         putchar('\n');
 }
 
-static void json_names(const struct arguments *a, const cn_study *study, const cn_name_result *r, const cn_unit_row *rows, size_t site)
+/* Of all names, not only of those in the table: all of them are kept. */
+static void print_people(cn_study *study, const cn_name_result *r)
+{
+    struct people people;
+    people_begin(&people, study);
+    for (size_t i = 0; i < r->n; i++)
+        people_note(&people, r->names[i].name);
+    people_print(&people);
+}
+
+static void json_names(const struct arguments *a, cn_study *study, const cn_name_result *r, const cn_unit_row *rows, size_t site)
 {
     struct json j;
+    struct people people;
+    people_begin(&people, study);
     json_begin(&j, stdout);
     json_open(&j, NULL, '{');
     json_text(&j, "study", a->operands.items[0]);
@@ -155,8 +168,10 @@ static void json_names(const struct arguments *a, const cn_study *study, const c
         json_text(&j, "label", rows[u->ref.unit].label);
         json_real(&j, "purity", rows[u->ref.unit].purity);
         json_close(&j, '}');
+        people_note(&people, u->name);
     }
     json_close(&j, ']');
+    people_json(&people, &j);
     json_close(&j, '}');
     json_end(&j);
 }
@@ -207,6 +222,7 @@ static int name(const struct arguments *a)
         } else {
             print_names(r, rows, r->n < (size_t)a->top ? r->n : (size_t)a->top);
             print_summary(r);
+            print_people(study, r);
         }
         if (r->unknown_words)
             note(a->quiet, "clipneuron: %lld words that the model has never seen were left out", (long long)r->unknown_words);

@@ -4,6 +4,7 @@
 #include "interrupt.h"
 #include "json.h"
 #include "models.h"
+#include "people.h"
 #include "progress.h"
 #include "report.h"
 
@@ -19,7 +20,7 @@ struct arguments {
     const char *site, *labels, *template, *units, *most, *mix, *held_out, *output, *graph, *direction, *least_weight;
     int64_t top, seed, least, unit;
     int theme;
-    bool relu, no_zero_shot, json, quiet;
+    bool relu, no_zero_shot, dry, json, quiet;
 };
 
 static const char *const theme_choices[] = {"light", "dark", "print", NULL}; /* cn_plot_theme */
@@ -48,7 +49,8 @@ static const struct option options[] = {
      "Equations to print: of the classes that their units carry most. Default: 12.", 0, INT64_MAX},
     {'c', "class", OPTION_WORDS, offsetof(struct arguments, classes), "NAME", "Of this class alone. May be repeated."},
     {0, "unit", OPTION_COUNT, offsetof(struct arguments, unit), "N", "In place of equations: the classes that this unit serves.", 0, INT64_MAX},
-    {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "FILE.npz", "Keep the probe, to be shown again."},
+    {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "FILE.npz", "Write the probe to a file, too, to be shown again."},
+    {0, "dry-run", OPTION_FLAG, offsetof(struct arguments, dry), NULL, "Do not keep the probe in the study."},
     {0, "graph", OPTION_TEXT, offsetof(struct arguments, graph), "FILE",
      "Draw the units and classes as .svg or .png, or write Graphviz's .dot; with --class, of those alone."},
     {0, "graph-least", OPTION_TEXT, offsetof(struct arguments, least_weight), "W", "Leave weights below W out of the graph. Default: 0."},
@@ -64,6 +66,7 @@ static const struct option options[] = {
 struct showing {
     const struct arguments *a;
     const cn_probe *p;
+    cn_study *study; /* NULL: the probe comes from a file */
     size_t *classes; /* that are shown, in order */
     size_t n;
     const char *shown; /* the phase on the progress line */
@@ -115,6 +118,38 @@ static int choose_classes(struct showing *s)
     ordered = s->p;
     qsort(s->classes, s->n, sizeof *s->classes, by_effect);
     return EXIT_DONE;
+}
+
+/* Share of the pictures that a probe of labels knows to be of a class. */
+static double share_of_class(const void *user, const char *name)
+{
+    const cn_probe *p = user;
+    const size_t k = cn_probe_find_class(p, name);
+    const int64_t all = p->train + p->test + p->left_pictures + p->without;
+    if (strcmp(p->column, "label") != 0 || k == p->n_classes || all <= 0)
+        return (double)NAN;
+    return (double)(p->classes[k].train + p->classes[k].held_out) / (double)all;
+}
+
+/* Names in the equations that are shown, and their classes. */
+static void note_people(struct people *people, const struct showing *s)
+{
+    const cn_probe *p = s->p;
+    const size_t shown = s->a->json || s->a->classes.count || s->n < (size_t)s->a->top ? s->n : (size_t)s->a->top;
+    people_begin(people, s->study);
+    people->rate = share_of_class;
+    people->user = p;
+    for (size_t t = 0; s->a->unit >= 0 && t < p->n_terms; t++)
+        if (p->terms[t].unit == s->a->unit) {
+            people_note(people, p->terms[t].name);
+            people_note(people, p->classes[p->terms[t].class_index].name);
+        }
+    for (size_t i = 0; s->a->unit < 0 && i < shown; i++) {
+        const cn_probe_class *c = &p->classes[s->classes[i]];
+        people_note(people, c->name);
+        for (size_t t = c->first; t < c->first + c->n; t++)
+            people_note(people, p->terms[t].name);
+    }
 }
 
 /* ---- as text ---- */
@@ -241,6 +276,9 @@ static void print_probe(const struct showing *s)
         print_unit(s);
     for (size_t i = 0; s->a->unit < 0 && i < s->n && (s->a->classes.count || i < (size_t)s->a->top); i++)
         print_equation(p, s->classes[i]);
+    struct people people;
+    note_people(&people, s);
+    people_print(&people);
 }
 
 /* ---- as JSON ---- */
@@ -371,6 +409,9 @@ static void json_probe(const struct showing *s)
             json_class(&j, p, s->classes[i]);
         json_close(&j, ']');
     }
+    struct people people;
+    note_people(&people, s);
+    people_json(&people, &j);
     json_close(&j, '}');
     json_end(&j);
 }
@@ -399,25 +440,25 @@ static int numbers(const struct arguments *a, cn_probe_options *o, float *least)
 static int fit(const struct arguments *a, cn_probe_options *o, struct showing *s, cn_probe **out)
 {
     cn_error err = {0};
-    cn_study *study = NULL;
     cn_model *model = NULL;
     int64_t unit;
     int code = EXIT_DONE;
-    cn_status st = cn_study_open(&study, a->operands.items[0], &err);
+    cn_status st = cn_study_open(&s->study, a->operands.items[0], &err);
     if (st == CN_OK && a->site)
-        st = cn_study_parse_unit(study, a->site, &o->site, &unit, &err);
+        st = cn_study_parse_unit(s->study, a->site, &o->site, &unit, &err);
     if (st == CN_OK && !a->no_zero_shot)
         code = model_open(&a->model, &model);
     if (st == CN_OK && code == EXIT_DONE) {
         o->progress = probe_progress;
         o->user = s;
-        st = cn_study_probe(study, model, o, out, &err);
+        st = cn_study_probe(s->study, model, o, out, &err);
         progress_end();
     }
     if (st == CN_OK && code == EXIT_DONE && a->output)
         st = cn_probe_save(*out, a->output, &err);
+    if (st == CN_OK && code == EXIT_DONE && !a->dry)
+        st = cn_study_keep_probe(s->study, *out, &err);
     cn_model_close(model);
-    cn_study_close(study);
     return st == CN_OK ? code : fail_error(&err, st);
 }
 
@@ -446,8 +487,10 @@ static int probe(const struct arguments *a)
         code = fit(a, &o, &s, &p);
     }
     s.p = p;
-    if (!p)
+    if (!p) {
+        cn_study_close(s.study);
         return code;
+    }
     if (code == EXIT_DONE && a->unit >= p->units)
         code = fail("unit %lld: the probe's site has the units 0 to %lld", (long long)a->unit, (long long)p->units - 1);
     if (code == EXIT_DONE)
@@ -465,6 +508,7 @@ static int probe(const struct arguments *a)
         (a->json ? json_probe : print_probe)(&s);
     free(s.classes);
     cn_probe_free(p);
+    cn_study_close(s.study);
     return code;
 }
 

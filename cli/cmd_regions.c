@@ -5,6 +5,7 @@
 #include "grid.h"
 #include "report.h"
 
+#include <clipneuron/multimodal.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,19 @@ static const struct grid_column country_columns[] = {
     {"name_most", "sd", GRID_REAL, 1}, {"flag_unit", "most to the flag", GRID_INT, 0}, {"flag_most", "sd", GRID_REAL, 1},
 };
 /* clang-format on */
+
+/* Names of places among the words. */
+static size_t names_among(const cn_word_space *s)
+{
+    size_t n, found = 0;
+    const cn_place *places = cn_places(&n);
+    for (size_t i = 0; i < n; i++) {
+        const bool city_state = strcmp(places[i].country, places[i].capital) == 0; /* one word */
+        found += cn_word_space_find(s, places[i].country) >= 0;
+        found += !city_state && cn_word_space_find(s, places[i].capital) >= 0;
+    }
+    return found;
+}
 
 /* The countries of the study, in the text or as the next members of the JSON. */
 static void show_flags(const cn_region_flags *flags, struct json *j)
@@ -111,6 +125,8 @@ static void show_names(const struct arguments *a, const cn_word_space *s, const 
         grid_json(&g, &j, "units");
         if (flags)
             show_flags(flags, &j);
+        json_int(&j, "names", (int64_t)names_among(s));
+        json_text(&j, "warning", cn_family_warning("region"));
         json_close(&j, '}');
         json_end(&j);
     } else {
@@ -119,6 +135,9 @@ static void show_names(const struct arguments *a, const cn_word_space *s, const 
         grid_print(&g, stdout);
         if (flags)
             show_flags(flags, NULL);
+        const size_t names = names_among(s), words = cn_word_space_count(s);
+        printf("\nwarning: names of places (%zu of the %zu words, %.2g%%) are %s\n", names, words, 100 * (double)names / (double)words,
+               cn_family_warning("region"));
     }
     grid_free(&g);
     for (size_t i = 0; i < shown; i++)

@@ -1,7 +1,9 @@
 /* clipneuron/card.h -- neuron cards: what a study knows of a unit, on one page.
  * A card shows the strongest examples with the responding region marked, a sample from every level of
  * activation, the most inhibiting examples, the histogram in sd units, labels, media and nearest
- * words. Cards need the study alone.
+ * words, and what the study was given later: names, optimised pictures, concepts and the unit's family (multimodal.h), the classes
+ * that it serves (probe.h), whether it reads (attack.h), what raters saw. Names about people carry a warning with their base rates.
+ * Cards need the study alone.
  * Writing is atomic: the file appears under its name when it is complete. */
 #ifndef CLIPNEURON_CARD_H
 #define CLIPNEURON_CARD_H

@@ -133,6 +133,26 @@ typedef struct cn_multimodal_fact {
 CN_API CN_MUST_CHECK cn_status cn_study_multimodal_facts(cn_study *study, cn_unit_ref ref, cn_multimodal_fact **list, size_t *n, cn_error *err);
 CN_API void cn_multimodal_facts_free(cn_multimodal_fact *list);
 
+/* What is kept of the family that a unit is likeliest to belong to; cn_family_unit says what the numbers are. */
+typedef struct cn_family_fact {
+    const char *family;
+    bool sensitive, belongs;
+    double auc, low, high, q;
+    int64_t concepts;
+    double base_rate; /* share of the collection's pictures that show one of the family's */
+    const char *created;
+} cn_family_fact;
+
+/** @param[out] out owned by the caller, cn_family_fact_free; NULL where nothing is kept */
+CN_API CN_MUST_CHECK cn_status cn_study_family_fact(cn_study *study, cn_unit_ref ref, cn_family_fact **out, cn_error *err);
+CN_API void cn_family_fact_free(cn_family_fact *fact);
+
+/** The family about people ("person trait", "religion", "region") that a name belongs to in the built-in file, whatever its case, folders in front of it and
+ * underscores for blanks; NULL: none. Static. */
+CN_API const char *cn_concept_people(const char *name);
+/** The base rate of a name: the share of the study's pictures that carry it as a label, in the same sense; 0 where no label is it.
+ * @return CN_OK; CN_EFORMAT (the study), CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_study_base_rate(cn_study *study, const char *name, double *share, cn_error *err);
 /** The sentence that belongs to a family about people ("person trait", "religion", "region"); NULL for others. Static. */
 CN_API const char *cn_family_warning(const char *family);
 

@@ -137,12 +137,39 @@ CN_API size_t cn_probe_find_class(const cn_probe *probe, const char *name);
 /** The logits of all classes for one picture. @param activations (units): spatial means at the site @param[out] logits (n_classes) */
 CN_API void cn_probe_logits(const cn_probe *probe, const float *activations, double *logits);
 
+/** Probabilities of a probe's classes for pictures: the model runs up to the probe's site, and its units' spatial means go through the probe.
+ * @param rgb (n, R, R, 3), of the model's resolution
+ * @param threads 0: all cores
+ * @param[out] probabilities (n, n_classes), caller's: softmax of the logits
+ * @return CN_OK; CN_EMISMATCH (another model; a site that it has not), CN_EINVAL (no pictures), what cn_runner_create returns */
+CN_API CN_MUST_CHECK cn_status cn_probe_pictures(const cn_probe *probe, const cn_model *model, const uint8_t *rgb, int64_t n, int threads,
+                                                 double *probabilities, cn_error *err);
+
 /** Writes a probe as a .npz (docs/compose.md has its arrays). */
 CN_API CN_MUST_CHECK cn_status cn_probe_save(const cn_probe *probe, const char *path, cn_error *err);
 /** Reads it back; files are untrusted. Checks and levels are kept; the names of units, too. @param[out] out cn_probe_free */
 CN_API CN_MUST_CHECK cn_status cn_probe_load(cn_probe **out, const char *path, cn_error *err);
 /** @return CN_EMISMATCH with both fingerprints unless the probe is of this model */
 CN_API CN_MUST_CHECK cn_status cn_probe_check_model(const cn_probe *probe, const cn_model *model, cn_error *err);
+
+#define CN_STUDY_PROBE "probe.npz" /* the kept probe's file in the study */
+
+/** Keeps a probe in the study that it was fitted on: the file CN_STUDY_PROBE, and the table unit_classes, which cards show. Those of another probe are gone.
+ * @return CN_OK; CN_EMISMATCH (a probe of another model, or of a site that the study has not), CN_EIO, CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_study_keep_probe(cn_study *study, const cn_probe *probe, cn_error *err);
+/** @return as cn_probe_load; CN_ENOTFOUND: the study keeps none, or one from before it was scanned again */
+CN_API CN_MUST_CHECK cn_status cn_study_kept_probe(cn_probe **out, cn_study *study, cn_error *err);
+
+/* A class that a unit serves in the kept probe. */
+typedef struct cn_served_class {
+    const char *class_name, *column;
+    double weight, share; /* as in cn_probe_term */
+    const char *created;  /* "2026-11-24T02:30:00Z" */
+} cn_served_class;
+
+/** By |weight|, falling; at most 64. @param[out] list owned by the caller, cn_served_classes_free; NULL when n is 0 */
+CN_API CN_MUST_CHECK cn_status cn_study_served_classes(cn_study *study, cn_unit_ref ref, cn_served_class **list, size_t *n, cn_error *err);
+CN_API void cn_served_classes_free(cn_served_class *list);
 
 /** Writes the direction of a class in the units' own scale, weight / sd, as a .npy (units): "SITE:FILE.npy" is an objective of `see`
  * (objective.h) that is the class's logit but for a constant. @return CN_EUNSUPPORTED for a probe with `relu` */

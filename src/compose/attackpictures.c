@@ -180,6 +180,34 @@ static bool is_study(const char *path)
     return is;
 }
 
+/* What a study was made of: one collection, or several archives. *text: what the names point into, cn_free both. */
+static cn_status origins(cn_study *study, char **text, const char ***names, size_t *n, cn_error *err)
+{
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    bool more;
+    CN_TRY(reader_query(study, &q, err, "SELECT value FROM meta WHERE key = 'archives'", ""));
+    CN_TRY(reader_step(study, q, &more, err));
+    const char *several = more ? (const char *)sqlite3_column_text(q, 0) : NULL;
+    *text = cn_strdup(several && *several ? several : cn_study_get_info(study)->collection);
+    CN_CHECK(*text, CN_ENOMEM, "out of memory for the names of a collection");
+    *n = 1;
+    for (const char *at = *text; several && *at; at++)
+        *n += *at == '\n';
+    *names = cn_calloc(*n, sizeof **names);
+    CN_CHECK(*names, CN_ENOMEM, "out of memory for the names of %zu archives", *n);
+    char *at = *text;
+    for (size_t i = 0; i < *n; i++) {
+        char *end = several ? strchr(at, '\n') : NULL;
+        (*names)[i] = at;
+        if (end)
+            *end = '\0', at = end + 1;
+    }
+done:
+    sqlite3_finalize(q);
+    return st;
+}
+
 cn_status attack_pictures_read(attack_set *s, const char *collection, const char *const *also, size_t n_also,
                                cn_status (*add)(attack_set *s, const char *name, cn_error *err), cn_error *err)
 {
@@ -187,15 +215,18 @@ cn_status attack_pictures_read(attack_set *s, const char *collection, const char
     cn_study *study = NULL;
     listing l = {0};
     candidates c = {0};
-    const char *from = collection;
+    char *text = NULL;
+    const char **from = NULL;
+    size_t n_from = 1;
     struct stat info;
     if (is_study(collection)) {
         CN_TRY(cn_study_open(&study, collection, err));
-        from = cn_study_get_info(study)->collection;
-        CN_CHECK(strchr(from, '{') || stat(from, &info) == 0, CN_ENOTFOUND, "%s: its pictures are not at %s any longer; name the collection in place of the study",
-                 collection, from);
+        CN_TRY(origins(study, &text, &from, &n_from, err));
+        for (size_t i = 0; i < n_from; i++)
+            CN_CHECK(stat(from[i], &info) == 0, CN_ENOTFOUND, "%s: its pictures are not at %s any longer; name the collection in place of the study",
+                     collection, from[i]);
     }
-    CN_TRY(listing_read(&l, &from, 1, NULL, 0, 1, err));
+    CN_TRY(listing_read(&l, study ? from : &collection, n_from, NULL, 0, 1, err));
     c.items = cn_calloc(l.count + 1, sizeof *c.items);
     CN_CHECK(c.items, CN_ENOMEM, "out of memory for %zu pictures", l.count);
     CN_TRY(study ? from_study(&c, s->o.seed, &l, study, err) : from_listing(&c, s->o.seed, &l, err));
@@ -207,6 +238,8 @@ done:
         cn_free(c.items[i].label);
     cn_free(c.items);
     listing_free(&l);
+    cn_free(text);
+    cn_free(from);
     cn_study_close(study);
     return st;
 }

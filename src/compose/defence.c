@@ -10,6 +10,8 @@
 #include "clipneuron/linear.h"
 #include "compose/spelling.h"
 #include "study/product.h"
+#include "study/reader.h"
+#include "study/served.h"
 #include "study/wordlist.h"
 #include "base/rng.h"
 
@@ -727,4 +729,36 @@ void cn_defence_free(cn_defence_result *result)
     if (r)
         bag_free(&r->memory);
     cn_free(r);
+}
+
+/* The study's site with the units of `site`: itself, or the sum before its last ReLU, which is what studies have. n_sites: none. */
+static size_t site_of_study(const cn_study *s, const char *site)
+{
+    const size_t length = strlen(site);
+    size_t found = s->n_sites;
+    for (size_t i = 0; i < s->n_sites; i++) {
+        const char *name = s->sites[i].name;
+        if (strcmp(name, site) == 0)
+            return i;
+        if (strncmp(name, site, length) == 0 && name[length] == '.' && strlen(name) > 4 && strcmp(name + strlen(name) - 4, ".add") == 0)
+            found = i; /* blocks come in order: the last of them */
+    }
+    return found;
+}
+
+cn_status cn_study_keep_readers(cn_study *s, const cn_defence_result *r, cn_error *err)
+{
+    cn_status st = CN_OK;
+    size_t n = 0;
+    const size_t site = site_of_study(s, r->site);
+    cn_reader_unit *reading = cn_calloc(r->n_readers + 1, sizeof *reading);
+    CN_CHECK(reading, CN_ENOMEM, "out of memory for units that read");
+    CN_CHECK(site < s->n_sites, CN_EMISMATCH, "%s: the study has not the site %s", s->path, r->site);
+    for (size_t i = 0; i < r->n_readers; i++)
+        if (r->readers[i].low > 0)
+            reading[n++] = r->readers[i];
+    CN_TRY(readers_keep(s, site, reading, n, err));
+done:
+    cn_free(reading);
+    return st;
 }

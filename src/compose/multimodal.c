@@ -2,7 +2,7 @@
  * rows with names. The numbers are pairtest.c's. */
 #include "base/memory.h"
 #include "compose/auc.h"
-#include "compose/conceptlist.h"
+#include "study/conceptlist.h"
 #include "compose/drawnwords.h"
 #include "compose/modalities.h"
 #include "compose/pairtest.h"
@@ -880,8 +880,9 @@ static cn_status keep(work *w, cn_error *err)
     cn_status st = CN_OK;
     const cn_multimodal *r = &w->h->r;
     modality_row *rows = cn_calloc(r->n + 1, sizeof *rows);
+    family_row *kin = cn_calloc(r->n_families + 1, sizeof *kin);
     char *texts = cn_calloc(r->n + 1, TEXT);
-    CN_CHECK(rows && texts, CN_ENOMEM, "out of memory for %zu units", r->n);
+    CN_CHECK(rows && kin && texts, CN_ENOMEM, "out of memory for %zu units", r->n);
     for (size_t i = 0; i < r->n; i++) {
         const cn_multimodal_unit *u = &r->units[i];
         say_media(r, u, texts + i * TEXT, TEXT);
@@ -898,9 +899,23 @@ static cn_status keep(work *w, cn_error *err)
                                           .base_rate = (double)u->images / (double)r->images,
                                           .media = texts + i * TEXT}};
     }
-    CN_TRY(modality_keep(w->s, w->o.site, !w->o.units, rows, r->n, err));
+    for (size_t i = 0; i < r->n_families; i++) {
+        const cn_family_unit *u = &r->families[i];
+        kin[i] = (family_row){.unit = u->ref.unit,
+                                   .fact = {.family = u->family,
+                                            .sensitive = u->sensitive,
+                                            .belongs = u->belongs,
+                                            .auc = u->auc,
+                                            .low = u->low,
+                                            .high = u->high,
+                                            .q = u->q,
+                                            .concepts = u->concepts,
+                                            .base_rate = (double)u->images / (double)r->images}};
+    }
+    CN_TRY(modality_keep(w->s, w->o.site, !w->o.units, rows, r->n, kin, r->n_families, err));
 done:
     cn_free(rows);
+    cn_free(kin);
     cn_free(texts);
     return st;
 }

@@ -2,6 +2,7 @@
 #include "clipneuron/probe.h"
 
 #include "base/memory.h"
+#include "clipneuron/image.h"
 #include "compose/multinomial.h"
 #include "compose/probeparts.h"
 #include "study/raterstats.h"
@@ -97,6 +98,67 @@ cn_status cn_probe_check_model(const cn_probe *p, const cn_model *model, cn_erro
     CN_CHECK(strcmp(hex, p->fingerprint) == 0, CN_EMISMATCH, "the probe is of another model: its fingerprint is %.12s..., the model's %.12s...",
              p->fingerprint, hex);
 done:
+    return st;
+}
+
+/* ---- pictures ---- */
+
+/* (units): means over the positions of a site's values for one picture, in double as a scan's. */
+static void spatial_means(const cn_site *site, const float *values, float *means)
+{
+    const bool map = site->layout == CN_SITE_MAP;
+    for (int64_t u = 0; u < site->units; u++) {
+        double sum = 0;
+        for (int64_t i = 0; i < site->positions; i++)
+            sum += (double)(map ? values[u * site->positions + i] : values[i * site->units + u]);
+        means[u] = (float)(sum / (double)site->positions);
+    }
+}
+
+static void softmax(double *x, size_t n)
+{
+    double top = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        top = fmax(top, x[i]);
+    for (size_t i = 0; i < n; i++)
+        sum += x[i] = exp(x[i] - top);
+    for (size_t i = 0; i < n; i++)
+        x[i] /= sum;
+}
+
+cn_status cn_probe_pictures(const cn_probe *p, const cn_model *model, const uint8_t *rgb, int64_t n, int threads, double *out, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const cn_model_info *info = cn_model_get_info(model);
+    const int64_t pixels = 3 * (int64_t)info->resolution * info->resolution, batch = n < 32 ? n : 32;
+    const cn_site *site;
+    cn_runner *runner = NULL;
+    float *normal = NULL, *means = NULL;
+    CN_CHECK(n > 0, CN_EINVAL, "no pictures");
+    CN_TRY(cn_probe_check_model(p, model, err));
+    CN_TRY(cn_model_find_site(model, p->site, &site, err));
+    CN_CHECK(site->units == p->units && site->tower == CN_TOWER_IMAGE, CN_EMISMATCH, "the probe has %" PRId64 " units, %s has %" PRId64, p->units, p->site,
+             site->units);
+    normal = cn_calloc((size_t)(batch * pixels), sizeof *normal);
+    means = cn_calloc((size_t)site->units, sizeof *means);
+    CN_CHECK(normal && means, CN_ENOMEM, "out of memory for %" PRId64 " pictures", batch);
+    CN_TRY(cn_runner_create(&runner, model,
+                            &(cn_runner_options){.tower = CN_TOWER_IMAGE, .sites = &site, .n_sites = 1, .batch = batch, .threads = threads}, err));
+    for (int64_t first = 0; first < n; first += batch) {
+        const int64_t count = n - first < batch ? n - first : batch;
+        cn_pixels_normalise(rgb + first * pixels, (size_t)count, info->resolution, info->mean, info->std, normal);
+        CN_TRY(cn_runner_images(runner, normal, count, err));
+        for (int64_t i = 0; i < count; i++) {
+            double *logits = out + (first + i) * (int64_t)p->n_classes;
+            spatial_means(site, cn_runner_site(runner, 0) + i * site->units * site->positions, means);
+            cn_probe_logits(p, means, logits);
+            softmax(logits, p->n_classes);
+        }
+    }
+done:
+    cn_runner_free(runner);
+    cn_free(normal);
+    cn_free(means);
     return st;
 }
 

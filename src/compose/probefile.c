@@ -1,14 +1,18 @@
 /* compose/probefile.c -- a probe as a .npz of plain numbers; texts are bytes, each ended by a zero, since readers of strangers' arrays
  * had better not know numpy's strings. Objectives read one class of it without this file: vis/probeclass.c. */
 #include "base/memory.h"
+#include "base/path.h"
 #include "clipneuron/array.h"
 #include "compose/probeparts.h"
 #include "vis/probeclass.h"
+#include "study/reader.h"
+#include "study/served.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { FORMAT = PROBE_FORMAT, SETTINGS = PROBE_SETTINGS, CHECKS = 9, POINTS = 15, TEXTS = PROBE_TEXTS };
 
@@ -426,5 +430,44 @@ cn_status cn_probe_load(cn_probe **out, const char *path, cn_error *err)
 done:
     cn_arrays_close(a);
     cn_probe_free(p ? &p->public : NULL);
+    return st;
+}
+
+/* ---- in a study ---- */
+
+cn_status cn_study_keep_probe(cn_study *s, const cn_probe *p, cn_error *err)
+{
+    cn_status st = CN_OK;
+    size_t site = 0;
+    char *path = path_join(s->path, CN_STUDY_PROBE);
+    CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
+    CN_CHECK(strcmp(p->fingerprint, s->info.fingerprint) == 0, CN_EMISMATCH, "%s: the probe is of another model", s->path);
+    while (site < s->n_sites && strcmp(s->sites[site].name, p->site) != 0)
+        site++;
+    CN_CHECK(site < s->n_sites && s->sites[site].units == p->units, CN_EMISMATCH, "%s: the study has not the probe's site, %s", s->path, p->site);
+    CN_TRY(cn_probe_save(p, path, err));
+    CN_TRY(served_keep(s, site, p, err));
+done:
+    cn_free(path);
+    return st;
+}
+
+cn_status cn_study_kept_probe(cn_probe **out, cn_study *s, cn_error *err)
+{
+    cn_status st = CN_OK;
+    cn_probe *p = NULL;
+    struct stat info;
+    char *path = path_join(s->path, CN_STUDY_PROBE);
+    *out = NULL;
+    CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
+    CN_CHECK(stat(path, &info) == 0, CN_ENOTFOUND, "%s: the study keeps no probe", s->path);
+    CN_TRY(cn_probe_load(&p, path, err));
+    /* A scan that replaces a study leaves the file where it is. Dates are ISO's. */
+    CN_CHECK(strcmp(p->fingerprint, s->info.fingerprint) == 0 && strcmp(p->created, s->info.created) >= 0, CN_ENOTFOUND,
+             "%s: the probe is from before the study was scanned again", path);
+    *out = p, p = NULL;
+done:
+    cn_probe_free(p);
+    cn_free(path);
     return st;
 }

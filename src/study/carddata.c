@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 cn_status card_options(cn_card_options *out, const cn_card_options *options, cn_error *err)
 {
@@ -170,6 +171,93 @@ static cn_status read_categories(card *c, cn_study *study, cn_unit_ref ref, cn_e
     return st;
 }
 
+/* ---- names about people ---- */
+
+typedef struct warning {
+    cn_study *study;
+    char text[2048];
+    const char *names[8]; /* said */
+    size_t n;
+    const char *family;
+} warning;
+
+/* rate < 0: the share of the pictures that carry the name as a label. */
+static cn_status warn_of(warning *w, const char *name, const char *family, double rate, cn_error *err)
+{
+    cn_status st = CN_OK;
+    char number[32];
+    const size_t used = strlen(w->text);
+    if (!family || w->n == sizeof w->names / sizeof *w->names)
+        return CN_OK;
+    for (size_t i = 0; i < w->n; i++)
+        if (strcasecmp(w->names[i], name) == 0)
+            return CN_OK;
+    if (rate < 0)
+        CN_TRY(cn_study_base_rate(w->study, name, &rate, err));
+    snprintf(w->text + used, sizeof w->text - used, "%s%.200s (%s, ", w->n ? ", " : "", name, family);
+    const size_t more = strlen(w->text);
+    if (rate > 0)
+        snprintf(w->text + more, sizeof w->text - more, "%s of the pictures)", card_share(rate, number));
+    else
+        snprintf(w->text + more, sizeof w->text - more, "label of no picture)");
+    w->names[w->n++] = name;
+    w->family = family;
+done:
+    return st;
+}
+
+static const char *family_of(const cn_multimodal_fact *f)
+{
+    return f->sensitive ? f->family : cn_concept_people(f->concept_name);
+}
+
+static cn_status read_warning(card *c, cn_study *study, cn_error *err)
+{
+    cn_status st = CN_OK;
+    warning w = {.study = study};
+    CN_TRY(warn_of(&w, c->row->label, cn_concept_people(c->row->label), -1, err));
+    for (size_t i = 0; i < c->n_names; i++)
+        CN_TRY(warn_of(&w, c->names[i].name, cn_concept_people(c->names[i].name), -1, err));
+    for (size_t i = 0; i < c->n_facts; i++)
+        CN_TRY(warn_of(&w, c->facts[i].concept_name, family_of(&c->facts[i]), c->facts[i].base_rate, err));
+    for (size_t i = 0; i < c->n_served; i++)
+        CN_TRY(warn_of(&w, c->served[i].class_name, cn_concept_people(c->served[i].class_name), -1, err));
+    for (size_t i = 0; i < c->n_words; i++)
+        if (c->words[i].significant)
+            CN_TRY(warn_of(&w, c->words[i].word, cn_concept_people(c->words[i].word), -1, err));
+    if (c->family && c->family->belongs && c->family->sensitive && !w.n)
+        CN_TRY(warn_of(&w, c->family->family, c->family->family, c->family->base_rate, err));
+    if (w.n) {
+        const char *sentence = cn_family_warning(w.family) ? cn_family_warning(w.family) : cn_family_warning("region");
+        const size_t size = strlen(w.text) + strlen(sentence) + 16;
+        c->warning = cn_malloc(size);
+        CN_CHECK(c->warning, CN_ENOMEM, "out of memory for a card");
+        snprintf(c->warning, size, "%s: %s.", w.text, sentence);
+    }
+done:
+    return st;
+}
+
+void card_reader_text(const card *c, char *text, size_t room)
+{
+    const cn_reader_fact *f = c->reader;
+    *text = 0;
+    if (f)
+        snprintf(text, room,
+                 "It reads: a common word on a picture moves the picture's cosine with that word by %+.2g (%+.2g to %+.2g) through this unit. Number %lld of the "
+                 "%lld units that read.",
+                 f->unit.push, f->unit.low, f->unit.high, (long long)f->rank + 1, (long long)f->of);
+}
+
+void card_family_text(const card *c, char *text, size_t room)
+{
+    const cn_family_fact *f = c->family;
+    *text = 0;
+    if (f && f->belongs)
+        snprintf(text, room, "Family: %.100s, AUC %.2f (%.2f to %.2f) over its %lld concepts, q %.2g.", f->family, f->auc, f->low, f->high,
+                 (long long)f->concepts, f->q);
+}
+
 cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_options *o, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -197,6 +285,10 @@ cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_opt
     CN_TRY(cn_study_visualisations(study, ref, &c->seen, &c->n_seen, err));
     CN_TRY(cn_study_unit_names(study, ref, &c->names, &c->n_names, err));
     CN_TRY(cn_study_multimodal_facts(study, ref, &c->facts, &c->n_facts, err));
+    CN_TRY(cn_study_family_fact(study, ref, &c->family, err));
+    CN_TRY(cn_study_served_classes(study, ref, &c->served, &c->n_served, err));
+    CN_TRY(cn_study_reader_fact(study, ref, &c->reader, err));
+    CN_TRY(read_warning(c, study, err));
     CN_TRY(read_histogram(c, study, err));
 done:
     return st;
@@ -215,6 +307,10 @@ void card_free(card *c)
     cn_visualisations_free(c->seen);
     cn_unit_names_free(c->names);
     cn_multimodal_facts_free(c->facts);
+    cn_family_fact_free(c->family);
+    cn_served_classes_free(c->served);
+    cn_reader_fact_free(c->reader);
+    cn_free(c->warning);
     cn_category_table_free(c->categories);
     cn_free(c->bucket_counts);
     memset(c, 0, sizeof *c);

@@ -3,16 +3,19 @@
 #ifndef STUDY_CARDDATA_H
 #define STUDY_CARDDATA_H
 
+#include "clipneuron/attack.h"
 #include "clipneuron/card.h"
 #include "clipneuron/evidence.h"
 #include "clipneuron/find.h"
 #include "clipneuron/multimodal.h"
+#include "clipneuron/probe.h"
 #include "clipneuron/rating.h"
 
 #include <cairo.h>
 
 #include <stdbool.h>
 
+#define CARD_SERVED 6 /* classes that a unit serves */
 #define CARD_BINS 60 /* of the histogram, at most */
 
 typedef struct card {
@@ -31,6 +34,11 @@ typedef struct card {
     size_t n_names;
     cn_multimodal_fact *facts;
     size_t n_facts;
+    cn_family_fact *family; /* NULL: not known */
+    cn_served_class *served;
+    size_t n_served;
+    cn_reader_fact *reader; /* NULL: it does not read, or nobody asked */
+    char *warning;          /* of names about people, with base rates; NULL: none */
     cn_category_table *categories; /* of raters; NULL where nobody rated */
     cn_card_theme theme;
     /* Histogram over low..high (sd units) in `bins` equal bins; buckets divide the same range. */
@@ -51,6 +59,10 @@ double card_right_height(const card *c);
 bool card_other_path(const cn_visualisation *v);
 /* What stands under all of them; caller's buffer. */
 void card_seen_note(const card *c, char *text, size_t room);
+
+/* What `attack defend` and `multimodal` found, in a sentence each; caller's buffer, "" where there is nothing. */
+void card_reader_text(const card *c, char *text, size_t room);
+void card_family_text(const card *c, char *text, size_t room);
 
 /* Fills in the defaults; CN_EINVAL for what is out of range. */
 cn_status card_options(cn_card_options *out, const cn_card_options *options, cn_error *err);

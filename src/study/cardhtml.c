@@ -382,10 +382,18 @@ static void side_names(html *h, const card *c)
     html_raw(h, "</ul>\n</section>\n");
 }
 
+static void note(html *h, const char *text)
+{
+    html_raw(h, "<p class=\"note\">");
+    html_text(h, text);
+    html_raw(h, "</p>\n");
+}
+
 static void side_concepts(html *h, const card *c)
 {
-    const cn_multimodal_fact *sensitive = NULL;
-    if (!c->n_facts)
+    char family[512];
+    card_family_text(c, family, sizeof family);
+    if (!c->n_facts && !*family)
         return;
     html_raw(h, "<section><h3>Concepts <small>by medium: AUC and its interval</small></h3>\n<ul class=\"words\">");
     for (size_t i = 0; i < c->n_facts; i++) {
@@ -397,15 +405,54 @@ static void side_concepts(html *h, const card *c)
         html_format(h, "; %s (q %.2g), shown by %.2g%% of the pictures", f->multimodal ? "multimodal" : "not shown to be multimodal", f->q,
                     100 * f->base_rate);
         html_raw(h, "</span></li>\n");
-        sensitive = f->sensitive ? f : sensitive;
     }
     html_raw(h, "</ul>\n");
-    if (sensitive) {
-        html_raw(h, "<p class=\"note\">Warning: ");
-        html_text(h, sensitive->family);
-        html_raw(h, " is a family about people. What such a unit answers to repeats what training data and collection associate, not what is so; read it "
-                    "beside the base rate, and judge nobody by it.</p>\n");
+    if (*family)
+        note(h, family);
+    html_raw(h, "</section>\n");
+}
+
+static void side_served(html *h, const card *c)
+{
+    if (!c->n_served)
+        return;
+    html_raw(h, "<section><h3>Serves <small>classes of ");
+    html_text(h, c->served[0].column);
+    html_raw(h, ": weight in nats a sd, share of the equation</small></h3>\n<ul class=\"words\">");
+    for (size_t i = 0; i < c->n_served && i < CARD_SERVED; i++) {
+        html_raw(h, "<li>");
+        html_text(h, c->served[i].class_name);
+        html_raw(h, " <span class=\"soft\">");
+        html_raw(h, c->served[i].weight < 0 ? "\xe2\x88\x92" : "+");
+        html_format(h, "%.2f, %.0f%%", fabs(c->served[i].weight), 100 * c->served[i].share);
+        html_raw(h, "</span></li>\n");
     }
+    html_raw(h, "</ul>\n");
+    if (c->n_served > CARD_SERVED) {
+        char text[64];
+        snprintf(text, sizeof text, "and %zu more.", c->n_served - CARD_SERVED);
+        note(h, text);
+    }
+    html_raw(h, "</section>\n");
+}
+
+static void side_reader(html *h, const card *c)
+{
+    char text[512];
+    card_reader_text(c, text, sizeof text);
+    if (!*text)
+        return;
+    html_raw(h, "<section><h3>Reading</h3>\n");
+    note(h, text);
+    html_raw(h, "</section>\n");
+}
+
+static void side_warning(html *h, const card *c)
+{
+    if (!c->warning)
+        return;
+    html_raw(h, "<section><h3>Warning</h3>\n");
+    note(h, c->warning);
     html_raw(h, "</section>\n");
 }
 
@@ -594,6 +641,9 @@ static void write_card(html *h, const card *c)
     side_words(h, c);
     side_names(h, c);
     side_concepts(h, c);
+    side_served(h, c);
+    side_reader(h, c);
+    side_warning(h, c);
     html_raw(h, "</div>\n");
     range(h, c);
     areas(h, c);

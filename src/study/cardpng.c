@@ -354,6 +354,50 @@ static void span(const cn_group *g, size_t n, double *low, double *high)
     }
 }
 
+/* What multimodal, probe and attack defend found. */
+static double found(painter *d, const card *c, double x, double y, double width)
+{
+    const style small = {10.5, false, d->p->soft, 0};
+    char text[600];
+    card_family_text(c, text, sizeof text);
+    if (c->n_facts || *text) {
+        y = heading(d, x, y, width, "Concepts", "AUC by medium");
+        for (size_t i = 0; i < c->n_facts; i++) {
+            const cn_multimodal_fact *f = &c->facts[i];
+            char line[600];
+            line_of_text(d, x, y, width, (style){11, f->multimodal, d->p->ink, 0}, f->concept_name);
+            snprintf(line, sizeof line, "%.400s; %s (q %.2g), shown by %.2g%% of the pictures", f->media, f->multimodal ? "multimodal" : "not shown to be multimodal",
+                     f->q, 100 * f->base_rate);
+            y = paragraph(d, x, y + 15, width, small, line) + 4;
+        }
+        y = *text ? paragraph(d, x, y, width, small, text) : y;
+        y += 10;
+    }
+    if (c->n_served) {
+        y = heading(d, x, y, width, "Serves", "nats a sd, share of the equation");
+        for (size_t i = 0; i < c->n_served && i < CARD_SERVED; i++, y += 17) {
+            const cn_served_class *s = &c->served[i];
+            line_of_text(d, x, y, SIDE - 94, (style){11, false, d->p->ink, 0}, s->class_name);
+            snprintf(text, sizeof text, "%s%.2f", s->weight < 0 ? "\xe2\x88\x92" : "+", fabs(s->weight));
+            line_of_text(d, x + SIDE - 90, y, 46, (style){11, false, d->p->ink, RIGHT_ALIGNED}, text);
+            snprintf(text, sizeof text, "%.0f%%", 100 * s->share);
+            line_of_text(d, x + SIDE - 38, y, 38, (style){11, false, d->p->soft, RIGHT_ALIGNED}, text);
+        }
+        if (c->n_served > CARD_SERVED) {
+            snprintf(text, sizeof text, "and %zu more", c->n_served - CARD_SERVED);
+            line_of_text(d, x, y, SIDE, small, text);
+            y += 17;
+        }
+        y += 10;
+    }
+    card_reader_text(c, text, sizeof text);
+    if (*text)
+        y = paragraph(d, x, heading(d, x, y, width, "Reading", ""), width, small, text) + 10;
+    if (c->warning)
+        y = paragraph(d, x, heading(d, x, y, width, "Warning", ""), width, small, c->warning) + 10;
+    return y;
+}
+
 static double side_column(painter *d, const card *c, double x, double y)
 {
     double low = 0, high = 0;
@@ -395,6 +439,7 @@ static double side_column(painter *d, const card *c, double x, double y)
             snprintf(text, sizeof text, "%.2f", c->words[i].score);
             line_of_text(d, x + SIDE - 38, y, 38, (style){11, false, d->p->soft, RIGHT_ALIGNED}, text);
         }
+        y += 12;
     }
     return y;
 }
@@ -534,6 +579,10 @@ static double draw_card(painter *d, const card *c, double x, double y)
     below = grid(d, c, c->bottom, c->n_bottom, -1, left, below, main_width);
     below = visualisations(d, c, left, below, main_width);
     double side = side_column(d, c, left + width - SIDE, at);
+    if (below < side) /* where there is room */
+        below = found(d, c, left, below + 6, main_width);
+    else
+        side = found(d, c, left + width - SIDE, side, SIDE);
     at = fmax(below, side) + 8;
     at = heading(d, left, at, width, "The whole range",
                  "pictures by activation (logarithmic), and a sample from each part of the range");

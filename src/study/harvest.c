@@ -762,6 +762,17 @@ static cn_status put_setting(work *w, const char *key, cn_error *err)
     return st;
 }
 
+/* Of several archives; older parts do not say. */
+static cn_status put_archives(work *w, cn_error *err)
+{
+    char *value = NULL;
+    cn_status st = part_setting_if_there(w->all.parts[0], "archives", &value, err);
+    if (st == CN_OK && value)
+        st = put_text(w, "archives", value, err);
+    cn_free(value);
+    return st;
+}
+
 static cn_status write_meta(work *w, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -786,6 +797,7 @@ static cn_status write_meta(work *w, cn_error *err)
     CN_TRY(put_number(w, "embedding", src->embedding, err));
     CN_TRY(put_setting(w, "collection", err));
     CN_TRY(put_setting(w, "collection_name", err));
+    CN_TRY(put_archives(w, err));
     CN_TRY(put_text(w, "reduce", o->reduce == CN_REDUCE_MAX ? "max" : "mean", err));
     CN_TRY(put_number(w, "thumbnail", o->thumbnail, err));
     CN_TRY(put_number(w, "images", w->all.images, err));

@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "study/store.h"
 
+#include <stdarg.h>
+
 cn_status kept_has(cn_study *s, const char *table, bool *has, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -54,6 +56,27 @@ done:
 cn_status kept_failed(const kept_writer *k, cn_error *err)
 {
     return store_failed(k->db, k->file, err);
+}
+
+cn_status kept_run(const kept_writer *k, cn_error *err, const char *sql, const char *binds, ...)
+{
+    sqlite3_stmt *q = NULL;
+    va_list args;
+    bool ok = sqlite3_prepare_v2(k->db, sql, -1, &q, NULL) == SQLITE_OK;
+    va_start(args, binds);
+    for (int i = 0; ok && binds[i]; i++) {
+        if (binds[i] == 'i')
+            sqlite3_bind_int64(q, i + 1, va_arg(args, int64_t));
+        else if (binds[i] == 'd')
+            sqlite3_bind_double(q, i + 1, va_arg(args, double));
+        else
+            sqlite3_bind_text(q, i + 1, va_arg(args, const char *), -1, SQLITE_STATIC);
+    }
+    va_end(args);
+    ok = ok && sqlite3_step(q) == SQLITE_DONE;
+    const cn_status st = ok ? CN_OK : kept_failed(k, err);
+    sqlite3_finalize(q);
+    return st;
 }
 
 cn_status kept_commit(const kept_writer *k, cn_error *err)

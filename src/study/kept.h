@@ -21,6 +21,8 @@ typedef struct kept_writer {
 cn_status kept_begin(kept_writer *k, const cn_study *s, const char *schema, cn_error *err);
 /* Why the last call on the database failed. */
 cn_status kept_failed(const kept_writer *k, cn_error *err);
+/* Runs a statement once. binds: 'i' int64_t, 't' text, 'd' double, a letter for each parameter. */
+cn_status kept_run(const kept_writer *k, cn_error *err, const char *sql, const char *binds, ...);
 cn_status kept_commit(const kept_writer *k, cn_error *err);
 /* What was not committed is gone. Accepts one that never began. */
 void kept_end(kept_writer *k);

@@ -316,6 +316,29 @@ done:
     return st;
 }
 
+/* Their paths, for whoever reads the collection again. */
+static cn_status keep_archives(listing *l, const name_list *names, cn_error *err)
+{
+    cn_status st = CN_OK;
+    size_t size = 0;
+    for (size_t i = 0; i < names->count; i++)
+        size += strlen(names->items[i]) + 1;
+    if (names->count < 2)
+        return CN_OK;
+    l->origins = cn_malloc(size + 1);
+    CN_CHECK(l->origins, CN_ENOMEM, "out of memory for the names of %zu archives", names->count);
+    char *to = l->origins;
+    for (size_t i = 0; i < names->count; i++) {
+        const size_t length = strlen(names->items[i]);
+        memcpy(to, names->items[i], length);
+        to[length] = '\n';
+        to += length + 1;
+    }
+    to[-1] = '\0';
+done:
+    return st;
+}
+
 static cn_status read_shards(listing *l, name_list *names, const char *labels, int shard, int shards, bool *whole, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -330,6 +353,7 @@ static cn_status read_shards(listing *l, name_list *names, const char *labels, i
         names->items[i] = full;
     }
     CN_TRY(name_archives(l, names, err));
+    CN_TRY(keep_archives(l, names, err));
     CN_TRY(find_root(l, names, err));
     CN_TRY(read_archives(l, names, shard, shards, whole, err));
     if (labels)
@@ -429,6 +453,7 @@ void listing_free(listing *l)
     cn_free(l->root);
     cn_free(l->origin);
     cn_free(l->name);
+    cn_free(l->origins);
     memset(l, 0, sizeof *l);
 }
 

@@ -24,6 +24,7 @@ typedef struct listing {
     char *root;          /* absolute folder that paths are relative to */
     char *origin;        /* absolute path of what was asked for */
     char *name;          /* its last part */
+    char *origins;       /* of several archives: their absolute paths, a line each; else NULL */
     listing_item *items; /* by path, in byte order */
     size_t count, room;
     char **archives; /* relative to the root */

@@ -120,6 +120,13 @@ done:
     return st;
 }
 
+cn_status part_setting_if_there(const part *p, const char *key, char **out, cn_error *err)
+{
+    char full[64];
+    snprintf(full, sizeof full, SETTING "%s", key);
+    return meta_text(p, full, out, err);
+}
+
 /* How far it is, as meta keeps it. */
 static const struct {
     const char *key;

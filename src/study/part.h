@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define PART_FILE "work.sqlite"
-#define PART_SETTINGS 24
+#define PART_SETTINGS 26
 
 /* What must be the same for work to go on or to be merged. */
 typedef struct part_settings {
@@ -73,6 +73,8 @@ cn_status part_query(const part *p, struct sqlite3_stmt **q, const char *sql, cn
 cn_status part_step(const part *p, struct sqlite3_stmt *q, bool *more, cn_error *err);
 /* out: owned by the caller (cn_free). CN_EFORMAT: it is not there. */
 cn_status part_setting(const part *p, const char *key, char **out, cn_error *err);
+/* NULL where it is not. */
+cn_status part_setting_if_there(const part *p, const char *key, char **out, cn_error *err);
 /* path/name; NULL when out of memory. Owned by the caller. */
 char *part_file(const part *p, const char *name);
 /* The statistics' file: of this generation, or to be written for the next. Owned by the caller. */

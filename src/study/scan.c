@@ -153,6 +153,8 @@ static cn_status describe(scan *s, cn_error *err)
     CN_TRY(part_set(p, err, "shard", "%d/%d", o->shard, o->shards));
     CN_TRY(part_set(p, err, "collection", "%s", s->list.origin));
     CN_TRY(part_set(p, err, "collection_name", "%s", s->list.name));
+    if (s->list.origins)
+        CN_TRY(part_set(p, err, "archives", "%s", s->list.origins));
     CN_TRY(part_set(p, err, "listing", "%s", digest));
 done:
     cn_free(sites);

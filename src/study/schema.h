@@ -64,6 +64,18 @@
     "CREATE TABLE IF NOT EXISTS multimodal (site INTEGER NOT NULL, unit INTEGER NOT NULL, rank INTEGER NOT NULL," \
     " concept TEXT NOT NULL, family TEXT, sensitive INTEGER, multimodal INTEGER, score REAL, p REAL, q REAL,"  \
     " level REAL, base_rate REAL, media TEXT, created TEXT NOT NULL, PRIMARY KEY (site, unit, rank)) WITHOUT ROWID;"
+/* The same of families (modality.c), of the classes of a kept probe and of units that read (served.c). */
+#define SCHEMA_UNIT_FAMILIES                                                                                   \
+    "CREATE TABLE IF NOT EXISTS unit_families (site INTEGER NOT NULL, unit INTEGER NOT NULL, family TEXT NOT NULL," \
+    " sensitive INTEGER, belongs INTEGER, auc REAL, low REAL, high REAL, q REAL, concepts INTEGER, base_rate REAL," \
+    " created TEXT NOT NULL, PRIMARY KEY (site, unit)) WITHOUT ROWID;"
+#define SCHEMA_UNIT_CLASSES                                                                                    \
+    "CREATE TABLE IF NOT EXISTS unit_classes (site INTEGER NOT NULL, unit INTEGER NOT NULL, rank INTEGER NOT NULL," \
+    " class TEXT NOT NULL, weight REAL NOT NULL, share REAL, field TEXT, created TEXT NOT NULL,"               \
+    " PRIMARY KEY (site, unit, rank)) WITHOUT ROWID;"
+#define SCHEMA_READERS                                                                                         \
+    "CREATE TABLE IF NOT EXISTS readers (site INTEGER NOT NULL, unit INTEGER NOT NULL, rank INTEGER NOT NULL,"  \
+    " push REAL NOT NULL, low REAL, high REAL, response REAL, created TEXT NOT NULL, PRIMARY KEY (site, unit)) WITHOUT ROWID;"
 /* Made by the first answer of a rater. */
 #define SCHEMA_RATINGS                                                                                        \
     "CREATE TABLE IF NOT EXISTS rating_categories (site INTEGER NOT NULL, unit INTEGER NOT NULL,"             \

@@ -58,6 +58,48 @@ static void a_class_of_a_probe_is_an_objective(void **state)
     assert_non_null(strstr(shell_err, "probe.npz: the probe has no class \"graps\"; nearest of 5: \"grapes\", "));
 }
 
+static void attacks_ask_the_probe(void **state)
+{
+    (void)state;
+    static char kept[1 << 16];
+    assert_int_equal(shell("clipneuron probe study -u 1 > /dev/null; clipneuron attack draw p/grapes/grapes-colour-0.png --text bread --probe study"), 0);
+    assert_non_null(strstr(shell_out, "probe of label on visual.layer4.3.add, 5 classes:\n\n"));
+    assert_non_null(strstr(shell_out, "\ngrapes"));
+    assert_int_equal(shell("clipneuron attack draw p/grapes/grapes-colour-0.png --text bread --layout label --size 90 --at 0.5,0.75 --probe study --json"), 0);
+    snprintf(kept, sizeof kept, "%s", shell_out);
+    const char *at = strstr(shell_out, "\"probe\": [");
+    double before, after, sum[2] = {0};
+    int n = 0, grapes = 0;
+    for (at = strstr(at, "\"class\""); at; at = strstr(at + 1, "\"class\""), n++) {
+        char name[64];
+        assert_int_equal(sscanf(at, "\"class\": \"%63[^\"]\", \"before\": %lf, \"after\": %lf", name, &before, &after), 3);
+        sum[0] += before, sum[1] += after;
+        grapes += strcmp(name, "grapes") == 0 && before > 0.2 && after < before;
+    }
+    assert_int_equal(n, 5);
+    assert_int_equal(grapes, 1);
+    assert_true(sum[0] > 0.9999 && sum[0] < 1.0001 && sum[1] > 0.9999 && sum[1] < 1.0001);
+    assert_int_equal(shell("clipneuron attack draw p/grapes/grapes-colour-0.png --text bread --layout label --size 90 --at 0.5,0.75 --probe probe.npz --json"), 0);
+    assert_string_equal(shell_out, kept);
+    assert_int_equal(shell("clipneuron attack draw p/grapes/grapes-colour-0.png --text bread --probe nothing.npz"), 1);
+    assert_non_null(strstr(shell_err, "nothing.npz"));
+}
+
+static void a_direction_draws_itself(void **state)
+{
+    (void)state;
+    double reached[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(shell("clipneuron direction study --concept grapes --folds 2 --replicates 40 --see d.png --steps %d --json", i ? 100 : 2), 0);
+        assert_true(shell_exists("d.png"));
+        assert_non_null(strstr(shell_out, "\"picture\": \"d.png\""));
+        reached[i] = shell_number("\"reached\": ");
+    }
+    assert_true(reached[1] > reached[0] + 0.5);
+    assert_int_equal(shell("clipneuron direction study --concept grapes --steps 4"), 2);
+    assert_int_equal(shell("clipneuron direction study --concept grapes --see d.jpg"), 2);
+}
+
 static void it_refuses_what_makes_no_sense(void **state)
 {
     (void)state;
@@ -94,6 +136,8 @@ int main(void)
         cmocka_unit_test(equations_are_printed_with_the_path),
         cmocka_unit_test(a_probe_tells_what_a_unit_serves_and_draws),
         cmocka_unit_test(a_class_of_a_probe_is_an_objective),
+        cmocka_unit_test(attacks_ask_the_probe),
+        cmocka_unit_test(a_direction_draws_itself),
         cmocka_unit_test(it_refuses_what_makes_no_sense),
     };
     return cmocka_run_group_tests(tests, make_study, shell_end);

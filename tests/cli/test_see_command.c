@@ -113,6 +113,24 @@ static void facets_score_pictures(void **state)
     assert_string_equal(shell_out, "picture\ttext\tcolour\n40 1\n40 1\n");
 }
 
+static void facets_name_media_for_a_scan(void **state)
+{
+    (void)state;
+    if (shell("mkdir -p q/cloud; cp " CN_BINARY_DIR "/demo-pictures/cloud-*.png q/cloud; "
+              "ls " CN_BINARY_DIR "/demo-pictures/*word-0.png | grep -v /cloud | head -40 > w.txt; ls " CN_BINARY_DIR "/demo-pictures/*colour-0.png | "
+              "grep -v /cloud | head -40 > c.txt; clipneuron facet train --facet text=@w.txt --facet colour=@c.txt -q -o m.npz > /dev/null && "
+              "clipneuron facet score m.npz q --media text colour -q -o m.csv && head -1 m.csv && grep -c '^cloud/cloud-word-.*,text' m.csv && "
+              "grep -c '^cloud/cloud-colour-.*,colour' m.csv; clipneuron scan -q q --labels m.csv -o qs > /dev/null && "
+              "clipneuron export qs --sql \"SELECT count(*) AS n, l.name, m.name, written FROM images JOIN media m ON m.id = medium JOIN labels l ON l.id = label "
+              "WHERE path LIKE '%%word%%' GROUP BY m.name\""))
+        fail_msg("%s", shell_err);
+    assert_string_equal(shell_out, "path,medium\r\n3\n3\nn,name,name,written\r\n3,cloud,text,1\r\n");
+    assert_int_equal(shell("clipneuron facet score m.npz q --media text photo -q"), 1);
+    assert_non_null(strstr(shell_err, "photo"));
+    assert_int_equal(shell("clipneuron facet score m.npz q --media text -q"), 2);
+    assert_int_equal(shell("clipneuron facet list m.npz --media text colour"), 2);
+}
+
 static void what_does_not_go_together_is_refused(void **state)
 {
     (void)state;
@@ -153,7 +171,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_NEW_FOLDER(a_layer_is_made_once),       IN_A_NEW_FOLDER(a_course_is_saved),
         IN_A_NEW_FOLDER(pictures_go_into_the_study), IN_A_NEW_FOLDER(texts_are_found_and_ranked),
-        IN_A_NEW_FOLDER(facets_score_pictures),      IN_A_NEW_FOLDER(what_does_not_go_together_is_refused),
+        IN_A_NEW_FOLDER(facets_score_pictures),      IN_A_NEW_FOLDER(facets_name_media_for_a_scan),
+        IN_A_NEW_FOLDER(what_does_not_go_together_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

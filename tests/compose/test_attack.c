@@ -2,6 +2,7 @@
 #include "clipneuron/attack.h"
 #include "clipneuron/image.h"
 #include "clipneuron/model.h"
+#include "clipneuron/study.h"
 #include "compose/attackset.h"
 
 #include <math.h>
@@ -16,6 +17,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "../study/tempdir.h"
+#include "../tarball.h"
 
 #define PICTURES CN_SOURCE_DIR "/models/demo-pictures.tar"
 
@@ -124,6 +128,77 @@ static void success_is_what_single_pictures_say(void **state)
     settings.images = 20;
     attack_set_close(&s);
     cn_attack_table_free(t);
+}
+
+/* An archive of two pictures of one colour each, in a folder that names their label. */
+static void pack(const char *dir, const char *archive, const char *label, uint8_t shade)
+{
+    uint8_t rgb[16 * 16 * 3];
+    char names[2][64], *bytes[2];
+    struct member members[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        memset(rgb, shade + i, sizeof rgb);
+        assert_int_equal(cn_png_write(tempdir_path(dir, "one.png"), rgb, 16, 16, 3, NULL, 0, NULL), CN_OK);
+        snprintf(names[i], sizeof names[i], "pictures/%s/%d.png", label, i);
+        members[i].name = names[i];
+        members[i].data = bytes[i] = tempdir_read(tempdir_path(dir, "one.png"), &members[i].size);
+    }
+    assert_true(write_archive(tempdir_path(dir, archive), ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE, members, 2));
+    free(bytes[0]);
+    free(bytes[1]);
+}
+
+/* The pictures of a study, as an attack finds them: "cat cat dog dog". */
+static void finds(const char *study, int64_t n, size_t n_classes)
+{
+    cn_error err = {0};
+    attack_set s = {0};
+    const cn_attack_options o = {.images = 100, .threads = 1, .batch = 4};
+    if (attack_set_open(&s, model, study, NULL, 0, false, NULL, &o, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(s.n, n);
+    assert_int_equal(s.n_classes, n_classes);
+    int of[2] = {0};
+    for (int64_t i = 0; i < s.n; i++) {
+        assert_in_range(s.pictures[i].label, 0, 1);
+        assert_non_null(strstr(s.pictures[i].path, s.classes[s.pictures[i].label]));
+        of[s.pictures[i].label]++;
+    }
+    assert_int_equal(of[0], of[1]);
+    attack_set_close(&s);
+}
+
+static void a_study_of_several_archives_is_read_again_whole(void **state)
+{
+    (void)state;
+    cn_error err = {0};
+    attack_set s = {0};
+    char *dir = tempdir_make();
+    pack(dir, "a.tar", "cat", 10);
+    pack(dir, "b.tar", "dog", 200);
+    char study[256], a[256], b[256];
+    snprintf(study, sizeof study, "%s/study", dir);
+    snprintf(a, sizeof a, "%s/a.tar", dir);
+    snprintf(b, sizeof b, "%s/b.tar", dir);
+    const char *const more[] = {b};
+    cn_scan_options scan = {.more_images = more, .n_more_images = 1, .no_words = true, .no_matrices = true, .threads = 1, .decode_threads = 1};
+    if (cn_study_scan(model, a, study, &scan, NULL, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    finds(study, 4, 2);
+    /* The same by a name with braces. */
+    char braces[256], other[256];
+    snprintf(braces, sizeof braces, "%s/{a,b}.tar", dir);
+    snprintf(other, sizeof other, "%s/other", dir);
+    scan.more_images = NULL, scan.n_more_images = 0;
+    if (cn_study_scan(model, braces, other, &scan, NULL, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    finds(other, 4, 2);
+    /* One that is gone is named. */
+    assert_int_equal(unlink(b), 0);
+    assert_int_equal(attack_set_open(&s, model, study, NULL, 0, false, NULL, &(cn_attack_options){.threads = 1}, &err), CN_ENOTFOUND);
+    assert_non_null(strstr(err.text, "/b.tar any longer"));
+    attack_set_close(&s);
+    tempdir_remove(dir);
 }
 
 static void wilson_is_wilsons(void **state)
@@ -375,6 +450,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(success_is_what_single_pictures_say),
+        cmocka_unit_test(a_study_of_several_archives_is_read_again_whole),
         cmocka_unit_test(wilson_is_wilsons),
         cmocka_unit_test(prompts_are_filled),
         cmocka_unit_test(batches_and_threads_do_not_matter),

@@ -3,7 +3,7 @@
 #include "clipneuron/card.h"
 #include "clipneuron/multimodal.h"
 #include "compose/auc.h"
-#include "compose/conceptlist.h"
+#include "study/conceptlist.h"
 #include "compose/drawnwords.h"
 #include "compose/modalities.h"
 #include "compose/pairtest.h"

@@ -459,6 +459,58 @@ static void classes_that_cannot_be_objectives_are_refused(void **state)
     cn_model_close(vit);
 }
 
+/* Where the numbers of an array begin in a .npz that stores them plainly. */
+static size_t numbers_of(const char *bytes, size_t size, const char *array)
+{
+    char name[40];
+    snprintf(name, sizeof name, "%s.npy\x93NUMPY", array);
+    const char *at = memmem(bytes, size, name, strlen(name));
+    assert_non_null(at);
+    at += strlen(name) - 6;
+    return (size_t)(at - bytes) + 10 + (uint8_t)at[8] + 256 * (size_t)(uint8_t)at[9];
+}
+
+static void hostile_probes_are_refused_in_one_line(void **state)
+{
+    static const double nan_ = NAN, minus = -1, million = 1e6, two = 2;
+    static const int32_t far = 1 << 20, below = -1;
+    static const struct {
+        const char *array;
+        size_t offset;
+        const void *data;
+        size_t size;
+        const char *says;
+    } cases[] = {
+        {"settings", 0, &two, 8, "a probe of format 2; this program reads 1"},
+        {"settings", 8 * 8, &minus, 8, "the probe is damaged: its settings"},
+        {"settings", 13 * 8, &million, 8, "the probe is damaged: its points"},
+        {"points", 8, &nan_, 8, "the probe is damaged: its points"},
+        {"intercept", 8, &nan_, 8, "the probe is damaged: class 1"},
+        {"class", 4, &below, 4, "the probe is damaged: weight 1"},
+        {"unit", 0, &far, 4, "the probe is damaged: weight 0"},
+        {"weight", 8, &nan_, 8, "the probe is damaged: weight 1"},
+        {"sd", 8, &minus, 8, "the probe is damaged: unit 1"},
+        {"class_names", 0, "\0\0\0\0\0\0\0", 8, "the probe is damaged: the array class_names has more than 5 texts"},
+    };
+    (void)state;
+    size_t size;
+    char *bytes = tempdir_read(CN_TEST_DATA "/../fuzz/corpus/probe/small.npz", &size), *copy = malloc(size), says[600];
+    const char *path = tempdir_path(dir, "hostile.npz");
+    assert_non_null(copy);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cn_probe *q;
+        cn_error err = {0};
+        memcpy(copy, bytes, size);
+        memcpy(copy + numbers_of(bytes, size, cases[i].array) + cases[i].offset, cases[i].data, cases[i].size);
+        tempdir_write(dir, "hostile.npz", copy, size);
+        assert_true(cn_probe_load(&q, path, &err) != CN_OK && !q);
+        snprintf(says, sizeof says, "%s: %s", path, cases[i].says);
+        assert_string_equal(err.text, says);
+    }
+    free(copy);
+    free(bytes);
+}
+
 static void what_cannot_be_probed_is_refused_in_one_line(void **state)
 {
     (void)state;
@@ -530,6 +582,7 @@ int main(void)
         cmocka_unit_test(files_give_the_probe_back),
         cmocka_unit_test(a_class_is_an_objective),
         cmocka_unit_test(classes_that_cannot_be_objectives_are_refused),
+        cmocka_unit_test(hostile_probes_are_refused_in_one_line),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(what_cannot_be_probed_is_refused_in_one_line),
     };

@@ -9,6 +9,8 @@ foreach(name test_probe test_wordspace)
   target_sources(${name} PRIVATE "${CMAKE_CURRENT_LIST_DIR}/../study/fake.c" "${CMAKE_CURRENT_LIST_DIR}/../study/tempdir.c")
 endforeach()
 
+target_sources(test_attack PRIVATE "${CMAKE_CURRENT_LIST_DIR}/../study/tempdir.c")
+
 # Attacks run the default model for seconds beside other tests: without the spinning of idle threads (docs/conventions.md).
 foreach(name test_lettering test_spelling test_attack)
   if(TARGET ${name})

@@ -1,5 +1,8 @@
 /* fuzz target: rooms=study */
 /* The corpus: a study of tests/study/fake.h's pictures, in pages of 512 bytes. Takes the input for the database of a study from a stranger, and reads all that cards and tables read. */
+#include "clipneuron/attack.h"
+#include "clipneuron/multimodal.h"
+#include "clipneuron/probe.h"
 #include "clipneuron/study.h"
 
 #include <stdint.h>
@@ -35,6 +38,20 @@ static void read_unit(cn_study *s, cn_unit_ref ref)
     cn_words_free(words);
     (void)!cn_study_visualisations(s, ref, &pictures, &n, NULL);
     cn_visualisations_free(pictures);
+    cn_multimodal_fact *facts = NULL;
+    cn_family_fact *family = NULL;
+    cn_served_class *classes = NULL;
+    cn_reader_fact *reader = NULL;
+    double share;
+    (void)!cn_study_multimodal_facts(s, ref, &facts, &n, NULL);
+    cn_multimodal_facts_free(facts);
+    (void)!cn_study_family_fact(s, ref, &family, NULL);
+    cn_family_fact_free(family);
+    (void)!cn_study_served_classes(s, ref, &classes, &n, NULL);
+    cn_served_classes_free(classes);
+    (void)!cn_study_reader_fact(s, ref, &reader, NULL);
+    cn_reader_fact_free(reader);
+    (void)!cn_study_base_rate(s, "red", &share, NULL);
     (void)!cn_study_histogram(s, ref, -5, 20, 16, counts, NULL);
 }
 

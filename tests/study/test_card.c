@@ -6,6 +6,8 @@
 #include "study/carddata.h"
 #include "study/region.h"
 #include "study/html.h"
+#include "study/modality.h"
+#include "study/served.h"
 #include "tempdir.h"
 
 #include <math.h>
@@ -156,6 +158,78 @@ static void options_choose_what_is_shown(void **state)
     assert_null(strstr(text, "<ol class=\"buckets\""));
     assert_null(strstr(text, "<nav")); /* one unit needs no table */
     free(text);
+    cn_study_close(s);
+}
+
+static void what_was_found_stands_on_the_card(void **state)
+{
+    (void)state;
+    const cn_unit_ref unit = {0, 0};
+    cn_error err = {0};
+    fake_scan(dir, "found", NULL, NULL);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(tempdir_path(dir, "found/study.sqlite"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE labels SET name = 'flags/South_Africa' WHERE name = 'red'", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    cn_study *s = open_study("found");
+    double share = -1;
+    assert_int_equal(cn_study_base_rate(s, "south africa", &share, NULL), CN_OK);
+    assert_true(share == 0.5);
+    assert_int_equal(cn_study_base_rate(s, "africa", &share, NULL), CN_OK);
+    assert_true(share == 0);
+    assert_string_equal(cn_concept_people("a/South_Africa"), "region");
+    assert_null(cn_concept_people("cat"));
+    assert_null(cn_concept_people(""));
+    assert_null(cn_concept_people(NULL));
+
+    const modality_row rows[] = {{0, 0, {.concept_name = "islam", .family = "religion", .sensitive = true, .multimodal = true, .base_rate = 0.125, .media = "word 1.00"}}};
+    const family_row families[] = {{0, {.family = "religion", .sensitive = true, .belongs = true, .auc = 0.875, .low = 0.75, .high = 0.9, .q = 0.01, .concepts = 7}}};
+    assert_int_equal(modality_keep(s, 0, true, rows, 1, families, 1, &err), CN_OK);
+    cn_probe_class classes[] = {{.name = "islam"}, {.name = "a <b>"}};
+    cn_probe_term terms[] = {{0, 0, 0.5, 0.25, 0, "x", false}, {1, 0, -2, 1, 0, "x", false}, {1, 1, 3, 1, 0, "x", false}};
+    const cn_probe probe = {.column = "label", .classes = classes, .n_classes = 2, .terms = terms, .n_terms = 3};
+    assert_int_equal(served_keep(s, 0, &probe, &err), CN_OK);
+    const cn_reader_unit readers[] = {{1, 0.5, 0.4, 0.6, 1}, {0, 0.01, 0.005, 0.015, 1}};
+    assert_int_equal(readers_keep(s, 0, readers, 2, &err), CN_OK);
+
+    char *text = page(s, &unit, 1, NULL);
+    assert_well_formed(text);
+    assert_non_null(strstr(text, "Family: religion, AUC 0.88 (0.75 to 0.90) over its 7 concepts, q 0.01.</p>"));
+    assert_non_null(strstr(text, "classes of label: weight"));
+    const char *first = strstr(text, "<li>a &lt;b&gt; <span class=\"soft\">\xe2\x88\x92"
+                                     "2.00, 100%</span>"),
+               *second = strstr(text, "<li>islam <span class=\"soft\">+0.50, 25%</span>");
+    assert_true(first && second && first < second);
+    assert_non_null(strstr(text, "cosine with that word by +0.01 (+0.005 to +0.015) through this unit. Number 2 of the 2 units that read.</p>"));
+    assert_non_null(strstr(text, "<p class=\"note\">flags/South_Africa (region, 50% of the pictures), islam (religion, 12% of the pictures): about people: "));
+    free(text);
+    assert_int_equal(cn_card_write_png(s, &unit, 1, NULL, tempdir_path(dir, "found.png"), &err), CN_OK);
+
+    /* Another probe takes the place of the first; damage is said to be that. */
+    const cn_probe one = {.column = "medium", .classes = classes, .n_classes = 2, .terms = terms, .n_terms = 1};
+    cn_served_class *served;
+    size_t n;
+    assert_int_equal(served_keep(s, 0, &one, &err), CN_OK);
+    assert_int_equal(cn_study_served_classes(s, unit, &served, &n, &err), CN_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(served[0].column, "medium");
+    cn_served_classes_free(served);
+    terms[0].unit = FAKE_UNITS;
+    assert_int_equal(served_keep(s, 0, &one, &err), CN_EINVAL);
+    cn_study_close(s);
+    assert_int_equal(sqlite3_open(tempdir_path(dir, "found/study.sqlite"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE readers SET rank = 9; UPDATE unit_families SET auc = 9; UPDATE unit_classes SET share = 9", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    s = open_study("found");
+    cn_reader_fact *reader;
+    cn_family_fact *family;
+    assert_int_equal(cn_study_reader_fact(s, unit, &reader, &err), CN_EFORMAT);
+    assert_null(reader);
+    assert_int_equal(cn_study_family_fact(s, unit, &family, &err), CN_EFORMAT);
+    assert_null(family);
+    err = (cn_error){0};
+    assert_int_equal(cn_study_served_classes(s, unit, &served, &n, &err), CN_EFORMAT);
+    assert_non_null(strstr(err.text, "the study is damaged: a class of unit 0"));
     cn_study_close(s);
 }
 
@@ -625,6 +699,7 @@ int main(void)
         cmocka_unit_test(a_page_has_all_parts_and_needs_nothing_else),
         cmocka_unit_test(options_choose_what_is_shown),
         cmocka_unit_test(optimised_pictures_stand_on_the_card),
+        cmocka_unit_test(what_was_found_stands_on_the_card),
         cmocka_unit_test(dead_and_silent_units_say_so),
         cmocka_unit_test(no_units_and_empty_studies_make_a_page),
         cmocka_unit_test(names_never_become_markup),

@@ -1,5 +1,5 @@
-/* compose/conceptlist.c -- reads lists of concepts. */
-#include "compose/conceptlist.h"
+/* study/conceptlist.c -- reads lists of concepts. */
+#include "study/conceptlist.h"
 
 #include "base/memory.h"
 #include "clipneuron/multimodal.h"
@@ -91,14 +91,4 @@ void conceptlist_free(conceptlist *l)
     cn_free(l->family);
     cn_free(l->concept);
     memset(l, 0, sizeof *l);
-}
-
-const char *cn_family_warning(const char *family)
-{
-    static const char *const sensitive[] = {"person trait", "religion", "region"};
-    for (size_t i = 0; family && i < sizeof sensitive / sizeof *sensitive; i++)
-        if (strcasecmp(family, sensitive[i]) == 0)
-            return "about people: such units repeat what the training data and this collection associate, not what is so; read their scores "
-                   "beside the base rates, and do not use them to judge anybody";
-    return NULL;
 }

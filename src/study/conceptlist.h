@@ -1,6 +1,6 @@
-/* compose/conceptlist.h -- concepts and the families they belong to, from a CSV or the built-in file. */
-#ifndef COMPOSE_CONCEPTLIST_H
-#define COMPOSE_CONCEPTLIST_H
+/* study/conceptlist.h -- concepts and the families they belong to, from a CSV or the built-in file. */
+#ifndef STUDY_CONCEPTLIST_H
+#define STUDY_CONCEPTLIST_H
 
 #include "base/check.h"
 

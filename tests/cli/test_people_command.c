@@ -1,0 +1,94 @@
+/* Units with names about people: every command that names them says so, with the base rates. */
+#include "shell.h"
+
+static int make_study(void **state)
+{
+    return shell_begin_study(state, "canada mosque cloud skull");
+}
+
+#define ABOUT                                                                                                                               \
+    "about people: such units repeat what the training data and this collection associate, not what is so; read their scores beside the base " \
+    "rates, and do not use them to judge anybody"
+
+/* The output's last paragraph. */
+static void warns(const char *command, const char *line)
+{
+    if (shell("%s", command) != 0)
+        fail_msg("%s: %s", command, shell_err);
+    const char *at = strstr(shell_out, "\nwarning: ");
+    assert_non_null(at);
+    assert_string_equal(at, line);
+}
+
+static void names_come_with_base_rates(void **state)
+{
+    (void)state;
+    warns("clipneuron find study canada --by labels -n 1", "\nwarning: canada (region, 23% of the pictures) is " ABOUT "\n");
+    warns("clipneuron find study --image p/mosque/mosque-colour-0.png -n 1", "\nwarning: mosque (religion, 26% of the pictures) is " ABOUT "\n");
+    warns("clipneuron explain study mosque -n 1", "\nwarning: mosque (religion, 26% of the pictures) is " ABOUT "\n");
+    warns("clipneuron probe study -u 1 -c mosque -o probe.npz", "\nwarning: mosque (religion, 26% of the pictures) is " ABOUT "\n");
+    warns("clipneuron probe probe.npz -c mosque", "\nwarning: mosque (religion, 26% of the pictures) is " ABOUT "\n"); /* the study is not there to ask */
+    assert_int_equal(shell("clipneuron find study canada --by labels -n 1 --json"), 0);
+    assert_non_null(strstr(shell_out, "\"warnings\": [\n    {\"name\": \"canada\", \"family\": \"region\", \"base_rate\": 0.228571429, \"warning\": \"" ABOUT "\"}\n  ]"));
+}
+
+static void other_names_do_not(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron find study cloud --by labels -n 1"), 0);
+    assert_null(strstr(shell_out, "warning"));
+    assert_int_equal(shell("clipneuron probe study -u 1 -c skull --json --dry-run"), 0);
+    assert_non_null(strstr(shell_out, "\"warnings\": []"));
+}
+
+static void names_that_are_no_label_have_none(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("printf '%%s\\n' islam brazil > words.txt; clipneuron name study --words words.txt --dry-run -q --top 0"), 0);
+    assert_non_null(strstr(shell_out, " (religion, label of no picture)"));
+    assert_non_null(strstr(shell_out, "brazil (region, label of no picture)"));
+    assert_non_null(strstr(shell_out, " are " ABOUT "\n"));
+}
+
+static void places_are_counted_among_the_words(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("printf '%%s\\n' dog car puppy house bird pizza bread horse > list.txt; clipneuron regions --list list.txt --versions 1 -n 1"), 0);
+    assert_non_null(strstr(shell_out, "\nwarning: names of places ("));
+    assert_non_null(strstr(shell_out, "%) are " ABOUT "\n"));
+}
+
+static void cards_say_what_was_found(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron probe study -u 1 > /dev/null && clipneuron find study mosque --by labels -n 1 --json"), 0);
+    const int unit = (int)shell_number("\"unit\": ");
+    assert_int_equal(shell("clipneuron card study %d -q -o card.html && cat card.html", unit), 0);
+    assert_int_equal(shell("sed -n 's/.*<h3>Warning.*/yes/p; /about people/p' card.html"), 0);
+    assert_non_null(strstr(shell_out, "yes\n<p class=\"note\">"));
+    assert_non_null(strstr(shell_out, "mosque (religion, 26% of the pictures)"));
+    assert_non_null(strstr(shell_out, ABOUT ".</p>"));
+    assert_int_equal(shell("clipneuron card study %d -q -o card.png && test -s card.png", unit), 0);
+    /* a unit of some equation has its class on the card */
+    assert_int_equal(shell("clipneuron export study --sql 'SELECT unit, class, weight FROM unit_classes ORDER BY weight DESC LIMIT 1' -o -"), 0);
+    char class[64];
+    int served;
+    double weight;
+    assert_int_equal(sscanf(shell_out, "unit,class,weight\r\n%d,%63[^,],%lf", &served, class, &weight), 3);
+    assert_int_equal(shell("clipneuron card study %d -q -o card.html && grep -A4 '<h3>Serves' card.html", served), 0);
+    char expected[128];
+    snprintf(expected, sizeof expected, "%s <span class=\"soft\">+%.2f, ", class, weight);
+    assert_non_null(strstr(shell_out, expected));
+    /* and the study keeps the probe */
+    assert_int_equal(shell("clipneuron probe study/probe.npz -n 0"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_come_with_base_rates),        cmocka_unit_test(other_names_do_not),
+        cmocka_unit_test(names_that_are_no_label_have_none), cmocka_unit_test(places_are_counted_among_the_words),
+        cmocka_unit_test(cards_say_what_was_found),
+    };
+    return cmocka_run_group_tests(tests, make_study, shell_end);
+}
