@@ -567,8 +567,8 @@ static cn_status write_matrix(work *w, const char *name, cn_dtype from, cn_dtype
     for (int64_t i = 0; i < g->images; i++) {
         const void *row = matrix_at(&rows[g->image[i].part], g->image[i].image);
         const bool convert = from == CN_DTYPE_F32 && dtype == CN_DTYPE_F16;
-        for (int64_t c = 0; convert && c < columns; c++)
-            half[c] = float16_from(((const float *)row)[c]);
+        if (convert)
+            float16_row(half, row, (size_t)columns);
         CN_TRY(cn_npy_writer_rows(writer, convert ? (const void *)half : row, 1, err));
     }
     cn_npy_writer *finished = writer;
