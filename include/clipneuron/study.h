@@ -72,7 +72,7 @@ typedef struct cn_scan_options {
     bool force;             /* replace an older study of the same model */
     int shard, shards;      /* do part `shard` (1..shards) of the collection only: every shards-th picture; 0: all of it */
     bool restart;           /* begin anew where an unfinished scan could go on */
-    double save_every;      /* s; 0: 5. Less often where saving takes long: it costs at most 1.5% of the time */
+    double save_every;      /* s; 0: 5. Less often where saving takes long: it costs at most 1% of the time */
     bool apply_orientation; /* obey EXIF orientation; the original code does not */
     bool rgb_first;         /* as in cn_image_options, as are the next two */
     bool composite_alpha;

@@ -39,6 +39,20 @@ static const char *format_name(cn_image_format format)
     return (size_t)format < sizeof names / sizeof *names ? names[format] : "";
 }
 
+/* A PNG is twenty times the work of a JPEG. It pays where runs of one colour and rows that repeat make it small, and a pixel that is
+ * like neither its left nor its upper neighbour costs it a byte or more: with too many of them there is no need to try. */
+static bool may_be_small_png(const uint8_t *rgb, int size)
+{
+    const size_t row = 3 * (size_t)size;
+    int novel = 0;
+    for (int y = 1; y < size; y++)
+        for (int x = 1; x < size; x++) {
+            const uint8_t *p = rgb + (size_t)y * row + 3 * (size_t)x;
+            novel += memcmp(p, p - 3, 3) != 0 && memcmp(p, p - row, 3) != 0;
+        }
+    return novel <= PNG_THUMBNAIL_BYTES;
+}
+
 static cn_status make_thumbnail(const feed_options *o, feed_item *item, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -53,12 +67,13 @@ static cn_status make_thumbnail(const feed_options *o, feed_item *item, cn_error
         CN_TRY(cn_image_resize(&crop, o->thumbnail, o->thumbnail, small, err));
         rgb = small;
     }
-    CN_TRY(cn_image_encode(rgb, o->thumbnail, o->thumbnail, CN_IMAGE_PNG, 0, &png, &png_size, err));
-    if (png_size > PNG_THUMBNAIL_BYTES)
+    if (may_be_small_png(rgb, o->thumbnail))
+        CN_TRY(cn_image_encode(rgb, o->thumbnail, o->thumbnail, CN_IMAGE_PNG, 0, &png, &png_size, err));
+    if (!png || png_size > PNG_THUMBNAIL_BYTES)
         CN_TRY(cn_image_encode(rgb, o->thumbnail, o->thumbnail, CN_IMAGE_JPEG, 88, &item->thumbnail,
                                &item->thumbnail_size, err));
     item->thumbnail_type = "image/jpeg";
-    if (!item->thumbnail || item->thumbnail_size >= png_size) {
+    if (png && (!item->thumbnail || item->thumbnail_size >= png_size)) {
         cn_bytes_free(item->thumbnail);
         item->thumbnail = png;
         item->thumbnail_size = png_size;

@@ -24,7 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LABELS_KEPT 24 /* of a unit, by z */
+#define LABELS_KEPT 24                  /* of a unit, by z */
+#define MAPPED_BYTES ((int64_t)1 << 25) /* of matrices that are copied: what they take in memory at a time */
 
 typedef struct words {
     wordlist list;
@@ -554,6 +555,7 @@ static cn_status write_matrix(work *w, const char *name, cn_dtype from, cn_dtype
     char *path = NULL;
     const gathered *g = &w->all;
     const int64_t shape[2] = {g->images, columns};
+    const int64_t many = MAPPED_BYTES / (columns * (int64_t)cn_dtype_size(from)) + 1; /* rows */
     matrix *rows = cn_calloc(g->n_parts, sizeof *rows);
     CN_CHECK(rows, CN_ENOMEM, "out of memory for %zu parts", g->n_parts);
     snprintf(file, sizeof file, "%s.raw", name);
@@ -567,9 +569,11 @@ static cn_status write_matrix(work *w, const char *name, cn_dtype from, cn_dtype
     for (int64_t i = 0; i < g->images; i++) {
         const void *row = matrix_at(&rows[g->image[i].part], g->image[i].image);
         const bool convert = from == CN_DTYPE_F32 && dtype == CN_DTYPE_F16;
-        for (int64_t c = 0; convert && c < columns; c++)
-            half[c] = float16_from(((const float *)row)[c]);
+        if (convert)
+            float16_row(half, row, (size_t)columns);
         CN_TRY(cn_npy_writer_rows(writer, convert ? (const void *)half : row, 1, err));
+        for (size_t p = 0; i % many == many - 1 && p < g->n_parts; p++)
+            matrix_let_go(&rows[p]);
     }
     cn_npy_writer *finished = writer;
     writer = NULL;

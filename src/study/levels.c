@@ -171,7 +171,8 @@ static cn_status hold(levels *l, int64_t unit, const level_picture *p, cn_error 
     cn_status st = CN_OK;
     level_unit *u = &l->unit[unit];
     if (u->count == u->room) {
-        CN_TRY(levels_prune(l, unit, err));
+        if (u->room >= 4 * l->buckets * l->per) /* of fewer, next to none could go */
+            CN_TRY(levels_prune(l, unit, err));
         if (u->count >= u->room / 2) { /* else it would be pruned too often */
             const int32_t room = u->room ? u->room * 2 : FIRST_ROOM;
             level_picture *more = cn_reallocarray(u->held, (size_t)room, sizeof *more);

@@ -79,25 +79,75 @@ bool listing_put(char **to, const char *text)
     return true;
 }
 
+typedef struct field {
+    char *at;    /* the name, and the value behind it */
+    size_t size; /* of both */
+} field;
+
+static int by_name(const void *a, const void *b)
+{
+    const field *x = a, *y = b;
+    const int order = strcmp(x->at, y->at);
+    return order ? order : (x->at > y->at) - (x->at < y->at);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const field *x = a, *y = b;
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+bool listing_settle_fields(listing_item *item)
+{
+    size_t n = 0, kept = 0, size = 0;
+    char *end = item->fields + item->fields_size;
+    for (char *at = item->fields; at < end; at += strlen(at) + 1, at += strlen(at) + 1)
+        n++;
+    if (n < 2)
+        return true;
+    field *all = cn_calloc(n, sizeof *all);
+    if (!all)
+        return false;
+    n = 0;
+    for (char *at = item->fields, *next; at < end; at = next) {
+        next = at + strlen(at) + 1;
+        next += strlen(next) + 1;
+        all[n++] = (field){at, (size_t)(next - at)};
+    }
+    qsort(all, n, sizeof *all, by_name);
+    for (size_t i = 0; i < n; i++)
+        if (!kept || strcmp(all[kept - 1].at, all[i].at) != 0)
+            all[kept++] = all[i];
+    qsort(all, kept, sizeof *all, by_place);
+    for (size_t i = 0; i < kept; size += all[i++].size)
+        memmove(item->fields + size, all[i].at, all[i].size);
+    item->fields[size] = '\0';
+    item->fields_size = size;
+    cn_free(all);
+    return true;
+}
+
+/* Names are not looked for each time: a stranger's JSON may have a hundred thousand. */
 bool listing_put_field(listing_item *item, const char *name, const char *value)
 {
-    const size_t name_size = strlen(name) + 1, value_size = strlen(value) + 1;
-    size_t size = 0;
+    const size_t name_size = strlen(name) + 1, value_size = strlen(value) + 1, more = name_size + value_size;
     if (name_size == 1 || value_size == 1 || value_size > LISTING_MAX_FIELD)
         return true;
-    while (item->fields && item->fields[size]) {
-        if (strcmp(item->fields + size, name) == 0)
-            return true;
-        size += strlen(item->fields + size) + 1;
-        size += strlen(item->fields + size) + 1;
+    if (item->fields_room < item->fields_size + more + 1) {
+        if (item->fields && !listing_settle_fields(item))
+            return false;
+        const size_t need = item->fields_size + more + 1, room = need <= item->fields_room / 2 ? item->fields_room : need < 64 ? 64 : 2 * need;
+        char *grown = cn_realloc(item->fields, room);
+        if (!grown)
+            return false;
+        item->fields = grown;
+        item->fields_room = room;
     }
-    char *grown = cn_realloc(item->fields, size + name_size + value_size + 1);
-    if (!grown)
-        return false;
-    memcpy(grown + size, name, name_size);
-    memcpy(grown + size + name_size, value, value_size);
-    grown[size + name_size + value_size] = '\0';
-    item->fields = grown;
+    char *to = item->fields + item->fields_size;
+    memcpy(to, name, name_size);
+    memcpy(to + name_size, value, value_size);
+    to[more] = '\0';
+    item->fields_size += more;
     return true;
 }
 
@@ -407,6 +457,8 @@ cn_status listing_read(listing *l, const char *const *paths, size_t n, const cha
         CN_TRY(read_shards(l, &names, labels, shard, shards, &whole, err));
     if (!whole)
         keep_shard(l, shard, shards);
+    for (size_t i = 0; i < l->count; i++)
+        CN_CHECK(!l->items[i].fields || listing_settle_fields(&l->items[i]), CN_ENOMEM, "out of memory for what is known of %zu pictures", l->count);
     CN_TRY(number_names(l, false, &l->labels, &l->n_labels, err));
     CN_TRY(number_names(l, true, &l->media, &l->n_media, err));
     CN_CHECK(l->n_labels <= CN_MAX_STUDY_LABELS, CN_ELIMIT, "%s: %zu labels, the limit is %d", l->origin,

@@ -14,6 +14,7 @@ typedef struct listing_item {
     char *label, *medium;             /* NULL: none */
     char *caption, *source, *licence; /* NULL: none */
     char *fields;                     /* whatever else is known: name, zero, value, zero, ..., an empty name; NULL: nothing */
+    size_t fields_size, fields_room;  /* bytes, without the empty name; the names are unique when the listing is done */
     char *fault;                      /* why it cannot be read, where that is known already; NULL */
     int64_t label_id, medium_id;      /* into labels, media; -1: none */
     int64_t at, size;                 /* in its archive (file/archive.h) */

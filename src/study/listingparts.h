@@ -21,8 +21,10 @@ void listing_sort(listing *l);
 
 /* Puts a copy of the text in *to, in place of what was there; an empty text changes nothing. false: out of memory. */
 bool listing_put(char **to, const char *text);
-/* Adds a field. One of that name stays as it was; an empty value or name and too long ones are left out. false: out of memory. */
+/* Adds a field. An empty value or name and too long ones are left out. false: out of memory. */
 bool listing_put_field(listing_item *item, const char *name, const char *value);
+/* Of several fields of one name the first stays. Takes time in proportion to their number (and its logarithm). false: out of memory. */
+bool listing_settle_fields(listing_item *item);
 /* What the column or key of that name means: a member of the item, or NULL for a field. */
 char **listing_member(listing_item *item, const char *name);
 

@@ -107,6 +107,12 @@ const void *matrix_at(const matrix *m, int64_t row)
     return (const char *)m->data + (size_t)row * row_bytes(m);
 }
 
+void matrix_let_go(const matrix *m)
+{
+    if (m->data)
+        madvise((void *)(uintptr_t)m->data, m->mapped, MADV_DONTNEED); /* shared and never written: they stay in the file */
+}
+
 void matrix_close(matrix *m)
 {
     if (m->data)

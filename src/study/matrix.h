@@ -27,6 +27,8 @@ cn_status matrix_flush(matrix *m, cn_error *err);
 /* Rows so far can be read in m->data until the next row is added and this is called again. */
 cn_status matrix_map(matrix *m, cn_error *err);
 const void *matrix_at(const matrix *m, int64_t row);
+/* Gives the memory back that rows take which were read. They can be read again. */
+void matrix_let_go(const matrix *m);
 /* Accepts a zeroed matrix. The file stays. */
 void matrix_close(matrix *m);
 

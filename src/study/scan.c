@@ -22,8 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SAVE_EVERY 5.0   /* s, at least... */
-#define SAVE_SHARE 0.015 /* ...and not more of the time than this */
+#define SAVE_EVERY 5.0  /* s, at least... */
+#define SAVE_SHARE 0.01 /* ...and not more of the time than this */
 
 typedef struct pending { /* a picture in the batch that is being filled */
     size_t index;

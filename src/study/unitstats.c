@@ -123,16 +123,20 @@ static void add_example(unit_extremes *e, const unitstats *s, const unit_values 
     if (slot < 0 || !e->maps || !v->map)
         return;
     const float *from = v->map + unit * v->unit_stride;
-    for (int64_t p = 0; p < s->map; p++)
-        e->maps[slot * s->map + p] = float16_from(from[p * v->position_stride]);
+    uint16_t *to = e->maps + slot * s->map;
+    if (v->position_stride == 1)
+        float16_row(to, from, (size_t)s->map);
+    else
+        for (int64_t p = 0; p < s->map; p++)
+            to[p] = float16_from(from[p * v->position_stride]);
 }
 
-cn_status unitstats_add(unitstats *s, const unit_values *v, cn_error *err)
+static void add_moments(unitstats *s, const float *values)
 {
-    cn_status st = CN_OK;
-    double n = (double)++s->count;
+    const double n = (double)s->count;
+    const bool first = s->count == 1;
     for (int64_t u = 0; u < s->units; u++) {
-        float value = v->value[u];
+        float value = values[u];
         double delta = (double)value - s->mean[u];
         double delta_n = delta / n, delta_n2 = delta_n * delta_n;
         double term = delta * delta_n * (n - 1);
@@ -140,11 +144,19 @@ cn_status unitstats_add(unitstats *s, const unit_values *v, cn_error *err)
         s->m3[u] += term * delta_n * (n - 2) - 3 * delta_n * s->m2[u];
         s->m2[u] += term;
         s->mean[u] += delta_n;
-        if (s->count == 1 || value < s->min[u])
-            s->min[u] = value;
-        if (s->count == 1 || value > s->max[u])
-            s->max[u] = value;
+        s->min[u] = first || value < s->min[u] ? value : s->min[u];
+        s->max[u] = first || value > s->max[u] ? value : s->max[u];
         s->positive[u] += value > 0;
+    }
+}
+
+cn_status unitstats_add(unitstats *s, const unit_values *v, cn_error *err)
+{
+    cn_status st = CN_OK;
+    s->count++;
+    add_moments(s, v->value);
+    for (int64_t u = 0; u < s->units; u++) {
+        const float value = v->value[u];
         s->bins[(size_t)u * FINEBINS + finebins_index(value)]++;
         add_example(&s->top, s, v, u, 1.0f);
         add_example(&s->bottom, s, v, u, -1.0f);

@@ -42,17 +42,16 @@ static void line_never_exceeds_the_terminal(void **state)
         assert_in_range(strlen(line(99999, 1234567, 0, 100, PROGRESS_ITEMS, columns)), 1, columns - 1);
 }
 
-static void terminal_sees_a_bar_that_is_removed(void **state)
+/* What a command writes to a terminal. */
+static const char *on_terminal(const char *command)
 {
-    (void)state;
     int master = -1;
     pid_t child = forkpty(&master, NULL, NULL, NULL);
     assert_true(child >= 0);
     if (child == 0) {
         if (chdir(shell_folder) == 0) {
             setenv("TERM", "xterm", 1);
-            execlp("clipneuron", "clipneuron", "pixels", "--size", "8", "photos", "-o", "x.npy",
-                   (char *)NULL);
+            execlp("sh", "sh", "-c", command, (char *)NULL);
         }
         _exit(99);
     }
@@ -65,10 +64,27 @@ static void terminal_sees_a_bar_that_is_removed(void **state)
     int status = 0;
     waitpid(child, &status, 0);
     close(master);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail_msg("%s", text);
+    return text;
+}
+
+static void terminal_sees_a_bar_that_is_removed(void **state)
+{
+    (void)state;
+    const char *text = on_terminal("clipneuron pixels --size 8 photos -o x.npy");
     assert_non_null(strstr(text, "\r\033[Kimages ["));
     assert_non_null(strstr(text, "100%"));
-    assert_string_equal(text + used - 4, "\r\033[K"); /* the last thing: an empty line */
+    assert_string_equal(text + strlen(text) - 4, "\r\033[K"); /* the last thing: an empty line */
+}
+
+static void the_bar_of_a_scan_counts_failures(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("{ find photos -name '*.*g' | head -n 4; echo photos/missing.png; echo photos/no-more.png; } > list.txt"), 0);
+    const char *text = on_terminal("clipneuron scan --no-words list.txt -o study");
+    assert_non_null(strstr(text, "\r\033[Kimages ["));
+    assert_non_null(strstr(text, "\r\033[Kimages, 2 failed ["));
 }
 
 int main(void)
@@ -79,6 +95,7 @@ int main(void)
         cmocka_unit_test(line_without_a_total_has_no_bar),
         cmocka_unit_test(line_never_exceeds_the_terminal),
         cmocka_unit_test(terminal_sees_a_bar_that_is_removed),
+        cmocka_unit_test(the_bar_of_a_scan_counts_failures),
     };
     return cmocka_run_group_tests(tests, shell_begin, shell_end);
 }

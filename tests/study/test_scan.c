@@ -203,6 +203,45 @@ static void examples_are_sorted_and_carry_place_map_and_thumbnail(void **state)
     cn_study_close(s);
 }
 
+/* Drawings stay sharp; what a PNG could not hold in 6 kB is the smaller of both. */
+static void a_thumbnail_is_a_png_unless_that_is_large(void **state)
+{
+    const char *dir = *state;
+    enum { SIDE = 128 };
+    static uint8_t noise[SIDE * SIDE * 3], flat[SIDE * SIDE * 3];
+    uint32_t random = 1;
+    for (int i = 0; i < SIDE * SIDE * 3; i++) {
+        random = random * 1664525u + 1013904223u;
+        noise[i] = (uint8_t)(random >> 24);
+        flat[i] = (uint8_t)(i / 3 % SIDE / 16 * 30);
+    }
+    for (int k = 0; k < 2; k++) {
+        void *png;
+        size_t size;
+        assert_int_equal(cn_image_encode(k ? noise : flat, SIDE, SIDE, CN_IMAGE_PNG, 0, &png, &size, NULL), CN_OK);
+        tempdir_write(dir, k ? "pics/red/noise.png" : "pics/red/flat.png", png, size);
+        cn_bytes_free(png);
+    }
+    fake_scan(dir, "study", &(cn_scan_options){.thumbnail = SIDE}, NULL);
+    cn_study *s = open_study(dir, "study");
+    int found[2] = {0, 0};
+    for (int64_t u = 0; u < 4; u++)
+        for (int kind = CN_EXAMPLE_TOP; kind <= CN_EXAMPLE_BUCKET; kind++) {
+            cn_example *e;
+            size_t n;
+            assert_int_equal(cn_study_examples(s, (cn_unit_ref){0, u}, (cn_example_kind)kind, &e, &n, NULL), CN_OK);
+            for (size_t i = 0; i < n; i++) {
+                const bool is_noise = strcmp(e[i].path, "red/noise.png") == 0;
+                assert_true(e[i].thumbnail && (is_noise || e[i].thumbnail_size <= 6144));
+                assert_string_equal(e[i].thumbnail_type, is_noise ? "image/jpeg" : "image/png");
+                found[is_noise] += is_noise || strcmp(e[i].path, "red/flat.png") == 0;
+            }
+            cn_examples_free(e);
+        }
+    assert_true(found[0] && found[1]);
+    cn_study_close(s);
+}
+
 static void buckets_divide_the_range_and_sample_it(void **state)
 {
     const char *dir = *state;
@@ -632,6 +671,7 @@ int main(void)
         T(statistics_equal_those_of_the_matrix),
         T(the_matrix_holds_what_the_pixels_give),
         T(examples_are_sorted_and_carry_place_map_and_thumbnail),
+        T(a_thumbnail_is_a_png_unless_that_is_large),
         T(buckets_divide_the_range_and_sample_it),
         T(groups_equal_means_over_the_matrix),
         T(the_study_is_the_same_for_any_threads_and_batch),

@@ -497,6 +497,29 @@ static void halves_round_to_nearest_even(void **state)
     assert_true(isnan(float16_to(float16_from(NAN))));
 }
 
+static void rows_of_halves_equal_single_ones(void **state)
+{
+    enum { N = 4096 };
+    static float values[N];
+    static uint16_t row[N];
+    (void)state;
+    for (uint32_t high = 0; high < 65536; high += 64) { /* all signs and exponents, and what lies beside ties */
+        size_t n = 0;
+        for (uint32_t h = high; h < high + 64; h++)
+            for (uint32_t k = 0; k < 64; k++) {
+                const uint32_t bits = h << 16 | (k >> 2) << 12 | (k & 1) << 11 | ((k & 2) ? 0x7ff : 0);
+                memcpy(&values[n++], &bits, 4);
+            }
+        float16_row(row, values, n - 3); /* no multiple of the vector's length */
+        float16_row(row + n - 3, values + n - 3, 3);
+        for (size_t i = 0; i < n; i++)
+            if (isnan(values[i]))
+                assert_true(isnan(float16_to(row[i])));
+            else
+                assert_int_equal(row[i], float16_from(values[i]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -516,6 +539,7 @@ int main(void)
         cmocka_unit_test(fine_bins_spread_into_equal_ones),
         cmocka_unit_test(every_half_survives_the_way_to_float_and_back),
         cmocka_unit_test(halves_round_to_nearest_even),
+        cmocka_unit_test(rows_of_halves_equal_single_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,6 +153,33 @@ static void keys_bind_files_together(void **state)
     }
 }
 
+static void many_fields_are_read_and_the_first_of_a_name_counts(void **state)
+{
+    enum { NAMES = 30000, ROOM = 1 << 20 };
+    const char *dir = *state;
+    char *json = malloc(ROOM), name[16], value[16];
+    size_t at = 0;
+    for (int k = 0; k < 2 * NAMES; k++) /* each name twice, in another order the second time */
+        at += (size_t)snprintf(json + at, ROOM - at, "%c\"k%d\":%d", k ? ',' : '{', k < NAMES ? k : (k * 7) % NAMES, k);
+    assert_true(at < ROOM - 1);
+    strcpy(json + at, "}");
+    const struct member members[] = {{"a.jpg", .text = "x"}, {"a.json", .text = json}};
+    make(dir, "many.tar", ARCHIVE_FORMAT_TAR_USTAR, members, COUNT(members));
+    listing l = read_ok(dir, "many.tar", 0, 1);
+    const char *f = l.items[0].fields;
+    for (int k = 0; k < NAMES; k++) {
+        snprintf(name, sizeof name, "k%d", k);
+        snprintf(value, sizeof value, "%d", k);
+        assert_string_equal(f, name);
+        f += strlen(f) + 1;
+        assert_string_equal(f, value);
+        f += strlen(f) + 1;
+    }
+    assert_string_equal(f, "");
+    listing_free(&l);
+    free(json);
+}
+
 static void a_packed_folder_labels_as_a_folder_does(void **state)
 {
     const char *dir = *state;
@@ -430,6 +457,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(braces_expand_as_in_shells),
         cmocka_unit_test_setup_teardown(keys_bind_files_together, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_fields_are_read_and_the_first_of_a_name_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_packed_folder_labels_as_a_folder_does, setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_file_of_a_name_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(shards_are_read_by_range_and_divided_whole, setup, teardown),
