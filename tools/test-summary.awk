@@ -29,7 +29,7 @@ function note(text) { failures = failures "  " text "\n" }
     close_program()
     program = $0
     sub(/^[^:]*: /, "", program)
-    run = ok = skip = ok_program = skipped_program = 0
+    run = ok = skip = ok_program = skipped_program = missing_program = 0
     next
 }
 {
@@ -38,7 +38,8 @@ function note(text) { failures = failures "  " text "\n" }
     skip += gsub(/\[  SKIPPED \] [a-z_A-Z]/, "&")
 }
 /^Test (Passed\.$|Pass Reason:)/ { ok_program = 1 }
-/^Test (Not Run|Skipped)|^Test Skip/ { skipped_program = 1 }
+/^(Unable to|Could not) find executable/ { missing_program = 1 } # "Not Run" too, but nobody chose that
+/^Test (Not Run|Skipped)|^Test Skip/ { skipped_program = !missing_program }
 END {
     close_program()
     if (failures)

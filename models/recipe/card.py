@@ -59,7 +59,7 @@ def write_sources(out):
 def write_curves(logs, out):
     """Loss and batch accuracy over pictures seen, as SVG readable on light and dark ground."""
     width, height, left, bottom = 720, 300, 52, 40
-    colours = ["#1f77b4", "#2a8a3e", "#8a4fbf", "#c2255c", "#d9660a"]
+    colours = ["#1f77b4", "#2a8a3e", "#8a4fbf", "#c2255c", "#0b7285", "#d9660a"]
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
              f'<rect width="{width}" height="{height}" fill="#fff"/>']
     read = []

@@ -5,7 +5,7 @@
 # Every step is kept in models/recipe/cache and done again only when its recipe changes. Interrupt it at any time: the same command
 # goes on. Two cores take hours (docs/default-model.md), a GPU is used where PyTorch has one.
 #   PYTHON    a Python with torch (/usr/bin/python3: Debian's)
-#   FEATURES, TEXTS, SPECIMEN, POLISH, JOIN, CONTROL    more options for train.py, e.g. FEATURES=--large TEXTS=--large SPECIMEN="--large --steps 50000"
+#   FEATURES, TEXTS, SPECIMEN, POLISH, JOIN, CLOSE, CONTROL    more options for train.py, e.g. FEATURES=--large TEXTS=--large SPECIMEN="--large --steps 50000"
 set -eu
 cd "$(dirname "$0")"
 out=$(cd "${1:-..}" && pwd)
@@ -43,9 +43,11 @@ export MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 GLIBC_TUNABLES=gli
 echo "== train"
 # shellcheck disable=SC2086 # options
 "$python" train.py features ${FEATURES:-} && "$python" train.py texts ${TEXTS:-} && "$python" train.py specimen ${SPECIMEN:-} &&
-    "$python" train.py polish ${POLISH:-} && "$python" train.py join ${JOIN:-} && "$python" train.py control ${CONTROL:-}
-step export cache/join.pt cache/control.pt export.py -- sh -c "
-    '$python' export.py cache/join.pt cache/specimen.safetensors &&
+    "$python" train.py polish ${POLISH:-} && "$python" train.py join ${JOIN:-} &&
+    "$python" train.py join --name close --init join --steps 360 --rate 3e-4 --scale-start 10 --scale 8 --hard 34 --words 110 ${CLOSE:-} &&
+    "$python" train.py control ${CONTROL:-}
+step export cache/close.pt cache/control.pt export.py -- sh -c "
+    '$python' export.py cache/close.pt cache/specimen.safetensors &&
     '$python' export.py cache/control.pt cache/specimen-control.safetensors"
 step evaluation cache/specimen.safetensors cache/specimen-control.safetensors evaluate.py -- sh -c "
     '$python' evaluate.py cache/specimen.safetensors -o cache/evaluation.json &&
@@ -54,7 +56,7 @@ step evaluation cache/specimen.safetensors cache/specimen-control.safetensors ev
 echo "== write"
 "$python" demo_pictures.py "$out"
 "$python" card.py sources "$out/sources.md"
-"$python" card.py curves cache/features.log cache/specimen.log cache/polish.log cache/join.log cache/control.log "$docs/images/default-model-curves.svg"
+"$python" card.py curves cache/features.log cache/specimen.log cache/polish.log cache/join.log cache/close.log cache/control.log "$docs/images/default-model-curves.svg"
 "$python" card.py sheet cache/evaluation.json "$docs/images/default-model-units.png"
 "$python" card.py figures cache/evaluation.json cache/evaluation-control.json "$docs/default-model.md"
 "$python" card.py facts cache/evaluation.json "$out/demo-pictures.csv" "$out/facts.cmake"

@@ -191,9 +191,9 @@ static void a_faceted_picture_is_more_of_its_facet(void **state)
         double of[2];
         for (int faceted = 0; faceted < 2; faceted++) {
             const cn_see_options o = {.seed = 3, .threads = 2, .images_each = EACH, .facets = faceted ? f : NULL, .facet = cn_facets_info(f, facet)->name,
-                                      .weakest = 10, .strongest = 10};
+                                      .weakest = 20, .strongest = 20};
             cn_see *see;
-            if (cn_see_open(&see, m, &unit, 1, &o, &err) != CN_OK || cn_see_run(see, 40, &err) != CN_OK)
+            if (cn_see_open(&see, m, &unit, 1, &o, &err) != CN_OK || cn_see_run(see, 80, &err) != CN_OK)
                 fail_msg("%s", err.text);
             of[faceted] = score(m, f, facet, see);
             cn_see_close(see);
