@@ -11,7 +11,7 @@ specimen   from both: the image tower learns the codes. The text tower stands st
            the texts.
 polish     from the specimen: all stages at full resolution, more words, and more of the families that differ by little.
 join       from polish, at a logit scale of 10: a picture that drives one of the two units of its concept's text is no longer near
-           enough to it, so pictures and words come to share units.
+           enough to it, so pictures and words come to share units. make_model.sh runs it twice, the second time to a scale of 8.
 control    from scratch, CLIP's own way (pairs of one picture and one caption, the symmetric loss over the batch, learned scale,
            learned attention pool) on the same pictures, words and captions.
 
