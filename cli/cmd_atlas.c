@@ -24,7 +24,7 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-static void print_atlas(const cn_codes *codes, const cn_atlas *atlas)
+static void print_atlas(const cn_codes *codes, const cn_atlas *atlas, const struct arguments *a)
 {
     coding_print(codes);
     printf("%d factors after %d iterations: error %.3f; %.3f where weights are shuffled among the words (%d times, p = %.2g)\n", atlas->factors,
@@ -46,6 +46,7 @@ static void print_atlas(const cn_codes *codes, const cn_atlas *atlas)
         }
         putchar('\n');
     }
+    coding_warn(codes, atlas, a->operands.items[0], NULL);
 }
 
 static void json_atlas(const cn_codes *codes, const cn_atlas *atlas, const struct arguments *a)
@@ -87,6 +88,7 @@ static void json_atlas(const cn_codes *codes, const cn_atlas *atlas, const struc
         json_close(&j, '}');
     }
     json_close(&j, ']');
+    coding_warn(codes, atlas, a->operands.items[0], &j);
     json_close(&j, '}');
     json_end(&j);
 }
@@ -107,7 +109,7 @@ static int make(const struct arguments *a)
         else if (a->coding.json)
             json_atlas(codes, atlas, a);
         else
-            print_atlas(codes, atlas);
+            print_atlas(codes, atlas, a);
     }
     cn_atlas_free(atlas);
     cn_codes_free(codes);

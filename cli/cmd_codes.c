@@ -16,10 +16,10 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-static void print_codes(const cn_codes *codes)
+static void print_codes(const cn_codes *codes, const struct arguments *a)
 {
     coding_print(codes);
-    for (size_t i = 0; codes && i < codes->n; i++) {
+    for (size_t i = 0; i < codes->n; i++) {
         putchar('\n');
         print_safely(stdout, codes->codes[i].word);
         putchar('\n');
@@ -36,6 +36,7 @@ static void print_codes(const cn_codes *codes)
             puts(codes->codes[i].level[l].n ? "" : "nothing");
         }
     }
+    coding_warn(codes, NULL, a->operands.items[0], NULL);
 }
 
 static void json_codes(const cn_codes *codes, const struct arguments *a)
@@ -45,7 +46,7 @@ static void json_codes(const cn_codes *codes, const struct arguments *a)
     json_open(&j, NULL, '{');
     coding_json(&j, codes, &a->coding);
     json_open(&j, "codes", '[');
-    for (size_t i = 0; codes && i < codes->n; i++) {
+    for (size_t i = 0; i < codes->n; i++) {
         json_open(&j, NULL, '{');
         json_text(&j, "word", codes->codes[i].word);
         json_open(&j, "levels", '[');
@@ -72,6 +73,7 @@ static void json_codes(const cn_codes *codes, const struct arguments *a)
         json_close(&j, '}');
     }
     json_close(&j, ']');
+    coding_warn(codes, NULL, a->operands.items[0], &j);
     json_close(&j, '}');
     json_end(&j);
 }
@@ -92,7 +94,7 @@ static int run(int argc, char **argv)
     if (code == EXIT_DONE && a.coding.json)
         json_codes(codes, &a);
     else if (code == EXIT_DONE)
-        print_codes(codes);
+        print_codes(codes, &a);
     cn_codes_free(codes);
     options_free(&command_codes, &a);
     return code;

@@ -1,6 +1,7 @@
 /* cli/coding.c -- codes for commands. */
 #include "coding.h"
 #include "asking.h"
+#include "people.h"
 #include "progress.h"
 #include "report.h"
 
@@ -59,4 +60,25 @@ void coding_json(struct json *j, const cn_codes *codes, const struct coding_argu
     json_int(j, "unknown_templates", (int64_t)codes->unknown_templates);
     json_int(j, "seed", a->seed);
     linear_fit_json(j, &codes->fit);
+}
+
+void coding_warn(const cn_codes *codes, const cn_atlas *atlas, const char *path, struct json *j)
+{
+    cn_study *study = NULL;
+    struct people people;
+    if (cn_study_open(&study, path, NULL) != CN_OK)
+        study = NULL; /* it was there for the codes; a warning without base rates is better than none */
+    people_begin(&people, study);
+    for (int k = 0; atlas && k < atlas->factors; k++)
+        for (int t = 0; t < 4 && atlas->factor[k].unit[t] >= 0; t++)
+            people_note(&people, codes->names[atlas->factor[k].unit[t]]);
+    for (size_t i = 0; !atlas && i < codes->n; i++)
+        for (int l = 0; l < CN_CODE_LEVELS; l++)
+            for (size_t k = 0; k < codes->codes[i].level[l].n; k++)
+                people_note(&people, codes->names[codes->codes[i].level[l].terms[k].unit]);
+    if (j)
+        people_json(&people, j);
+    else
+        people_print(&people);
+    cn_study_close(study);
 }

@@ -38,5 +38,8 @@ int coding_run(const char *command, const struct coding_arguments *a, const char
 /* What was asked, in JSON, and on standard output. */
 void coding_json(struct json *j, const cn_codes *codes, const struct coding_arguments *a);
 void coding_print(const cn_codes *codes);
+/* Warns of names about people among the units of the codes' terms, or of the atlas' factors where there is one: a paragraph behind the
+ * table, or "warnings" where j is not NULL. study: for base rates. */
+void coding_warn(const cn_codes *codes, const cn_atlas *atlas, const char *study, struct json *j);
 
 #endif

@@ -28,6 +28,12 @@ static void names_come_with_base_rates(void **state)
     warns("clipneuron explain study mosque -n 1", "\nwarning: mosque (religion, 26% of the pictures) is " ABOUT "\n");
     warns("clipneuron probe study -u 1 -c mosque -o probe.npz", "\nwarning: mosque (religion, 26% of the pictures) is " ABOUT "\n");
     warns("clipneuron probe probe.npz -c mosque", "\nwarning: mosque (religion, 26% of the pictures) is " ABOUT "\n"); /* the study is not there to ask */
+    /* which units a code has is the model's affair; that mosque's own is among them, and said to be about people, is not */
+    assert_int_equal(shell("clipneuron codes study mosque cloud skull --template {} | tail -n 1"), 0);
+    assert_non_null(strstr(shell_out, "mosque (religion, 26% of the pictures)"));
+    assert_non_null(strstr(shell_out, ABOUT "\n"));
+    assert_int_equal(shell("printf '%%s\\n' mosque cloud skull > few.txt; clipneuron atlas study --words few.txt --template {} --factors 3 --json"), 0);
+    assert_non_null(strstr(shell_out, "{\"name\": \"mosque\", \"family\": \"religion\", "));
     assert_int_equal(shell("clipneuron find study canada --by labels -n 1 --json"), 0);
     assert_non_null(strstr(shell_out, "\"warnings\": [\n    {\"name\": \"canada\", \"family\": \"region\", \"base_rate\": 0.228571429, \"warning\": \"" ABOUT "\"}\n  ]"));
 }
