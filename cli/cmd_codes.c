@@ -19,7 +19,7 @@ static const struct option options[] = {
 static void print_codes(const cn_codes *codes, const struct arguments *a)
 {
     coding_print(codes);
-    for (size_t i = 0; i < codes->n; i++) {
+    for (size_t i = 0; codes && i < codes->n; i++) {
         putchar('\n');
         print_safely(stdout, codes->codes[i].word);
         putchar('\n');
@@ -46,7 +46,7 @@ static void json_codes(const cn_codes *codes, const struct arguments *a)
     json_open(&j, NULL, '{');
     coding_json(&j, codes, &a->coding);
     json_open(&j, "codes", '[');
-    for (size_t i = 0; i < codes->n; i++) {
+    for (size_t i = 0; codes && i < codes->n; i++) {
         json_open(&j, NULL, '{');
         json_text(&j, "word", codes->codes[i].word);
         json_open(&j, "levels", '[');

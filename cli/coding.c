@@ -72,7 +72,7 @@ void coding_warn(const cn_codes *codes, const cn_atlas *atlas, const char *path,
     for (int k = 0; atlas && k < atlas->factors; k++)
         for (int t = 0; t < 4 && atlas->factor[k].unit[t] >= 0; t++)
             people_note(&people, codes->names[atlas->factor[k].unit[t]]);
-    for (size_t i = 0; !atlas && i < codes->n; i++)
+    for (size_t i = 0; codes && !atlas && i < codes->n; i++)
         for (int l = 0; l < CN_CODE_LEVELS; l++)
             for (size_t k = 0; k < codes->codes[i].level[l].n; k++)
                 people_note(&people, codes->names[codes->codes[i].level[l].terms[k].unit]);

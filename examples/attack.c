@@ -24,7 +24,7 @@ static void must(cn_status status, const cn_error *err)
 
 static void *need(size_t count, size_t size)
 {
-    void *p = calloc(count, size);
+    void *p = count ? calloc(count, size) : NULL;
     if (!p) {
         fprintf(stderr, "attack: out of memory\n");
         exit(1);
@@ -127,6 +127,10 @@ int main(int argc, char **argv)
     size_t n = 0;
     for (char *name = strtok(argv[4], ","); name && n < CLASSES; name = strtok(NULL, ","))
         classes[n++] = name;
+    if (n < 2) {
+        fprintf(stderr, "attack: %s: at least two classes are wanted\n", argv[4]);
+        return 2;
+    }
     const int removed = argc > 5 ? atoi(argv[5]) : 8;
 
     cn_error err = {0};
