@@ -1,6 +1,8 @@
 # cn_room(NAME SOURCES ... [DEPENDS rooms...] [LIBS libraries...])
 #   makes the static library cn_NAME from the sources of src/NAME. DEPENDS are rooms, LIBS are
 #   outside libraries. cn_shared_library() links every room into libclipneuron.so.
+# cn_bytes(FROM TO HEADER NAME [SIZE]) writes the bytes of the file FROM as the C source TO: the array NAME, which HEADER declares, with
+#   a zero behind it; SIZE: and NAME_size, without the zero. Libraries work without their source tree.
 # cn_pkg(VAR module) finds a pkg-config module as the imported target PkgConfig::VAR.
 
 find_package(PkgConfig REQUIRED)
@@ -40,6 +42,19 @@ endif()
 
 function(cn_pkg var module)
   pkg_check_modules(${var} REQUIRED IMPORTED_TARGET GLOBAL ${module})
+endfunction()
+
+function(cn_bytes from to header name)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${from}")
+  file(READ "${from}" bytes HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+  string(REGEX REPLACE "(................................................................................)" "\\1\n" bytes "${bytes}")
+  file(RELATIVE_PATH source "${PROJECT_SOURCE_DIR}" "${from}")
+  set(text "/* Made from ${source} by the build. */\n#include \"${header}\"\n\nconst char ${name}[] = {\n${bytes}0};\n")
+  if("SIZE" IN_LIST ARGN)
+    string(APPEND text "const size_t ${name}_size = sizeof ${name} - 1;\n")
+  endif()
+  file(GENERATE OUTPUT "${to}" CONTENT "${text}")
 endfunction()
 
 function(cn_room name)

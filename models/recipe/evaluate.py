@@ -195,7 +195,7 @@ def evaluate(judge, quick=False):
     variants = (0,) if quick else (0, 1, 2)
     runs = [judge.run(renderings(pictures, data, numbers, v)) for v in variants]
     units, embeddings = np.concatenate([x for x, _ in runs]), np.concatenate([x for _, x in runs])
-    pool_labels, pool_sets = np.tile(labels, len(variants)), styles * len(variants)
+    pool_labels, pool_styles = np.tile(labels, len(variants)), styles * len(variants)
     fonts = 3 if quick else 8
     word_numbers = [n for k in concepts if k in written_by for n in written_by[k][:fonts]]
     word_labels = np.array([pictures.words[n]["class"] for n in word_numbers])
@@ -248,8 +248,8 @@ def evaluate(judge, quick=False):
     out["pooled match"] = {"concepts": len(some), "top-1": top_k(a @ b.T, np.arange(len(some)), 1)}
 
     # ---- units
-    table = unit_table(units, pool_labels, pool_sets, word_units, word_labels, r)
-    shuffled = unit_table(units, r.permutation(pool_labels), pool_sets, word_units, r.permutation(word_labels), r)
+    table = unit_table(units, pool_labels, pool_styles, word_units, word_labels, r)
+    shuffled = unit_table(units, r.permutation(pool_labels), pool_styles, word_units, r.permutation(word_labels), r)
     strict, relaxed = [x for x in table if passes(x)], [x for x in table if passes(x, 6, 3)]
     middle = np.median([x["maximum"] for x in table])
     families = collections.defaultdict(set)

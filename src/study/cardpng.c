@@ -719,7 +719,6 @@ static cn_status save_lossy(cairo_surface_t *s, cn_image_format format, const ch
     uint8_t *rgb = cn_reallocarray(NULL, (size_t)width * (size_t)height, 3);
     void *bytes = NULL;
     size_t size;
-    output *out = NULL;
     CN_CHECK(rgb, CN_ENOMEM, "%s: out of memory for the picture", path);
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
@@ -729,13 +728,8 @@ static cn_status save_lossy(cairo_surface_t *s, cn_image_format format, const ch
             to[0] = (uint8_t)(pixel >> 16), to[1] = (uint8_t)(pixel >> 8), to[2] = (uint8_t)pixel;
         }
     CN_TRY(cn_image_encode(rgb, width, height, format, LOSSY_QUALITY, &bytes, &size, err));
-    CN_TRY(output_open(&out, path, err));
-    CN_TRY(output_write(out, bytes, size, err));
-    output *complete = out;
-    out = NULL;
-    CN_TRY(output_commit(complete, err));
+    CN_TRY(output_file(path, bytes, size, err));
 done:
-    output_discard(out);
     cn_bytes_free(bytes);
     cn_free(rgb);
     return st;

@@ -5,6 +5,7 @@
 #include "study/store.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 cn_status kept_has(cn_study *s, const char *table, bool *has, cn_error *err)
 {
@@ -58,24 +59,32 @@ cn_status kept_failed(const kept_writer *k, cn_error *err)
     return store_failed(k->db, k->file, err);
 }
 
-cn_status kept_run(const kept_writer *k, cn_error *err, const char *sql, const char *binds, ...)
+cn_status kept_prepare(kept_writer *k, const char *sql, cn_error *err)
 {
-    sqlite3_stmt *q = NULL;
+    if (k->last && strcmp(sqlite3_sql(k->last), sql) == 0)
+        return CN_OK;
+    sqlite3_finalize(k->last);
+    k->last = NULL;
+    return sqlite3_prepare_v2(k->db, sql, -1, &k->last, NULL) == SQLITE_OK ? CN_OK : kept_failed(k, err);
+}
+
+cn_status kept_run(kept_writer *k, cn_error *err, const char *sql, const char *binds, ...)
+{
     va_list args;
-    bool ok = sqlite3_prepare_v2(k->db, sql, -1, &q, NULL) == SQLITE_OK;
+    cn_status st = kept_prepare(k, sql, err);
     va_start(args, binds);
-    for (int i = 0; ok && binds[i]; i++) {
+    for (int i = 0; st == CN_OK && binds[i]; i++) {
         if (binds[i] == 'i')
-            sqlite3_bind_int64(q, i + 1, va_arg(args, int64_t));
+            sqlite3_bind_int64(k->last, i + 1, va_arg(args, int64_t));
         else if (binds[i] == 'd')
-            sqlite3_bind_double(q, i + 1, va_arg(args, double));
+            sqlite3_bind_double(k->last, i + 1, va_arg(args, double));
         else
-            sqlite3_bind_text(q, i + 1, va_arg(args, const char *), -1, SQLITE_STATIC);
+            sqlite3_bind_text(k->last, i + 1, va_arg(args, const char *), -1, SQLITE_STATIC);
     }
     va_end(args);
-    ok = ok && sqlite3_step(q) == SQLITE_DONE;
-    const cn_status st = ok ? CN_OK : kept_failed(k, err);
-    sqlite3_finalize(q);
+    if (st == CN_OK && sqlite3_step(k->last) != SQLITE_DONE)
+        st = kept_failed(k, err);
+    sqlite3_reset(k->last);
     return st;
 }
 
@@ -86,6 +95,7 @@ cn_status kept_commit(const kept_writer *k, cn_error *err)
 
 void kept_end(kept_writer *k)
 {
+    sqlite3_finalize(k->last);
     sqlite3_close(k->db);
     cn_free(k->file);
     *k = (kept_writer){0};

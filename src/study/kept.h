@@ -15,14 +15,17 @@ cn_status kept_rows(cn_study *s, const char *table, cn_unit_ref ref, const row_k
 typedef struct kept_writer {
     sqlite3 *db;
     char *file;
+    sqlite3_stmt *last; /* of kept_run: rows come one after the other by the same statement */
 } kept_writer;
 
 /* schema: SQL that makes the tables unless they are there. kept_end in any case. */
 cn_status kept_begin(kept_writer *k, const cn_study *s, const char *schema, cn_error *err);
 /* Why the last call on the database failed. */
 cn_status kept_failed(const kept_writer *k, cn_error *err);
-/* Runs a statement once. binds: 'i' int64_t, 't' text, 'd' double, a letter for each parameter. */
-cn_status kept_run(const kept_writer *k, cn_error *err, const char *sql, const char *binds, ...);
+/* Makes ready what kept_run is to run next: says whether the table has that shape even where there is no row. */
+cn_status kept_prepare(kept_writer *k, const char *sql, cn_error *err);
+/* Runs a statement. binds: 'i' int64_t, 't' text (NULL: none), 'd' double, a letter for each parameter. */
+cn_status kept_run(kept_writer *k, cn_error *err, const char *sql, const char *binds, ...);
 cn_status kept_commit(const kept_writer *k, cn_error *err);
 /* What was not committed is gone. Accepts one that never began. */
 void kept_end(kept_writer *k);

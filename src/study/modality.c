@@ -53,58 +53,28 @@ void cn_multimodal_facts_free(cn_multimodal_fact *list)
     cn_free(list);
 }
 
-static cn_status clear(const kept_writer *k, size_t site, bool whole, const modality_row *rows, size_t n, cn_error *err)
+static cn_status write_rows(kept_writer *k, size_t site, bool whole, const modality_row *rows, size_t n, cn_error *err)
 {
+    static const char insert[] = "INSERT INTO multimodal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(k->db, whole ? "DELETE FROM multimodal WHERE site = ?" : "DELETE FROM multimodal WHERE site = ? AND unit = ?", -1, &q,
-                           NULL) != SQLITE_OK)
-        st = kept_failed(k, err);
-    for (size_t i = 0; st == CN_OK && i < (whole ? 1 : n); i++) {
-        sqlite3_bind_int64(q, 1, (int64_t)site);
-        if (!whole)
-            sqlite3_bind_int64(q, 2, rows[i].unit);
-        if (sqlite3_step(q) != SQLITE_DONE)
-            st = kept_failed(k, err);
-        sqlite3_reset(q);
-    }
-    sqlite3_finalize(q);
-    return st;
-}
-
-static cn_status write_rows(const kept_writer *k, size_t site, const modality_row *rows, size_t n, cn_error *err)
-{
-    cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
     char date[32];
     store_date(date);
-    if (sqlite3_prepare_v2(k->db, "INSERT INTO multimodal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK)
-        st = kept_failed(k, err);
-    for (size_t i = 0; st == CN_OK && i < n; i++) {
+    if (whole)
+        CN_TRY(kept_run(k, err, "DELETE FROM multimodal WHERE site = ?", "i", (int64_t)site));
+    for (size_t i = 0; !whole && i < n; i++)
+        CN_TRY(kept_run(k, err, "DELETE FROM multimodal WHERE site = ? AND unit = ?", "ii", (int64_t)site, rows[i].unit));
+    CN_TRY(kept_prepare(k, insert, err));
+    for (size_t i = 0; i < n; i++) {
         const cn_multimodal_fact *f = &rows[i].fact;
-        sqlite3_bind_int64(q, 1, (int64_t)site);
-        sqlite3_bind_int64(q, 2, rows[i].unit);
-        sqlite3_bind_int(q, 3, rows[i].rank);
-        sqlite3_bind_text(q, 4, f->concept_name, -1, SQLITE_STATIC);
-        sqlite3_bind_text(q, 5, f->family, -1, SQLITE_STATIC);
-        sqlite3_bind_int(q, 6, f->sensitive);
-        sqlite3_bind_int(q, 7, f->multimodal);
-        sqlite3_bind_double(q, 8, f->score);
-        sqlite3_bind_double(q, 9, f->p);
-        sqlite3_bind_double(q, 10, f->q);
-        sqlite3_bind_double(q, 11, f->level);
-        sqlite3_bind_double(q, 12, f->base_rate);
-        sqlite3_bind_text(q, 13, f->media, -1, SQLITE_STATIC);
-        sqlite3_bind_text(q, 14, date, -1, SQLITE_STATIC);
-        if (sqlite3_step(q) != SQLITE_DONE)
-            st = kept_failed(k, err);
-        sqlite3_reset(q);
+        CN_TRY(kept_run(k, err, insert, "iiittiidddddtt", (int64_t)site, rows[i].unit,
+                        (int64_t)rows[i].rank, f->concept_name, f->family, (int64_t)f->sensitive, (int64_t)f->multimodal, f->score, f->p, f->q, f->level,
+                        f->base_rate, f->media, date));
     }
-    sqlite3_finalize(q);
+done:
     return st;
 }
 
-static cn_status write_families(const kept_writer *k, size_t site, bool whole, const family_row *rows, size_t n, cn_error *err)
+static cn_status write_families(kept_writer *k, size_t site, bool whole, const family_row *rows, size_t n, cn_error *err)
 {
     cn_status st = CN_OK;
     char date[32];
@@ -167,8 +137,7 @@ cn_status modality_keep(cn_study *s, size_t site, bool whole, const modality_row
     cn_status st = CN_OK;
     kept_writer k = {0};
     CN_TRY(kept_begin(&k, s, SCHEMA_MULTIMODAL SCHEMA_UNIT_FAMILIES, err));
-    CN_TRY(clear(&k, site, whole, rows, n, err));
-    CN_TRY(write_rows(&k, site, rows, n, err));
+    CN_TRY(write_rows(&k, site, whole, rows, n, err));
     CN_TRY(write_families(&k, site, whole, families, n_families, err));
     CN_TRY(kept_commit(&k, err));
 done:

@@ -48,42 +48,17 @@ void cn_unit_names_free(cn_unit_name *list)
     cn_free(list);
 }
 
-static cn_status write_names(const kept_writer *k, const names_about *a, const cn_unit_name *names, size_t n, cn_error *err)
+static cn_status write_names(kept_writer *k, const names_about *a, const cn_unit_name *names, size_t n, cn_error *err)
 {
+    static const char insert[] = "INSERT INTO unit_names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     cn_status st = CN_OK;
-    sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(k->db, "DELETE FROM unit_names WHERE site = ? AND method = ?", -1, &q, NULL) != SQLITE_OK)
-        goto failed;
-    sqlite3_bind_int64(q, 1, (int64_t)a->site);
-    sqlite3_bind_text(q, 2, a->method, -1, SQLITE_STATIC);
-    if (sqlite3_step(q) != SQLITE_DONE)
-        goto failed;
-    sqlite3_finalize(q);
-    q = NULL;
-    if (sqlite3_prepare_v2(k->db, "INSERT INTO unit_names VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK)
-        goto failed;
-    for (size_t i = 0; i < n; i++) {
-        sqlite3_bind_int64(q, 1, (int64_t)a->site);
-        sqlite3_bind_int64(q, 2, names[i].ref.unit);
-        sqlite3_bind_text(q, 3, a->method, -1, SQLITE_STATIC);
-        sqlite3_bind_text(q, 4, names[i].name, -1, SQLITE_STATIC);
-        sqlite3_bind_double(q, 5, names[i].score);
-        sqlite3_bind_double(q, 6, names[i].heldout);
-        sqlite3_bind_double(q, 7, names[i].heldout_z);
-        sqlite3_bind_double(q, 8, names[i].auc);
-        sqlite3_bind_text(q, 9, a->template, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(q, 10, a->words);
-        sqlite3_bind_int64(q, 11, a->pictures);
-        sqlite3_bind_text(q, 12, a->created, -1, SQLITE_STATIC);
-        if (sqlite3_step(q) != SQLITE_DONE)
-            goto failed;
-        sqlite3_reset(q);
-    }
-    goto done;
-failed:
-    st = kept_failed(k, err);
+    CN_TRY(kept_run(k, err, "DELETE FROM unit_names WHERE site = ? AND method = ?", "it", (int64_t)a->site, a->method));
+    CN_TRY(kept_prepare(k, insert, err));
+    for (size_t i = 0; i < n; i++)
+        CN_TRY(kept_run(k, err, insert, "iittddddtiit", (int64_t)a->site, names[i].ref.unit,
+                        a->method, names[i].name, names[i].score, names[i].heldout, names[i].heldout_z, names[i].auc, a->template, a->words, a->pictures,
+                        a->created));
 done:
-    sqlite3_finalize(q);
     return st;
 }
 
