@@ -45,8 +45,8 @@ static const struct option options[] = {
     {0, "correlated", OPTION_FLAG, offsetof(struct see_arguments, correlated), NULL, "Leave colours as they are, not decorrelated."},
     {0, "alpha", OPTION_FLAG, offsetof(struct see_arguments, alpha), NULL, "Let what does not matter become transparent."},
     {0, "transforms", OPTION_TEXT, offsetof(struct see_arguments, transforms), "SET",
-     "How the picture is moved in every step: standard, paper, crops, none, or a list such as \"pad 4, jitter 8, scale 0.9-1.1, "
-     "rotate -5-5, crop 50-100, noise 0.02\". Default: standard; crops for phase."},
+     "How the picture is moved in every step: standard, mild, paper, crops, none, or a list such as \"pad 4, jitter 8, scale 0.9-1.1, "
+     "rotate -5-5, crop 50-100, noise 0.02\". Default: standard, below 160 px mild; crops for phase."},
     {'F', "facets", OPTION_TEXT, offsetof(struct see_arguments, facets), "FILE", "Facets of this model, from 'clipneuron facet train'. Default: those beside the model, MODEL.facets.npz."},
     {'f', "facet", OPTION_WORDS, offsetof(struct see_arguments, facet), "NAME",
      "Draw what of the objective belongs to this facet; may be repeated: pictures for each. 'all': every one of the file."},

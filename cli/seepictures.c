@@ -65,7 +65,7 @@ static char *settings_of(const struct work *w, const struct job *job, int64_t st
 {
     const cn_see_options *o = &w->o;
     char *objective = optimised(w, job);
-    char *text = need_format("4 model %s objective %s picture %zu of %d steps %lld rate %.9g size %d resolution %d seed %llu canvas %s decay %.9g "
+    char *text = need_format("5 model %s objective %s picture %zu of %d steps %lld rate %.9g size %d resolution %d seed %llu canvas %s decay %.9g "
                        "colours %s alpha %d importance %d natural %08x transforms %s facet %s %08x strength %.9g to %.9g early %d leak %.9g precision %s",
                        w->fingerprint, objective, job->number, o->images_each, (long long)steps, (double)o->rate, o->size,
                        o->resolution, (unsigned long long)o->seed, see_canvases[o->canvas], (double)o->decay,

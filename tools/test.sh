@@ -15,6 +15,6 @@ export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 tools=$(cd "$(dirname "$0")" && pwd)
 export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$tools/lsan.supp:print_suppressions=0}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-suppressions=$tools/tsan.supp:ignore_noninstrumented_modules=1}"
-ctest --test-dir "$build" -j "$jobs" --timeout 300 --output-on-failure --progress --schedule-random "$@" </dev/null
+ctest --test-dir "$build" -j "$jobs" --timeout 1200 --output-on-failure --progress --schedule-random "$@" </dev/null
 [ -f "$log" ] || { echo "no tests in $build"; echo "0 passed, 1 failed"; exit 1; }
 exec awk -f "$tools/test-summary.awk" "$log"

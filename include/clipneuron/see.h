@@ -40,16 +40,16 @@ typedef struct cn_see_options {
     float decay;            /* FOURIER: exponent of 1/f; 0: 1 */
     float start;            /* deviation of the parameters in the beginning; 0: 0.01 */
     bool alpha;             /* also how opaque each pixel is: what does not matter becomes transparent */
-    const char *transforms; /* "standard", "paper", "crops", "none" or steps such as "pad 4, jitter 8, scale 0.9-1.1, rotate -5-5, crop
-                               50-100, noise 0.02"; NULL: "standard", for PHASE "crops" */
+    const char *transforms; /* "standard", "mild", "paper", "crops", "none" or steps such as "pad 4, jitter 8, scale 0.9-1.1, rotate -5-5, crop
+                               50-100, noise 0.02"; NULL: "standard", below 160 px "mild", for PHASE "crops" */
     const float *magnitude; /* PHASE: (3, size, size/2 + 1) mean magnitudes of natural pictures, from cn_magnitudes; size must be given; NULL: 1/f */
     const cn_facets *facets; /* borrowed; NULL: plain */
     const char *facet;      /* its name, for all pictures */
     float weakest, strongest; /* the facet's strength runs from one to the other over the pictures of an objective; the weakest alone if
                                there is one picture. Both 0: 5 to 50; 20 for one picture. The paper's range is 0.1 to 5 */
     bool importance;        /* sum up where the objective's gradient was large: cn_see_importance */
-    int redirect_steps;     /* steps in the beginning in which ReLUs let more through; 0: 32, -1: none */
-    float relu_leak;        /* in them, this share of the gradient passes ReLUs that are off where it would switch them on; 0: 0.05,
+    int redirect_steps;     /* steps in the beginning in which ReLUs let more through; 0: 64, -1: none */
+    float relu_leak;        /* in them, this share of the gradient passes ReLUs that are off where it would switch them on; 0: 0.01,
                                below 0: none, only Lucid's override where nothing else passes */
     size_t activation_limit; /* of the ascent's runner, see cn_runner_options; 0: none */
     int threads;            /* 0: all cores */

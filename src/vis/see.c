@@ -16,8 +16,9 @@
 
 #define DEFAULT_RATE 0.05f
 #define DEFAULT_START 0.01f
-#define DEFAULT_REDIRECT 32
-#define DEFAULT_LEAK 0.05f
+#define DEFAULT_REDIRECT 64
+#define DEFAULT_LEAK 0.01f
+#define SMALL 160 /* px seen, below which transforms are mild */
 #define GREY 0.5f
 /* With the default model, strength 3 leaves the picture as it is; at 20 an independent probe finds the facet in most pictures and the unit
  * is still driven beyond natural ones; at 100 the facet alone is drawn, the same for every unit (docs/see.md). The paper's own range,
@@ -218,8 +219,6 @@ cn_status cn_see_open(cn_see **out, const cn_model *model, const char *const *ob
     s->n = (int64_t)n * s->o.images_each;
     s->size = s->o.size ? s->o.size : info->resolution;
     s->threads = s->o.threads ? s->o.threads : cn_usable_cores();
-    const char *transforms = s->o.transforms ? s->o.transforms : s->o.canvas == CN_CANVAS_PHASE ? "crops" : "standard";
-    CN_TRY(vis_transforms_parse(&s->transforms, transforms, err));
     CN_TRY(parse_objectives(s, objectives, n, err));
     const cn_runner_options run = {.tower = CN_TOWER_IMAGE, .sites = s->site, .n_sites = s->n_sites,
                                    .embedding = s->embedding || s->n_sites == 0, .batch = s->n, .threads = s->threads,
@@ -228,6 +227,8 @@ cn_status cn_see_open(cn_see **out, const cn_model *model, const char *const *ob
                                    .n_gradient_sites = s->o.facets ? cn_facets_site_count(s->o.facets) : 0};
     CN_TRY(cn_runner_create(&s->runner, model, &run, err));
     s->seen = cn_runner_resolution(s->runner);
+    const char *usual = s->o.canvas == CN_CANVAS_PHASE ? "crops" : s->seen < SMALL ? "mild" : "standard";
+    CN_TRY(vis_transforms_parse(&s->transforms, s->o.transforms ? s->o.transforms : usual, err));
     for (size_t i = 0; i < n; i++)
         CN_TRY(objective_check(s->objective[i], s->runner, err));
     CN_TRY(prepare_facet(s, err));

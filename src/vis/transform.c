@@ -16,6 +16,11 @@ static const vis_transforms standard = {
     .step = {{VIS_JITTER, 0, 8, 0, false}, {VIS_SCALE, -5, 5, 50, true}, {VIS_ROTATE, -10, 10, 0, false}, {VIS_JITTER, 0, 4, 0, false}},
     .count = 4};
 
+/* Half of it: a network that sees few pixels has units for small and for written things, which Lucid's set, made for 224 px, never shows twice
+ * alike. Of 70 units of the default model (96 px), 256 steps drive 69 beyond their strongest natural picture with this set, 65 with Lucid's. */
+static const vis_transforms mild = {
+    .step = {{VIS_JITTER, 0, 4, 0, false}, {VIS_SCALE, 0.95, 1.05, 0, false}, {VIS_ROTATE, -5, 5, 0, false}}, .count = 3};
+
 /* That of Goh et al. 2021 as released: ten jitters of 4, scale 0.995^n (n = -5..79) and 0.998^n (n = 20..39), rotate -20..19
  * degrees, jitter 2. */
 static const vis_transforms paper = {
@@ -31,7 +36,7 @@ static const vis_transforms crops = {.step = {{VIS_CROP, 40, 90, 0, false}}, .co
 static const struct {
     const char *name;
     const vis_transforms *set;
-} sets[] = {{"standard", &standard}, {"paper", &paper}, {"crops", &crops}, {"none", &(const vis_transforms){.count = 0}}};
+} sets[] = {{"standard", &standard}, {"mild", &mild}, {"paper", &paper}, {"crops", &crops}, {"none", &(const vis_transforms){.count = 0}}};
 
 static void skip_space(const char **at)
 {
@@ -88,7 +93,7 @@ cn_status vis_transforms_parse(vis_transforms *out, const char *text, cn_error *
             while (word < n && strncmp(at, words[word].word, strlen(words[word].word)) != 0)
                 word++;
             CN_CHECK(word < n, CN_EINVAL,
-                     "\"%.40s\" is no transform: standard, paper, crops, none, or a list of pad PX, jitter PX, scale A-B, rotate A-B, "
+                     "\"%.40s\" is no transform: standard, mild, paper, crops, none, or a list of pad PX, jitter PX, scale A-B, rotate A-B, "
                      "crop A-B and noise SD",
                      begin);
             at += strlen(words[word].word);

@@ -29,7 +29,7 @@ typedef struct vis_transforms {
     double noise; /* standard deviation added to pixels */
 } vis_transforms;
 
-/** "standard" (Lucid's), "paper", "crops" (MACO's), "none", or steps: "pad 12, jitter 8, scale 0.8-1.2, rotate -10-10, crop 50-90,
+/** "standard" (Lucid's), "mild" (half of it), "paper", "crops" (MACO's), "none", or steps: "pad 12, jitter 8, scale 0.8-1.2, rotate -10-10, crop 50-90,
  * noise 0.05" (scale: uniform between the factors).
  * @return CN_OK; CN_EINVAL with what can be written, CN_ELIMIT */
 cn_status vis_transforms_parse(vis_transforms *out, const char *text, cn_error *err);

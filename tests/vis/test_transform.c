@@ -32,6 +32,7 @@ static void sets_are_read(void **state)
     (void)state;
     assert_int_equal(parse("none").count, 0);
     assert_int_equal(parse("standard").count, 4);
+    assert_int_equal(parse("mild").count, 3);
     assert_int_equal(parse("paper").count, 14);
     const vis_transforms t = parse("jitter 8, scale 0.8-1.2, rotate -10-20, crop 50-90,noise 0.05");
     assert_int_equal(t.count, 4);
