@@ -27,6 +27,7 @@ struct job {
     char *objective, *path;
     const char *facet; /* borrowed; NULL: plain */
     size_t number; /* of the picture among those for its objective */
+    uint32_t files_sum; /* of the directions that the objective has from files; 0: none */
 };
 
 struct jobs {
@@ -73,7 +74,11 @@ static char *settings_of(const struct work *w, const struct job *job, int64_t st
                        job->facet ? job->facet : "none", job->facet ? w->facets_sum : 0, (double)o->weakest, (double)o->strongest,
                        o->redirect_steps, (double)o->relu_leak, o->precision == CN_PRECISION_BF16 ? "bf16" : "fp32");
     free(objective);
-    return text;
+    if (!job->files_sum)
+        return text;
+    char *with_files = need_format("%s files %08x", text, job->files_sum);
+    free(text);
+    return with_files;
 }
 
 /* The picture of an objective and facet that a study keeps: of several with rising strength, one in the middle. */
@@ -123,7 +128,7 @@ static char *file_name(const char *objective)
     return strlen(objective) > 90 || strchr(objective, '"') ? need_format("%s-%08x", name, sum_bytes(NO_BYTES, objective, strlen(objective))) : need_format("%s", name);
 }
 
-static void add_job(struct work *w, const char *objective, const char *facet, bool one_file)
+static void add_job(struct work *w, const char *objective, uint32_t files_sum, const char *facet, bool one_file)
 {
     const size_t each = (size_t)w->o.images_each;
     for (size_t i = 0; i < each; i++) {
@@ -139,6 +144,7 @@ static void add_job(struct work *w, const char *objective, const char *facet, bo
                         : need_format("%s/%s.%zu.png", w->output, name, i),
             facet,
             i,
+            files_sum,
         };
         free(name);
     }
@@ -166,10 +172,25 @@ static int list_units(struct work *w, const char *const *sites, size_t n, const 
             return fail("%s is a site of the text tower: pictures have values at sites of the image tower", site->name);
         for (int64_t u = 0; u < site->units; u++) {
             char *objective = need_format("%s%s:%lld", w->a->negative ? "-" : "", sites[i], (long long)u);
-            add_job(w, objective, facet, false);
+            add_job(w, objective, 0, facet, false);
             free(objective);
         }
     }
+    return EXIT_DONE;
+}
+
+/* Expressions only name files, so what those hold is a setting of its own. */
+static int sum_files(const struct work *w, const char *expression, uint32_t *sum)
+{
+    cn_error err = {0};
+    cn_objective *objective;
+    if (!strstr(expression, ".np")) /* .npy, .npz */
+        return EXIT_DONE;
+    const cn_status st = cn_objective_parse(&objective, w->model, expression, (int)w->a->run.threads, &err);
+    if (st != CN_OK)
+        return fail_error(&err, st);
+    *sum = cn_objective_files_sum(objective);
+    cn_objective_free(objective);
     return EXIT_DONE;
 }
 
@@ -187,9 +208,12 @@ static int list_jobs(struct work *w, const char *const *operands, size_t n)
         const char *facet = w->n_facets ? w->facet[k] : NULL;
         if (a->all)
             code = list_units(w, operands, n, facet);
-        for (size_t i = 0; i < n && !a->all; i++) {
+        for (size_t i = 0; i < n && !a->all && code == EXIT_DONE; i++) {
             char *objective = need_format("%s%s", a->negative ? "-" : "", operands[i]);
-            add_job(w, objective, facet, one_file);
+            uint32_t files_sum = 0;
+            code = sum_files(w, objective, &files_sum);
+            if (code == EXIT_DONE)
+                add_job(w, objective, files_sum, facet, one_file);
             free(objective);
         }
     }

@@ -22,15 +22,15 @@ awk '{ if (match($0, /"file": "[^"]*"/)) line[substr($0, RSTART, RLENGTH)] = $0 
                if (match($0, /"path": [-0-9.e+]+/)) { paths++; path += substr($0, RSTART + 8, RLENGTH - 8) } }
            printf "%d of %d (%.1f%%); mean path %.2f\n", more, n, 100 * more / n, paths ? path / paths : 0 }' "$work/all/seen.jsonl"
 
-# ---- facets: 100 units, plain and in each facet; a probe on another site tells
+# ---- facets: 100 units, plain and in each facet, 256 steps; a probe on another site tells
 sh "$root/tools/facets.sh" "$build" "$work/facets.npz" >/dev/null
 facets=$("$clipneuron" facet list "$work/facets.npz" | awk 'NR > 2 { print $1 }')
 PROBE_SITES="--site layer2.1 --site layer4.1" sh "$root/tools/facets.sh" "$build" "$work/probe.npz" >/dev/null
 units=$("$clipneuron" card "$work/study" --list --json --top 100 | sed -n 's/.*"unit": \([0-9]*\).*/layer4:\1/p')
 # shellcheck disable=SC2086 # lists
-"$clipneuron" see $units --dtype auto -o "$work/facets"
+"$clipneuron" see $units --steps 256 --dtype auto -o "$work/facets"
 # shellcheck disable=SC2086
-"$clipneuron" see $units --facets "$work/facets.npz" --facet all --dtype auto -o "$work/facets"
+"$clipneuron" see $units --facets "$work/facets.npz" --facet all --steps 256 --dtype auto -o "$work/facets"
 "$clipneuron" facet score --quiet "$work/probe.npz" "$work/facets" >"$work/scores.tsv"
 echo "== pictures in a facet that an independent probe (layer2.1, layer4.1) finds more of that facet than the plain picture of the unit"
 for facet in $facets; do

@@ -43,6 +43,9 @@ CN_API CN_MUST_CHECK cn_status cn_objective_parse(cn_objective **out, const cn_m
                                                   cn_error *err);
 CN_API void cn_objective_free(cn_objective *o);
 
+/** A checksum (FNV-1a) of what the objective has from files, which its expression only names: directions and classes of probes. 0 without any. */
+CN_API uint32_t cn_objective_files_sum(const cn_objective *o);
+
 /** Sets what a runner must read and differentiate for the objective: tower, sites, embedding and input_gradient. The
  * sites are borrowed from o. */
 CN_API void cn_objective_needs(const cn_objective *o, cn_runner_options *options);

@@ -402,6 +402,25 @@ done:
     return st;
 }
 
+static uint32_t sum_of(uint32_t sum, const void *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        sum = (sum ^ ((const uint8_t *)bytes)[i]) * 16777619u;
+    return sum;
+}
+
+uint32_t cn_objective_files_sum(const cn_objective *o)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i < o->n_terms; i++)
+        if (o->term[i].kind == TERM_DIRECTION) {
+            const term *t = &o->term[i];
+            sum = sum_of(sum ? sum : 2166136261u, t->vector, (size_t)o->site[t->site]->units * sizeof *t->vector);
+            sum = sum_of(sum, &t->constant, sizeof t->constant);
+        }
+    return sum;
+}
+
 void cn_objective_free(cn_objective *o)
 {
     if (!o)

@@ -1,6 +1,7 @@
 /* `clipneuron see` and `facet` as people run them: what is written where, what is not made again, what goes into a study, and what is
  * refused. */
 #include "shell.h"
+#include "clipneuron/array.h"
 
 /* Pictures of the demo, few enough to scan in a moment, with labels from folders. */
 static void make_collection(void)
@@ -42,6 +43,32 @@ static void a_layer_is_made_once(void **state)
     assert_non_null(strstr(shell_out, "conv3_1.png"));
     assert_non_null(strstr(shell_err, "2 of 3 pictures were there already"));
     assert_int_equal(shell("clipneuron see --model " RN " layer1.0.conv3:0 --steps 4 --json -q -o out"), 0);
+    assert_int_equal(lines(shell_out), 1);
+}
+
+static void write_direction(const char *name, float first)
+{
+    char path[4200];
+    cn_error err = {0};
+    snprintf(path, sizeof path, "%s/%s", shell_folder, name);
+    float direction[64] = {first, 1};
+    const int64_t units = 64;
+    assert_int_equal(cn_npy_write(path, CN_DTYPE_F32, 1, &units, direction, &err), CN_OK);
+}
+
+/* The expression only names the file of a direction: what is in it counts. */
+static void a_direction_that_changes_is_drawn_again(void **state)
+{
+    (void)state;
+    const char *command = "clipneuron see --model " RN " layer1.0.conv3:d.npy --steps 1 --json -o changed";
+    write_direction("d.npy", 1);
+    if (shell(command))
+        fail_msg("%s", shell_err);
+    assert_int_equal(lines(shell_out), 1);
+    assert_int_equal(shell(command), 0);
+    assert_int_equal(lines(shell_out), 0);
+    write_direction("d.npy", 2);
+    assert_int_equal(shell(command), 0);
     assert_int_equal(lines(shell_out), 1);
 }
 
@@ -169,7 +196,8 @@ static void what_does_not_go_together_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_NEW_FOLDER(a_layer_is_made_once),       IN_A_NEW_FOLDER(a_course_is_saved),
+        IN_A_NEW_FOLDER(a_layer_is_made_once),       IN_A_NEW_FOLDER(a_direction_that_changes_is_drawn_again),
+        IN_A_NEW_FOLDER(a_course_is_saved),
         IN_A_NEW_FOLDER(pictures_go_into_the_study), IN_A_NEW_FOLDER(texts_are_found_and_ranked),
         IN_A_NEW_FOLDER(facets_score_pictures),      IN_A_NEW_FOLDER(facets_name_media_for_a_scan),
         IN_A_NEW_FOLDER(what_does_not_go_together_is_refused),
