@@ -33,6 +33,9 @@ static const struct option options[] = {
      "What the network sees of them: the whole picture at this size. Default: the model's.", 1, 8192},
     {'i', "images", OPTION_COUNT, offsetof(struct see_arguments, images), "N",
      "Pictures for each objective. With a diversity term they are pushed apart; otherwise only their starts differ. Default: 1.", 1, 256},
+    {0, "starts", OPTION_COUNT, offsetof(struct see_arguments, starts), "N",
+     "Starts of each picture: it goes on from the one that drives its objective most after 64 steps, which cost N times as much. Some units are hardly "
+     "on from one start and strong from another. Default: 3; 1 for fewer than 192 steps and with the preset paper.", 1, CN_MAX_SEE_STARTS},
     {'s', "seed", OPTION_COUNT, offsetof(struct see_arguments, seed), "N", "Of all that is random. Default: 0.", 0, INT64_MAX},
     {0, "canvas", OPTION_CHOICE, offsetof(struct see_arguments, canvas), "KIND",
      "What is optimised. fourier: frequencies, scaled alike; pixels; phase: phases with the magnitudes of natural pictures, for "
@@ -94,6 +97,7 @@ static void fill_in(struct see_arguments *a)
     const bool paper = a->preset == PRESET_PAPER;
     a->steps = a->steps ? a->steps : paper ? 4096 : 512;
     a->images = a->images ? a->images : paper && a->facet.count ? 9 : 1;
+    a->starts = a->starts ? a->starts : paper || a->steps < 192 ? 1 : 3;
     a->size = a->size || !paper ? a->size : 256;
     a->rate = a->rate || !paper ? a->rate : "0.02";
     a->transforms = a->transforms || !paper ? a->transforms : "paper";

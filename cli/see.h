@@ -16,7 +16,7 @@ struct see_arguments {
     struct words operands;
     const char *output, *study, *rate, *decay, *transforms, *facets, *strength;
     struct words facet, natural;
-    int64_t steps, size, resolution, images, seed, every, sheets, memory;
+    int64_t steps, size, resolution, images, starts, seed, every, sheets, memory;
     int canvas, preset;
     struct seetexts texts;
     bool text, all, negative, alpha, correlated, importance, animate, json, quiet;

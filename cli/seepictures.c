@@ -66,9 +66,9 @@ static char *settings_of(const struct work *w, const struct job *job, int64_t st
 {
     const cn_see_options *o = &w->o;
     char *objective = optimised(w, job);
-    char *text = need_format("5 model %s objective %s picture %zu of %d steps %lld rate %.9g size %d resolution %d seed %llu canvas %s decay %.9g "
+    char *text = need_format("6 model %s objective %s picture %zu of %d starts %d steps %lld rate %.9g size %d resolution %d seed %llu canvas %s decay %.9g "
                        "colours %s alpha %d importance %d natural %08x transforms %s facet %s %08x strength %.9g to %.9g early %d leak %.9g precision %s",
-                       w->fingerprint, objective, job->number, o->images_each, (long long)steps, (double)o->rate, o->size,
+                       w->fingerprint, objective, job->number, o->images_each, o->starts, (long long)steps, (double)o->rate, o->size,
                        o->resolution, (unsigned long long)o->seed, see_canvases[o->canvas], (double)o->decay,
                        o->correlated ? "correlated" : "decorrelated", o->alpha, o->importance, w->natural_sum, o->transforms ? o->transforms : "default",
                        job->facet ? job->facet : "none", job->facet ? w->facets_sum : 0, (double)o->weakest, (double)o->strongest,
@@ -644,7 +644,7 @@ static int set_options(struct work *w)
 {
     const struct see_arguments *a = w->a;
     const bool paper = a->preset == PRESET_PAPER; /* Lucid's override, as it was */
-    w->o = (cn_see_options){.redirect_steps = paper ? 16 : 0, .relu_leak = paper ? -1.0f : 0, .images_each = (int)a->images, .size = (int)a->size, .resolution = (int)a->resolution, .seed = (uint64_t)a->seed,
+    w->o = (cn_see_options){.redirect_steps = paper ? 16 : 0, .relu_leak = paper ? -1.0f : 0, .images_each = (int)a->images, .starts = (int)a->starts, .size = (int)a->size, .resolution = (int)a->resolution, .seed = (uint64_t)a->seed,
                             .canvas = (cn_canvas)a->canvas, .correlated = a->correlated, .alpha = a->alpha, .importance = a->importance, .transforms = a->transforms,
                             .activation_limit = (size_t)a->memory << 20,
                             .threads = (int)a->run.threads, .precision = precision_of(&a->run), .backend = (cn_backend)a->run.backend};

@@ -21,6 +21,7 @@ extern "C" {
 
 #define CN_MAX_SEE_IMAGES 4096
 #define CN_MAX_SEE_SIZE 4096 /* px */
+#define CN_MAX_SEE_STARTS 16
 
 /* What is optimised in place of pixels. */
 typedef enum cn_canvas {
@@ -48,6 +49,9 @@ typedef struct cn_see_options {
     float weakest, strongest; /* the facet's strength runs from one to the other over the pictures of an objective; the weakest alone if
                                there is one picture. Both 0: 5 to 50; 20 for one picture. The paper's range is 0.1 to 5 */
     bool importance;        /* sum up where the objective's gradient was large: cn_see_importance */
+    int starts;             /* up to CN_MAX_SEE_STARTS; 0: 1. Each picture climbs from so many for the first redirect_steps (64 where they are none), whose steps
+                               cost as many times as much, and goes on from the one that drives its objective most by then: an ascent may
+                               stay where the unit is barely on, and by that time it is seen. importance then sums up the steps behind */
     int redirect_steps;     /* steps in the beginning in which ReLUs let more through; 0: 64, -1: none */
     float relu_leak;        /* in them, this share of the gradient passes ReLUs that are off where it would switch them on; 0: 0.01,
                                below 0: none, only Lucid's override where nothing else passes */

@@ -101,7 +101,7 @@ cn_status vis_canvas_open(vis_canvas **out, const vis_canvas_options *options, c
     CN_CHECK(c->parameter && c->gradient && c->moment[0] && c->moment[1] && c->planes && c->drawn && c->deviation, CN_ENOMEM,
              "out of memory for %d pictures of %d px", options->n, options->side);
     for (int64_t i = 0; i < options->n; i++) {
-        rng r = rng_stream(options->seed, (uint64_t)(i % options->each), 1);
+        rng r = rng_stream(options->seed, (uint64_t)(i % options->each), 1 | (uint64_t)options->number << 32);
         for (int64_t k = 0; k < c->count; k++)
             c->parameter[i * c->count + k] = options->kind == VIS_PHASE ? (float)(6.283185307179586 * rng_unit(&r) - 3.141592653589793)
                                                                         : (float)(options->start * rng_normal(&r));
@@ -318,4 +318,10 @@ float *vis_canvas_state(vis_canvas *c, int which)
 int64_t *vis_canvas_steps(vis_canvas *c)
 {
     return &c->steps;
+}
+
+void vis_canvas_take(vis_canvas *c, vis_canvas *from, int64_t i)
+{
+    for (int which = 0; which < 3; which++)
+        memcpy(vis_canvas_state(c, which) + i * c->count, vis_canvas_state(from, which) + i * c->count, (size_t)c->count * sizeof(float));
 }

@@ -25,6 +25,7 @@ typedef struct vis_canvas_options {
     float start;            /* deviation of the parameters in the beginning */
     uint64_t seed;
     int each;               /* picture i begins as number i % each of the seed, whatever is beside it */
+    int number;             /* another one: another start with the same seed */
     const float *magnitude; /* PHASE: (3, side, side/2 + 1), of natural pictures; copied. NULL: 1/f */
 } vis_canvas_options;
 
@@ -44,6 +45,8 @@ void vis_canvas_step(vis_canvas *c, float rate);
 /* (n, parameters of one) -- what a checkpoint keeps: parameters and both moments; and the steps made. */
 int64_t vis_canvas_parameters(const vis_canvas *c);
 float *vis_canvas_state(vis_canvas *c, int which); /* 0 parameters, 1 and 2 Adam's moments, 3 the gradient */
+/* Picture i goes on as it is on another canvas of the same options, at the same step. */
+void vis_canvas_take(vis_canvas *c, vis_canvas *from, int64_t i);
 int64_t *vis_canvas_steps(vis_canvas *c);
 
 /* Lucid's matrix that takes decorrelated colours to RGB, as it is applied: rgb = m * colour. */

@@ -18,6 +18,7 @@
 #define DEFAULT_START 0.01f
 #define DEFAULT_REDIRECT 64
 #define DEFAULT_LEAK 0.01f
+#define SCORED_STEPS 8 /* before the choice of a start, whose transforms average out */
 #define SMALL 160 /* px seen, below which transforms are mild */
 #define GREY 0.5f
 /* With the default model, strength 3 leaves the picture as it is; at 20 an independent probe finds the facet in most pictures and the unit
@@ -47,7 +48,10 @@ struct cn_see {
     size_t n_facet_sites;
     cn_runner *plain;         /* in fp32, that measures pictures of an ascent in bf16; NULL: not yet */
     float *facet_weights[CN_MAX_FACET_SITES]; /* of the site's size at this resolution, in its layout; owned */
-    vis_canvas *canvas;
+    vis_canvas *canvas[CN_MAX_SEE_STARTS]; /* one for each start; only the first after the choice */
+    int starts;
+    int64_t choice;           /* the step at whose end starts are chosen from */
+    double *score;            /* (starts, n): the objective, summed over the last steps before the choice */
     vis_transforms transforms;
     vis_affine *map;          /* per picture */
     float *pictures;          /* (n, channels, size, size) */
@@ -71,7 +75,9 @@ void cn_see_close(cn_see *see)
     cn_runner_free(see->runner);
     cn_runner_free(see->plain);
     seeds_free(see->seeds);
-    vis_canvas_close(see->canvas);
+    for (int k = 0; k < CN_MAX_SEE_STARTS; k++)
+        vis_canvas_close(see->canvas[k]);
+    cn_free(see->score);
     cn_free(see->map);
     for (size_t i = 0; i < see->n_facet_sites; i++)
         cn_pages_free(see->facet_weights[i]);
@@ -159,6 +165,7 @@ static cn_status make_room(cn_see *s, cn_error *err)
     const size_t area = (size_t)(s->size * s->size), seen = (size_t)(s->seen * s->seen), n = (size_t)s->n, ch = (size_t)s->channels;
     s->map = cn_calloc(n, sizeof *s->map);
     s->sums = cn_calloc(n, sizeof *s->sums);
+    s->score = cn_calloc(n * (size_t)s->starts, sizeof *s->score);
     s->value = cn_calloc(n, sizeof *s->value);
     s->pictures = cn_pages_calloc(n * ch * area * sizeof(float));
     s->d_pictures = cn_pages_calloc(n * ch * area * sizeof(float));
@@ -168,7 +175,7 @@ static cn_status make_room(cn_see *s, cn_error *err)
     s->pixels = cn_pages_calloc(n * 3 * seen * sizeof(float));
     s->gradient = cn_pages_calloc(n * 3 * seen * sizeof(float));
     s->importance = s->o.importance ? cn_pages_calloc(n * area * sizeof(float)) : NULL;
-    CN_CHECK((!s->o.importance || s->importance) && s->map && s->sums && s->value && s->pictures && s->d_pictures && s->flat && s->d_flat && (!s->o.alpha || s->background) &&
+    CN_CHECK((!s->o.importance || s->importance) && s->map && s->sums && s->score && s->value && s->pictures && s->d_pictures && s->flat && s->d_flat && (!s->o.alpha || s->background) &&
                  s->pixels && s->gradient,
              CN_ENOMEM, "out of memory for %lld pictures of %lld px", (long long)s->n, (long long)s->size);
     for (size_t i = 0; i < n; i++)
@@ -185,6 +192,7 @@ static cn_status check_options(const cn_see_options *o, size_t n, cn_error *err)
     CN_CHECK(o->images_each >= 0 && each <= CN_MAX_SEE_IMAGES && n <= CN_MAX_SEE_IMAGES / each, CN_ELIMIT,
              "%zu pictures side by side, the limit is %d", n * each, CN_MAX_SEE_IMAGES);
     CN_CHECK(o->size >= 0 && o->size <= CN_MAX_SEE_SIZE, CN_EINVAL, "pictures have a side of 2 to %d px, not %d", CN_MAX_SEE_SIZE, o->size);
+    CN_CHECK(o->starts >= 0 && o->starts <= CN_MAX_SEE_STARTS, CN_EINVAL, "pictures have up to %d starts, not %d", CN_MAX_SEE_STARTS, o->starts);
     CN_CHECK(o->rate >= 0 && o->rate <= 10, CN_EINVAL, "the rate is a number up to 10, not %g", (double)o->rate);
     CN_CHECK(o->decay >= 0 && o->decay <= 4, CN_EINVAL, "the decay is a number up to 4, not %g", (double)o->decay);
     if (o->magnitude) {
@@ -216,6 +224,8 @@ cn_status cn_see_open(cn_see **out, const cn_model *model, const char *const *ob
     s->o.redirect_steps = s->o.redirect_steps == 0 ? DEFAULT_REDIRECT : s->o.redirect_steps;
     s->o.relu_leak = s->o.relu_leak == 0 ? DEFAULT_LEAK : s->o.relu_leak < 0 ? 0 : s->o.relu_leak;
     s->o.images_each = s->o.images_each ? s->o.images_each : 1;
+    s->starts = s->o.starts ? s->o.starts : 1;
+    s->choice = s->o.redirect_steps > 0 ? s->o.redirect_steps : DEFAULT_REDIRECT;
     s->n = (int64_t)n * s->o.images_each;
     s->size = s->o.size ? s->o.size : info->resolution;
     s->threads = s->o.threads ? s->o.threads : cn_usable_cores();
@@ -233,15 +243,16 @@ cn_status cn_see_open(cn_see **out, const cn_model *model, const char *const *ob
         CN_TRY(objective_check(s->objective[i], s->runner, err));
     CN_TRY(prepare_facet(s, err));
     CN_TRY(seeds_make(&s->seeds, s->runner, s->site, s->n_sites, info->embedding, s->n, err));
-    const vis_canvas_options canvas = {.kind = (vis_canvas_kind)s->o.canvas, .side = (int)s->size, .n = (int)s->n, .threads = s->threads,
+    vis_canvas_options canvas = {.kind = (vis_canvas_kind)s->o.canvas, .side = (int)s->size, .n = (int)s->n, .threads = s->threads,
                                        .alpha = s->o.alpha, .decorrelate = !s->o.correlated, .decay = s->o.decay > 0 ? s->o.decay : 1,
                                        .start = s->o.start > 0 ? s->o.start : DEFAULT_START, .seed = s->o.seed, .each = s->o.images_each,
                                        .magnitude = s->o.magnitude};
-    CN_TRY(vis_canvas_open(&s->canvas, &canvas, err));
-    s->channels = vis_canvas_channels(s->canvas);
+    for (; canvas.number < s->starts; canvas.number++)
+        CN_TRY(vis_canvas_open(&s->canvas[canvas.number], &canvas, err));
+    s->channels = vis_canvas_channels(s->canvas[0]);
     CN_TRY(make_room(s, err));
     const int before = nn_set_threads(s->threads);
-    vis_canvas_draw(s->canvas, s->pictures);
+    vis_canvas_draw(s->canvas[0], s->pictures);
     nn_set_threads(before);
     *out = s, s = NULL;
 done:
@@ -392,11 +403,12 @@ static void add_importance(cn_see *s)
                 s->importance[i * area + k] += fabsf(s->d_flat[(i * 3 + c) * area + k]) / 3;
 }
 
-static cn_status step(cn_see *s, cn_error *err)
+/* One step of the pictures of a canvas. */
+static cn_status climb(cn_see *s, vis_canvas *canvas, cn_error *err)
 {
     cn_status st = CN_OK;
     const cn_model_info *info = cn_model_get_info(s->model);
-    const int64_t number = *vis_canvas_steps(s->canvas);
+    const int64_t number = *vis_canvas_steps(canvas);
     scale_job scale = {s->pixels, s->seen * s->seen, info->mean, info->std, false};
     const size_t pixel_bytes = (size_t)(s->n * 3 * s->seen * s->seen) * sizeof(float);
     for (int64_t i = 0; i < s->n; i++) {
@@ -406,7 +418,7 @@ static cn_status step(cn_see *s, cn_error *err)
             draw_background(s, i, &r);
     }
     const bool early = number < s->o.redirect_steps;
-    vis_canvas_draw(s->canvas, s->pictures);
+    vis_canvas_draw(canvas, s->pictures);
     if (s->o.alpha)
         lay_over(s);
     vis_sample(s->flat, s->pixels, s->n, 3, (int)s->size, (int)s->seen, s->map, GREY);
@@ -437,12 +449,63 @@ static cn_status step(cn_see *s, cn_error *err)
     nn_parallel(scale_planes, &scale, s->n * 3, 1);
     memset(s->d_flat, 0, (size_t)(s->n * 3 * s->size * s->size) * sizeof(float));
     vis_sample_gradient(s->d_flat, s->gradient, s->n, 3, (int)s->size, (int)s->seen, s->map);
-    if (s->o.importance)
+    if (s->o.importance && s->starts == 1)
         add_importance(s);
     if (s->o.alpha)
         run_alpha(s);
-    vis_canvas_gradient(s->canvas, s->d_pictures);
-    vis_canvas_step(s->canvas, s->o.rate);
+    vis_canvas_gradient(canvas, s->d_pictures);
+    vis_canvas_step(canvas, s->o.rate);
+done:
+    return st;
+}
+
+static bool has_diversity(const cn_objective *o)
+{
+    for (size_t i = 0; i < o->n_terms; i++)
+        if (o->term[i].kind == TERM_DIVERSITY)
+            return true;
+    return false;
+}
+
+/* Each picture goes on from the start that drives its objective most; pictures that are pushed apart only mean something together. */
+static void choose_starts(cn_see *s)
+{
+    const int64_t each = s->o.images_each;
+    for (int64_t i = 0; i < s->n; i++) {
+        const int64_t objective = i / each;
+        const bool together = has_diversity(s->objective[objective]);
+        const int64_t from = together ? objective * each : i, to = together ? from + each : i + 1;
+        int best = 0;
+        double most = -INFINITY;
+        for (int k = 0; k < s->starts; k++) {
+            double score = 0;
+            for (int64_t j = from; j < to; j++)
+                score += s->score[k * s->n + j];
+            if (score > most) {
+                most = score;
+                best = k;
+            }
+        }
+        if (best)
+            vis_canvas_take(s->canvas[0], s->canvas[best], i);
+    }
+    for (; s->starts > 1; s->starts--) {
+        vis_canvas_close(s->canvas[s->starts - 1]);
+        s->canvas[s->starts - 1] = NULL;
+    }
+}
+
+static cn_status step(cn_see *s, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const int64_t number = *vis_canvas_steps(s->canvas[0]);
+    for (int k = s->starts - 1; k >= 0; k--) { /* the first one last: what is left is of it */
+        CN_TRY(climb(s, s->canvas[k], err));
+        for (int64_t i = 0; i < s->n && s->starts > 1 && number >= s->choice - SCORED_STEPS; i++)
+            s->score[k * s->n + i] += (double)s->value[i];
+    }
+    if (s->starts > 1 && number + 1 == s->choice)
+        choose_starts(s);
 done:
     return st;
 }
@@ -453,7 +516,7 @@ cn_status cn_see_run(cn_see *see, int64_t steps, cn_error *err)
     const int before = nn_set_threads(see->threads);
     for (int64_t i = 0; i < steps; i++)
         CN_TRY(step(see, err));
-    vis_canvas_draw(see->canvas, see->pictures);
+    vis_canvas_draw(see->canvas[0], see->pictures);
 done:
     nn_set_threads(before);
     return st;
@@ -463,7 +526,7 @@ done:
 
 int64_t cn_see_steps(const cn_see *see)
 {
-    return *vis_canvas_steps(see->canvas);
+    return *vis_canvas_steps(see->canvas[0]);
 }
 
 size_t cn_see_count(const cn_see *see)

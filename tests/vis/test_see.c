@@ -128,6 +128,35 @@ static void the_same_seed_gives_the_same_picture(void **state)
     cn_model_close(m);
 }
 
+/* The value on which the choice falls is that of the best of the starts; before the choice, and where it falls on the first start, the picture is that of
+ * the first alone. */
+static void the_best_start_goes_on(void **state)
+{
+    (void)state;
+    enum { UNITS = 6, CHOICE = 12 };
+    cn_model *m = open_named("specimen");
+    static const char *const units[UNITS] = {"layer4.add:3", "layer4.add:5", "layer4.add:89", "layer4.add:90", "layer4.add:300", "layer4.add:301"};
+    const cn_see_options alone = {.seed = 4, .threads = 2, .transforms = "none", .start = 2, .redirect_steps = CHOICE}; /* starts that differ */
+    cn_see_options several = alone;
+    several.starts = 4;
+    cn_see *a = begin(m, units, UNITS, &alone), *b = begin(m, units, UNITS, &several);
+    run(a, CHOICE - 1), run(b, CHOICE - 1);
+    for (size_t i = 0; i < UNITS; i++)
+        assert_float_equal(measured(a, i), measured(b, i), 1e-3 * fabs((double)measured(a, i)) + 1e-6);
+    run(a, 1), run(b, 1);
+    assert_int_equal(cn_see_steps(b), CHOICE);
+    int better = 0;
+    for (size_t i = 0; i < UNITS; i++) {
+        const float one = measured(a, i), best = measured(b, i);
+        print_message("  %s: %.4f from one start, %.4f from the best of four\n", units[i], (double)one, (double)best);
+        assert_true(best > 0.8f * one); /* chosen by the mean over the last steps, not by the last alone */
+        better += best > 1.2f * one;
+    }
+    assert_true(better >= 2);
+    cn_see_close(a), cn_see_close(b);
+    cn_model_close(m);
+}
+
 /* Pictures for one objective that are pushed apart differ more than those that are not. */
 static void diversity_pushes_pictures_apart(void **state)
 {
@@ -187,6 +216,7 @@ static void options_out_of_range_are_refused(void **state)
     refused(m, (cn_see_options){.size = 5000}, "layer4:1", CN_EINVAL, "4096");
     refused(m, (cn_see_options){.images_each = 5000}, "layer4:1", CN_ELIMIT, "4096");
     refused(m, (cn_see_options){.rate = -1}, "layer4:1", CN_EINVAL, "rate");
+    refused(m, (cn_see_options){.starts = 17}, "layer4:1", CN_EINVAL, "16 starts");
     refused(m, (cn_see_options){.resolution = 16}, "layer4:1", CN_EINVAL, "32 to 8192 px");
     refused(m, (cn_see_options){.transforms = "shake"}, "layer4:1", CN_EINVAL, "no transform");
     refused(m, (cn_see_options){0}, "layer4:1@7,7", CN_EINVAL, "2 x 2");
@@ -203,6 +233,7 @@ int main(void)
         cmocka_unit_test(every_canvas_climbs),
         cmocka_unit_test(a_negative_objective_goes_down),
         cmocka_unit_test(the_same_seed_gives_the_same_picture),
+        cmocka_unit_test(the_best_start_goes_on),
         cmocka_unit_test(diversity_pushes_pictures_apart),
         cmocka_unit_test(options_out_of_range_are_refused),
     };
