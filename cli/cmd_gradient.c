@@ -144,7 +144,7 @@ const struct command command_gradient = {
     .synopsis = "gradient [--model M] --objective EXPRESSION FILE... -o OUT.npy",
     .description = "Writes the derivatives of an objective with respect to the pixels of each image, float32 (n, 3, R, R), in the "
                    "scale of the normalised input (divide by the model's std for derivatives by pixel values in 0..1).\n\n"
-                   "OBJECTIVES are terms joined by + and - with white space around them; a term may have a weight, as in "
+                   "OBJECTIVES are terms joined by + and - with white space around them; a term, or a sum in parentheses, may have a weight, as in "
                    "\"layer4:89 - 0.5*layer4:17\":\n\n"
                    "  SITE:UNIT           a unit's mean over space; a list 3,5 or range 10-12 is a sum\n"
                    "  SITE:UNIT@ROW,COL   its value at one position; @center: in the middle\n"

@@ -21,7 +21,7 @@ static const struct option options[] = {
      "Compare each unit's picture with natural ones: its activation beside the strongest of this study (of the same model), in sd units, "
      "and whether it takes their path through the network. The study keeps both; its cards show them."},
     {'a', "all", OPTION_FLAG, offsetof(struct see_arguments, all), NULL, "Operands are sites: every unit of each."},
-    {0, "negative", OPTION_FLAG, offsetof(struct see_arguments, negative), NULL, "What inhibits: every objective with a minus in front."},
+    {0, "negative", OPTION_FLAG, offsetof(struct see_arguments, negative), NULL, "What inhibits: the same of every objective with the other sign."},
     {'p', "preset", OPTION_CHOICE, offsetof(struct see_arguments, preset), "NAME",
      "paper: what is not said otherwise as in Goh et al. 2021: 4096 steps of rate 0.02 at 256 px, transforms paper, 10*l2 taken from every "
      "objective; with a facet nine pictures of strength 0.1 to 5. Default: none.", 0, 0, preset_choices},
@@ -35,7 +35,8 @@ static const struct option options[] = {
      "Pictures for each objective. With a diversity term they are pushed apart; otherwise only their starts differ. Default: 1.", 1, 256},
     {0, "starts", OPTION_COUNT, offsetof(struct see_arguments, starts), "N",
      "Starts of each picture: it goes on from the one that drives its objective most after 64 steps, which cost N times as much. Some units are hardly "
-     "on from one start and strong from another. Default: 3; 1 for fewer than 192 steps and with the preset paper.", 1, CN_MAX_SEE_STARTS},
+     "on from one start and strong from another. Default: 3; 1 for fewer than 192 steps and with the preset paper. With --text: words from which the "
+     "search sets out. Default: 32.", 1, CN_MAX_SEARCH_STARTS},
     {'s', "seed", OPTION_COUNT, offsetof(struct see_arguments, seed), "N", "Of all that is random. Default: 0.", 0, INT64_MAX},
     {0, "canvas", OPTION_CHOICE, offsetof(struct see_arguments, canvas), "KIND",
      "What is optimised. fourier: frequencies, scaled alike; pixels; phase: phases with the magnitudes of natural pictures, for "
@@ -68,7 +69,6 @@ static const struct option options[] = {
     {0, "best", OPTION_COUNT, offsetof(struct see_arguments, texts.best), "N", "--text: show so many. Default: 16.", 1, 4096},
     {0, "words", OPTION_COUNT, offsetof(struct see_arguments, texts.words), "N", "--text: words of a text, at most. Default: 4.", 1,
      CN_MAX_SEARCH_WORDS},
-    {0, "starts", OPTION_COUNT, offsetof(struct see_arguments, texts.starts), "N", "--text: words from which the search sets out. Default: 32.", 1, CN_MAX_SEARCH_STARTS},
     {0, "frame", OPTION_TEXT, offsetof(struct see_arguments, texts.frame), "TEXT", "--text: what stands around the words, such as 'a photo of {}'."},
     {0, "fluency", OPTION_TEXT, offsetof(struct see_arguments, texts.fluency), "X",
      "--text: what rare and repeated words cost: cosine for each nat. Default: 0.002; 0: nothing."},
@@ -97,6 +97,7 @@ static void fill_in(struct see_arguments *a)
     const bool paper = a->preset == PRESET_PAPER;
     a->steps = a->steps ? a->steps : paper ? 4096 : 512;
     a->images = a->images ? a->images : paper && a->facet.count ? 9 : 1;
+    a->texts.starts = a->starts;
     a->starts = a->starts ? a->starts : paper || a->steps < 192 ? 1 : 3;
     a->size = a->size || !paper ? a->size : 256;
     a->rate = a->rate || !paper ? a->rate : "0.02";
@@ -126,6 +127,8 @@ static int run(int argc, char **argv)
         code = fail_usage("see", "--text prints texts; it goes with no --all, -o, --study, --facet, --strength, --preset or --memory");
     else if (a.alpha && a.importance)
         code = fail_usage("see", "--alpha and --importance are two meanings of transparency; take one");
+    else if (!a.text && a.starts > CN_MAX_SEE_STARTS)
+        code = fail_usage("see", "--starts is at most %d for pictures", CN_MAX_SEE_STARTS);
     else if (a.animate && a.every && a.steps / a.every > MOST_FRAMES)
         code = fail_usage("see", "--animate keeps %d frames at most; %lld steps and --every %lld are more", MOST_FRAMES, (long long)a.steps,
                           (long long)a.every);

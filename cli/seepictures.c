@@ -11,10 +11,12 @@
 #include <clipneuron/image.h>
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define SETTINGS "clipneuron-settings" /* keywords of the texts in a PNG */
 #define OBJECTIVE "clipneuron-objective"
@@ -88,12 +90,35 @@ static bool goes_into_study(const struct work *w, const struct job *job)
     return w->study && job->number == number && seestudy_has(w->study, job->objective);
 }
 
+/* Beside OUT.png: OUT.course.png, OUT.000032.png, OUT.partial.png. Owned by the caller. */
+static char *beside(const struct job *job, const char *what)
+{
+    return need_format("%.*s.%s.png", (int)strlen(job->path) - 4, job->path, what);
+}
+
+static char *course_path(const struct job *job)
+{
+    return beside(job, "course");
+}
+
+static char *frame_path(const struct job *job, int64_t step)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%06lld", (long long)step);
+    return beside(job, number);
+}
+
 static bool is_made(const struct work *w, const struct job *job)
 {
     char *text = NULL, *wanted = settings_of(w, job, w->a->steps);
-    const bool same = cn_png_read_text(&text, job->path, SETTINGS, NULL) == CN_OK && text && !strcmp(text, wanted);
+    bool same = cn_png_read_text(&text, job->path, SETTINGS, NULL) == CN_OK && text && !strcmp(text, wanted);
     cn_bytes_free(text);
     free(wanted);
+    if (same && w->a->every && w->a->every < w->a->steps) { /* its course, too */
+        char *course = w->a->animate ? course_path(job) : frame_path(job, w->a->every);
+        same = access(course, F_OK) == 0;
+        free(course);
+    }
     return same;
 }
 
@@ -116,16 +141,21 @@ static char *file_name(const char *objective)
 {
     char name[128];
     size_t n = 0;
+    bool lossy = false; /* two objectives might get one name */
+    if (*objective == '-') {
+        n = (size_t)snprintf(name, sizeof name, "minus_");
+        objective++;
+    }
     for (const char *c = objective; *c; c++) {
         const bool plain = isalnum((unsigned char)*c) || *c == '.' || *c == '-';
+        lossy |= !plain && *c != ':';
         if (n < 90 && (plain || n == 0 || name[n - 1] != '_'))
             name[n++] = plain ? *c : '_';
     }
     while (n > 1 && name[n - 1] == '_')
         n--;
     name[n] = 0;
-    /* Texts differ in more than a file name shows. */
-    return strlen(objective) > 90 || strchr(objective, '"') ? need_format("%s-%08x", name, sum_bytes(NO_BYTES, objective, strlen(objective))) : need_format("%s", name);
+    return lossy || strlen(objective) > 90 ? need_format("%s-%08x", name, sum_bytes(NO_BYTES, objective, strlen(objective))) : need_format("%s", name);
 }
 
 static void add_job(struct work *w, const char *objective, uint32_t files_sum, const char *facet, bool one_file)
@@ -179,19 +209,33 @@ static int list_units(struct work *w, const char *const *sites, size_t n, const 
     return EXIT_DONE;
 }
 
-/* Expressions only name files, so what those hold is a setting of its own. */
-static int sum_files(const struct work *w, const char *expression, uint32_t *sum)
+/* Whether an expression can be read. It only names files, so what those hold is a setting of its own. */
+static int check_objective(const struct work *w, const char *expression, uint32_t *sum)
 {
     cn_error err = {0};
     cn_objective *objective;
-    if (!strstr(expression, ".np")) /* .npy, .npz */
-        return EXIT_DONE;
     const cn_status st = cn_objective_parse(&objective, w->model, expression, (int)w->a->run.threads, &err);
     if (st != CN_OK)
         return fail_error(&err, st);
     *sum = cn_objective_files_sum(objective);
     cn_objective_free(objective);
     return EXIT_DONE;
+}
+
+/* That pictures can be written is tried before an hour of work, not behind it. */
+static int check_output(const struct work *w)
+{
+    if (!w->one_file && mkdir(w->output, 0777) != 0 && errno != EEXIST)
+        return fail("%s: cannot be made: %s", w->output, strerror(errno));
+    char *path = w->one_file ? need_format("%s", w->output) : need_format("%s/seen.jsonl", w->output);
+    const int there = open(path, O_WRONLY | O_APPEND | O_CLOEXEC), f = there >= 0 ? there : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const int code = f >= 0 ? EXIT_DONE : fail("%s: cannot be written: %s", path, strerror(errno));
+    if (f >= 0)
+        close(f);
+    if (there < 0 && f >= 0)
+        unlink(path);
+    free(path);
+    return code;
 }
 
 /* All pictures to make; those of one facet stand together. */
@@ -202,21 +246,27 @@ static int list_jobs(struct work *w, const char *const *operands, size_t n)
     int code = EXIT_DONE;
     if (one_file && (a->all || n > 1 || w->o.images_each > 1 || w->n_facets > 1))
         return fail_usage("see", "-o must name a folder for several pictures, not '%s'", w->output);
-    if (!one_file && mkdir(w->output, 0777) != 0 && errno != EEXIST)
-        return fail("%s: cannot be made: %s", w->output, strerror(errno));
+    char **objectives = need(calloc(n, sizeof *objectives));
+    uint32_t *files_sum = need(calloc(n, sizeof *files_sum));
+    for (size_t i = 0; i < n && !a->all && code == EXIT_DONE; i++) {
+        const bool one_term = !strpbrk(operands[i], " +(") && *operands[i] != '-';
+        objectives[i] = need_format(!a->negative ? "%s" : one_term ? "-%s" : "-(%s)", operands[i]);
+        code = check_objective(w, objectives[i], &files_sum[i]);
+    }
+    if (code == EXIT_DONE)
+        code = check_output(w);
     for (size_t k = 0; k < (w->n_facets ? w->n_facets : 1) && code == EXIT_DONE; k++) {
         const char *facet = w->n_facets ? w->facet[k] : NULL;
         if (a->all)
             code = list_units(w, operands, n, facet);
         for (size_t i = 0; i < n && !a->all && code == EXIT_DONE; i++) {
-            char *objective = need_format("%s%s", a->negative ? "-" : "", operands[i]);
-            uint32_t files_sum = 0;
-            code = sum_files(w, objective, &files_sum);
-            if (code == EXIT_DONE)
-                add_job(w, objective, files_sum, facet, one_file);
-            free(objective);
+            add_job(w, objectives[i], files_sum[i], facet, one_file);
         }
     }
+    for (size_t i = 0; i < n; i++)
+        free(objectives[i]);
+    free(objectives);
+    free(files_sum);
     return code;
 }
 
@@ -237,6 +287,7 @@ static int add_importance(cn_see *see, size_t index, uint8_t *pixels)
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
 }
 
+/* value NaN: not measured. */
 static int save(const struct work *w, cn_see *see, size_t index, const struct job *job, const char *path, float value)
 {
     const bool importance = w->o.importance && cn_see_channels(see) == 3;
@@ -245,11 +296,12 @@ static int save(const struct work *w, cn_see *see, size_t index, const struct jo
     char *settings = settings_of(w, job, cn_see_steps(see)), *objective = optimised(w, job), number[32];
     cn_error err = {0};
     snprintf(number, sizeof number, "%.9g", (double)value);
-    const cn_png_text texts[] = {{"Software", "clipneuron"}, {"Title", job->objective}, {OBJECTIVE, objective}, {VALUE, number}, {SETTINGS, settings}};
+    const cn_png_text texts[] = {{"Software", "clipneuron"}, {"Title", job->objective}, {OBJECTIVE, objective}, {SETTINGS, settings}, {VALUE, number}};
+    const size_t known = sizeof texts / sizeof *texts - (isnan(value) ? 1 : 0);
     cn_see_picture(see, index, pixels);
     int code = importance ? add_importance(see, index, pixels) : EXIT_DONE;
     if (code == EXIT_DONE) {
-        const cn_status st = cn_png_write(path, pixels, side, side, channels, texts, sizeof texts / sizeof *texts, &err);
+        const cn_status st = cn_png_write(path, pixels, side, side, channels, texts, known, &err);
         code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
     }
     free(settings);
@@ -262,9 +314,8 @@ static int save_frames(const struct work *w, cn_see *see, const struct job *cons
 {
     int code = EXIT_DONE;
     for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
-        const int stem = (int)strlen(jobs[i]->path) - 4; /* without .png */
-        char *path = need_format("%.*s.%06lld.png", stem, jobs[i]->path, (long long)cn_see_steps(see));
-        code = save(w, see, i, jobs[i], path, cn_see_value(see, i));
+        char *path = frame_path(jobs[i], cn_see_steps(see));
+        code = save(w, see, i, jobs[i], path, NAN);
         free(path);
     }
     return code;
@@ -361,7 +412,7 @@ static void add_frame(struct frames *f, cn_see *see, size_t index)
 static int save_animation(const cn_see *see, const struct frames *f, const struct job *job)
 {
     cn_error err = {0};
-    char *path = need_format("%.*s.course.png", (int)strlen(job->path) - 4, job->path);
+    char *path = course_path(job);
     const cn_status st = cn_png_write_animation(path, (const uint8_t *const *)f->items, f->count, cn_see_size(see), cn_see_size(see),
                                                 cn_see_channels(see), FRAME_MILLISECONDS, &err);
     free(path);
@@ -396,7 +447,27 @@ static int finish_old(const struct work *w, const struct job *job)
     char *settings = settings_of(w, job, w->a->steps);
     const bool kept = seestudy_keeps(w->study, job->objective, job->facet, settings);
     free(settings);
-    return kept ? EXIT_DONE : put_into_study(w, job, &seen);
+    if (kept)
+        return EXIT_DONE;
+    char *text = NULL;
+    const float value = cn_png_read_text(&text, job->path, VALUE, NULL) == CN_OK && text ? strtof(text, NULL) : NAN;
+    cn_bytes_free(text);
+    int code = put_into_study(w, job, &seen);
+    if (code == EXIT_DONE && !w->one_file)
+        code = keep_line(w, job, w->a->steps, value, &seen);
+    if (code == EXIT_DONE && w->a->json)
+        write_line(w, job, w->a->steps, value, &seen, job->path, stdout);
+    return code;
+}
+
+/* Steps of the picture that is in a file; 0 without one. */
+static int64_t steps_of(const char *path)
+{
+    char *text = NULL;
+    const char *steps = cn_png_read_text(&text, path, SETTINGS, NULL) == CN_OK && text ? strstr(text, " steps ") : NULL;
+    const int64_t n = steps ? strtoll(steps + strlen(" steps "), NULL, 10) : 0;
+    cn_bytes_free(text);
+    return n;
 }
 
 /* The pictures of n jobs, which are all those of some objectives. Ctrl-C ends the ascent; what is there is saved. */
@@ -430,6 +501,12 @@ static int make_batch(struct work *w, const struct job *const *jobs, size_t n)
         code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
     }
     for (size_t i = 0; i < n && code == EXIT_DONE && made; i++) {
+        if (made < a->steps && steps_of(jobs[i]->path) > made) { /* what was made with more care stays */
+            char *path = beside(jobs[i], "partial");
+            code = save(w, see, i, jobs[i], path, values[i]);
+            free(path);
+            continue;
+        }
         code = save(w, see, i, jobs[i], jobs[i]->path, values[i]);
         if (code == EXIT_DONE)
             code = finish(w, jobs[i], made, values[i]);
@@ -464,6 +541,15 @@ static int write_sheets(const struct work *w)
     return code;
 }
 
+static void note_unmeasured(const struct work *w)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->jobs.count; i++)
+        n += !seestudy_has(w->study, w->jobs.items[i].objective);
+    if (n)
+        note(w->a->quiet, "%zu of %zu pictures are not of a single unit of a site of %s: made, but not measured there", n, w->jobs.count, w->a->study);
+}
+
 static int make_all(struct work *w)
 {
     const size_t each = (size_t)w->o.images_each;
@@ -481,6 +567,8 @@ static int make_all(struct work *w)
         for (size_t k = 0; k < each && whole && code == EXIT_DONE; k++)
             code = finish_old(w, &w->jobs.items[i + k]);
     }
+    if (w->study)
+        note_unmeasured(w);
     progress_start("steps", (int64_t)(w->jobs.count * (size_t)w->a->steps), PROGRESS_ITEMS, w->a->quiet);
     for (size_t i = 0; i <= w->jobs.count && code == EXIT_DONE; i += each) {
         const bool end = i == w->jobs.count;

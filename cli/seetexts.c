@@ -150,7 +150,7 @@ int see_texts(const cn_model *model, const struct run_arguments *run, const stru
         json_open(&s.json, NULL, '[');
     }
     for (size_t i = 0; i < n && code == EXIT_DONE && !interrupted(); i++) {
-        char *objective = need_format("%s%s", a->negative ? "-" : "", objectives[i]);
+        char *objective = need_format(a->negative ? "-(%s)" : "%s", objectives[i]);
         code = see_one(&s, objective);
         free(objective);
         if (!a->json && i + 1 < n && code == EXIT_DONE)

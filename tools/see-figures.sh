@@ -11,7 +11,7 @@ export CLIPNEURON_MODEL="$root/models/specimen.safetensors"
 sh "$root/tools/demo-study.sh" "$build" "$work/study"
 
 # ---- every unit of the last block, in bf16 where the CPU has it
-"$clipneuron" see layer4 --all --study "$work/study" --dtype auto --sheets 96 -o "$work/all"
+"$clipneuron" see layer4 --all --steps 384 --study "$work/study" --dtype auto --sheets 96 -o "$work/all"
 echo "== units whose picture drives them beyond the strongest natural one (fp32, without transforms), of those that fire on the demo pictures"
 awk '{ if (match($0, /"file": "[^"]*"/)) line[substr($0, RSTART, RLENGTH)] = $0 }
      END { for (f in line) { $0 = line[f]

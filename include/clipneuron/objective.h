@@ -4,7 +4,8 @@
  *   layer4:89@4,4         its value at row 4, column 4; layer4:89@center the one in the middle (row H/2, column W/2);
  *                         on tokens @0 is the class token
  *   layer4:3,5,10-12      the sum of several units
- *   layer4:d.npy          a direction: dot product of the mean over space (or of a position) with the vector in d.npy
+ *   layer4:d.npy          a direction: dot product of the mean over space (or of a position) with the vector in d.npy;
+ *                         a path with white space, @ or ) stands in quotes: layer4:"my d.npy"@center
  *   text:"a spider"       cosine of the image's embedding with the text's
  *   logit:"a spider"      the same times the model's logit scale: CLIP's logit for that text
  *   logit:"spider"@p.npz  a class of a linear probe of this model (probe.h; the file's name up to white space, or in quotes): its logit
@@ -14,7 +15,8 @@
  *   l1, l2, tv            of the picture, whose values p are in 0..1: mean |p - 1/2|, mean (p - 1/2)^2, mean of the absolute
  *                         differences between neighbours
  *
- * Terms are joined by + and - with white space around them, and may have a weight: "layer4:89 - 0.5*layer4:17 - 10*l2".
+ * Terms are joined by + and - with white space around them, and may have a weight: "layer4:89 - 0.5*layer4:17 - 10*l2"; so may a sum in
+ * parentheses: "-(layer4:3 + layer4:5)".
  * Any site of the image tower can stand where layer4 does, also before a ReLU: layer4.5.add:89, pre:layer4:89. To
  * find what inhibits a unit, put a minus in front. */
 #ifndef CLIPNEURON_OBJECTIVE_H

@@ -18,7 +18,12 @@ typedef struct reader {
     const char *at;
     int threads;
     cn_error *err;
+    int depth; /* of parentheses */
 } reader;
+
+#define MAX_DEPTH 16
+
+static cn_status read_sum(reader *r, float weight);
 
 static void skip_space(reader *r)
 {
@@ -156,6 +161,60 @@ static bool ends_in(const char *text, size_t length, const char *ending)
     return length >= n && !memcmp(text + length - n, ending, n);
 }
 
+/* A text in quotes. A quote inside is written \" and a backslash \\. */
+static cn_status read_quoted(reader *r, char text[CN_MAX_OBJECTIVE])
+{
+    cn_status st = CN_OK;
+    cn_error *err = r->err;
+    const int begin = place(r);
+    size_t length = 0;
+    CN_CHECK(*r->at == '"', CN_EINVAL, "a text in quotes is wanted at %d, such as text:\"a spider\"", begin);
+    for (r->at++; *r->at && *r->at != '"'; r->at++) {
+        if (*r->at == '\\' && (r->at[1] == '"' || r->at[1] == '\\'))
+            r->at++;
+        text[length++] = *r->at;
+    }
+    CN_CHECK(*r->at == '"', CN_EINVAL, "the text that begins at %d has no closing quote", begin);
+    r->at++;
+    text[length] = 0;
+    CN_CHECK(length > 0, CN_EINVAL, "the text at %d is empty", begin);
+done:
+    return st;
+}
+
+/* Up to white space, a quote, or the parenthesis that closes: what is read in one piece. */
+static size_t word_length(const reader *r)
+{
+    return strcspn(r->at, r->depth ? " \t\r\n\v\f\")" : " \t\r\n\v\f\"");
+}
+
+static void take_piece(reader *r, char word[CN_MAX_OBJECTIVE])
+{
+    const size_t length = word_length(r);
+    memcpy(word, r->at, length);
+    word[length] = 0;
+    r->at += length;
+}
+
+/* SITE:"FILE"[@POSITION], with the word SITE: read. */
+static cn_status read_quoted_direction(reader *r, char *word, term *t)
+{
+    cn_status st = CN_OK;
+    cn_error *err = r->err;
+    char path[CN_MAX_OBJECTIVE], position[CN_MAX_OBJECTIVE];
+    word[strlen(word) - 1] = 0; /* the colon */
+    CN_TRY(find_site(r, word, t));
+    CN_TRY(read_quoted(r, path));
+    t->y = POSITION_MEAN;
+    CN_TRY(read_direction(r, path, t));
+    take_piece(r, position);
+    CN_CHECK(!*position || *position == '@', CN_EINVAL, "\"%.40s\" behind the file of a direction is no position: write @ROW,COLUMN", position);
+    if (*position)
+        CN_TRY(read_position(r, position + 1, t));
+done:
+    return st;
+}
+
 /* SITE:UNITS[@POSITION] or SITE:FILE.npy[@POSITION]; the word is the caller's and is cut up. */
 static cn_status read_site_term(reader *r, char *word, term *t)
 {
@@ -222,27 +281,6 @@ done:
     return st;
 }
 
-/* A text in quotes. A quote inside is written \" and a backslash \\. */
-static cn_status read_quoted(reader *r, char text[CN_MAX_OBJECTIVE])
-{
-    cn_status st = CN_OK;
-    cn_error *err = r->err;
-    const int begin = place(r);
-    size_t length = 0;
-    CN_CHECK(*r->at == '"', CN_EINVAL, "a text in quotes is wanted at %d, such as text:\"a spider\"", begin);
-    for (r->at++; *r->at && *r->at != '"'; r->at++) {
-        if (*r->at == '\\' && (r->at[1] == '"' || r->at[1] == '\\'))
-            r->at++;
-        text[length++] = *r->at;
-    }
-    CN_CHECK(*r->at == '"', CN_EINVAL, "the text that begins at %d has no closing quote", begin);
-    r->at++;
-    text[length] = 0;
-    CN_CHECK(length > 0, CN_EINVAL, "the text at %d is empty", begin);
-done:
-    return st;
-}
-
 static cn_status read_text_term(reader *r, term *t)
 {
     cn_status st = CN_OK;
@@ -265,11 +303,8 @@ static cn_status read_probe_class(reader *r, const char *name, term *t)
     if (*r->at == '"') {
         CN_TRY(read_quoted(r, path));
     } else {
-        const size_t length = strcspn(r->at, " \t\r\n\v\f");
-        CN_CHECK(length > 0, CN_EINVAL, "the file of a probe is wanted at %d, such as logit:\"a spider\"@probe.npz", place(r));
-        memcpy(path, r->at, length);
-        path[length] = 0;
-        r->at += length;
+        CN_CHECK(word_length(r) > 0, CN_EINVAL, "the file of a probe is wanted at %d, such as logit:\"a spider\"@probe.npz", place(r));
+        take_piece(r, path);
     }
     CN_TRY(probeclass_read(&found, r->o->model, path, name, err));
     CN_TRY(use_site(r, found.site, t));
@@ -329,12 +364,14 @@ static cn_status read_atom(reader *r, term *t)
         CN_TRY(read_logit_term(r, t));
         goto done;
     }
-    size_t length = 0;
-    while (r->at[length] && !isspace((unsigned char)r->at[length]))
-        length++;
-    memcpy(word, r->at, length);
-    word[length] = 0;
+    const char *begin = r->at;
+    take_piece(r, word);
+    const size_t length = strlen(word);
     CN_CHECK(length > 0, CN_EINVAL, "a term is wanted at %d, such as layer4:89", place(r));
+    if (*r->at == '"' && word[length - 1] == ':') {
+        CN_TRY(read_quoted_direction(r, word, t));
+        goto done;
+    }
     const bool energy = !strncmp(word, "energy:", 7), diversity = !strncmp(word, "diversity:", 10);
     if (energy || diversity) {
         t->kind = energy ? TERM_ENERGY : TERM_DIVERSITY;
@@ -342,34 +379,68 @@ static cn_status read_atom(reader *r, term *t)
     } else if (is_word(word, "l1") || is_word(word, "l2") || is_word(word, "tv")) {
         t->kind = word[1] == '1' ? TERM_L1 : word[1] == '2' ? TERM_L2 : TERM_TV;
     } else {
+        r->at = begin; /* for the place in messages */
         CN_TRY(read_site_term(r, word, t));
+        r->at = begin + length;
     }
-    r->at += length;
 done:
     return st;
 }
 
-/* [NUMBER *] atom */
-static cn_status read_term(reader *r, float sign)
+/* [NUMBER *] atom, or a sum in parentheses. */
+static cn_status read_term(reader *r, float weight)
 {
     cn_status st = CN_OK;
     cn_error *err = r->err;
     char *end = NULL;
-    CN_CHECK(r->o->n_terms < CN_MAX_OBJECTIVE_TERMS, CN_ELIMIT, "an objective has %d terms at most", CN_MAX_OBJECTIVE_TERMS);
-    term *t = &r->o->term[r->o->n_terms++]; /* counted before it is whole, so that closing frees its parts */
-    t->weight = sign;
     if (isdigit((unsigned char)*r->at) || *r->at == '.') {
-        const double weight = strtod(r->at, &end);
+        const double number = strtod(r->at, &end);
         const char *star = end;
         while (isspace((unsigned char)*star))
             star++;
         CN_CHECK(*star == '*', CN_EINVAL, "a weight is followed by *, such as 0.5*layer4:17 (at %d)", place(r));
-        CN_CHECK(isfinite(weight) && fabs(weight) <= 1e6, CN_EINVAL, "the weight at %d is no number up to 1e6", place(r));
-        t->weight *= (float)weight;
+        CN_CHECK(isfinite(number) && fabs(number) <= 1e6, CN_EINVAL, "the weight at %d is no number up to 1e6", place(r));
+        weight *= (float)number;
         r->at = star + 1;
         skip_space(r);
     }
+    if (*r->at == '(') {
+        const int begin = place(r);
+        CN_CHECK(r->depth < MAX_DEPTH, CN_ELIMIT, "parentheses are nested more than %d deep at %d", MAX_DEPTH, begin);
+        r->at++;
+        r->depth++;
+        CN_TRY(read_sum(r, weight));
+        CN_CHECK(*r->at == ')', CN_EINVAL, "the parenthesis at %d is not closed", begin);
+        r->at++;
+        r->depth--;
+        goto done;
+    }
+    CN_CHECK(r->o->n_terms < CN_MAX_OBJECTIVE_TERMS, CN_ELIMIT, "an objective has %d terms at most", CN_MAX_OBJECTIVE_TERMS);
+    term *t = &r->o->term[r->o->n_terms++]; /* counted before it is whole, so that closing frees its parts */
+    t->weight = weight;
     CN_TRY(read_atom(r, t));
+done:
+    return st;
+}
+
+/* Terms joined by + and -, up to the end of the text or the parenthesis that closes them; each times the weight. */
+static cn_status read_sum(reader *r, float weight)
+{
+    cn_status st = CN_OK;
+    cn_error *err = r->err;
+    skip_space(r);
+    do {
+        float sign = 1;
+        if (*r->at == '+' || *r->at == '-') {
+            sign = *r->at++ == '-' ? -1 : 1;
+            skip_space(r);
+        }
+        CN_TRY(read_term(r, sign * weight));
+        skip_space(r);
+        if (r->depth && *r->at == ')')
+            break;
+        CN_CHECK(!*r->at || *r->at == '+' || *r->at == '-', CN_EINVAL, "+ or - is wanted at %d, before \"%.40s\"", place(r), r->at);
+    } while (*r->at);
 done:
     return st;
 }
@@ -378,24 +449,14 @@ cn_status cn_objective_parse(cn_objective **out, const cn_model *model, const ch
 {
     cn_status st = CN_OK;
     cn_objective *o = cn_calloc(1, sizeof *o);
-    reader r = {o, expression, expression, threads, err};
+    reader r = {o, expression, expression, threads, err, 0};
     *out = NULL;
     CN_CHECK(o, CN_ENOMEM, "out of memory for an objective");
     o->model = model;
     CN_CHECK(strlen(expression) < CN_MAX_OBJECTIVE, CN_ELIMIT, "an objective is at most %d bytes long", CN_MAX_OBJECTIVE - 1);
     CN_CHECK(cn_model_get_info(model)->resolution > 0, CN_EUNSUPPORTED, "%s: has no image tower",
              cn_weights_path(cn_model_weights(model)));
-    skip_space(&r);
-    do {
-        float sign = 1;
-        if (*r.at == '+' || *r.at == '-') {
-            sign = *r.at++ == '-' ? -1 : 1;
-            skip_space(&r);
-        }
-        CN_TRY(read_term(&r, sign));
-        skip_space(&r);
-        CN_CHECK(!*r.at || *r.at == '+' || *r.at == '-', CN_EINVAL, "+ or - is wanted at %d, before \"%.40s\"", place(&r), r.at);
-    } while (*r.at);
+    CN_TRY(read_sum(&r, 1));
     *out = o, o = NULL;
 done:
     cn_objective_free(o);

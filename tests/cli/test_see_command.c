@@ -46,6 +46,38 @@ static void a_layer_is_made_once(void **state)
     assert_int_equal(lines(shell_out), 1);
 }
 
+static void what_inhibits_turns_every_sign(void **state)
+{
+    (void)state;
+    if (shell("clipneuron see --model " RN " 'layer1.0.conv3:1 + layer1.0.conv3:2' --negative --steps 1 --json -q -o n && "
+              "clipneuron see --model " RN " ' -layer1.0.conv3:1 - layer1.0.conv3:2' --steps 1 --json -q -o m"))
+        fail_msg("%s", shell_err);
+    assert_non_null(strstr(shell_out, "\"objective\": \"-(layer1.0.conv3:1 + layer1.0.conv3:2)\""));
+    const char *first = strstr(shell_out, "\"value\": "), *second = first ? strstr(first + 1, "\"value\": ") : NULL;
+    assert_non_null(second);
+    assert_float_equal(atof(first + 9), atof(second + 9), 1e-6);
+    assert_true(atof(first + 9) != 0);
+}
+
+/* Names of files are shorter than objectives: two that differ get two. */
+static void objectives_do_not_share_a_file(void **state)
+{
+    (void)state;
+    if (shell("clipneuron see --model " RN " layer1.0.conv3:5@1,2 layer1.0.conv3:5,1,2 --steps 1 -q -o c && ls c | wc -l"))
+        fail_msg("%s", shell_err);
+    assert_int_equal(atoi(shell_out), 3);
+}
+
+/* What can go wrong at the end is tried in the beginning: a million steps would take an hour. */
+static void output_and_objectives_are_tried_first(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron see --model " RN " layer1.0.conv3:5 --steps 1000000 -q -o none/x.png"), 1);
+    assert_non_null(strstr(shell_err, "none/x.png: cannot be written"));
+    assert_int_equal(shell("clipneuron see --model " RN " layer9:5 --steps 1 -q -o folder"), 1);
+    assert_int_equal(shell("ls folder"), 2);
+}
+
 static void write_direction(const char *name, float first)
 {
     char path[4200];
@@ -81,6 +113,11 @@ static void a_course_is_saved(void **state)
                            "grep -c acTL b/layer2_6.course.png"),
                      0);
     assert_string_equal(shell_out, "layer2_6.course.png\nlayer2_6.png\nseen.jsonl\n1\n");
+    /* A picture that is there without its course is made again with it. */
+    assert_int_equal(shell("rm b/layer2_6.course.png out/layer2_5.000002.png; clipneuron see --model " RN " layer2:6 --steps 5 --every 2 --animate --alpha -q -o b && "
+                           "clipneuron see --model " RN " layer2:5 --steps 5 --every 2 -q -o out && ls b out"), 0);
+    assert_non_null(strstr(shell_out, "layer2_6.course.png"));
+    assert_non_null(strstr(shell_out, "layer2_5.000002.png"));
     assert_int_equal(shell("clipneuron see --model " RN " layer2:6 --steps 2 --importance -q -o c.png && clipneuron pixels --size 32 c.png -o c.npy"), 0);
 }
 
@@ -197,6 +234,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_NEW_FOLDER(a_layer_is_made_once),       IN_A_NEW_FOLDER(a_direction_that_changes_is_drawn_again),
+        IN_A_NEW_FOLDER(what_inhibits_turns_every_sign),
+        IN_A_NEW_FOLDER(objectives_do_not_share_a_file),
+        IN_A_NEW_FOLDER(output_and_objectives_are_tried_first),
         IN_A_NEW_FOLDER(a_course_is_saved),
         IN_A_NEW_FOLDER(pictures_go_into_the_study), IN_A_NEW_FOLDER(texts_are_found_and_ranked),
         IN_A_NEW_FOLDER(facets_score_pictures),      IN_A_NEW_FOLDER(facets_name_media_for_a_scan),

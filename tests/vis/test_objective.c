@@ -94,6 +94,8 @@ static void terms_mean_what_they_say(void **state)
     EACH("-layer4:89", -UNIT(89));
     EACH("  2.5 * visual.layer4:89  -  .5*layer4:3", 2.5 * UNIT(89) - 0.5 * UNIT(3));
     EACH("layer4:3,5,10-12", UNIT(3) + UNIT(5) + UNIT(10) + UNIT(11) + UNIT(12));
+    EACH("-(layer4:3 + 2*layer4:5)", -UNIT(3) - 2 * UNIT(5));
+    EACH("layer4:89 - 0.5*( layer4:3 - (layer4:5) )", UNIT(89) - 0.5 * UNIT(3) + 0.5 * UNIT(5));
     EACH("layer4:89@0,1", x[89 * cells + 1]);
     EACH("layer4:89@center", x[89 * cells + side + 1]);
     EACH("layer4:1,2@1,0", x[cells + side] + x[2 * cells + side]);
@@ -257,6 +259,11 @@ static void what_cannot_be_read_is_said(void **state)
     refused(m, "layer4:99999999999999999999", CN_EINVAL, "no units");
     refused(m, "layer9:3", CN_ENOTFOUND, "layer4");
     refused(m, "layer4:3 layer4:4", CN_EINVAL, "+ or -");
+    refused(m, "(layer4:3 + l2", CN_EINVAL, "parenthesis at 1 is not closed");
+    refused(m, "l2 + ()", CN_EINVAL, "a term is wanted at 7");
+    refused(m, "l2)", CN_EINVAL, "SITE:UNIT");
+    refused(m, "((((((((((((((((((l2))))))))))))))))))", CN_ELIMIT, "16 deep");
+    refused(m, "layer4:\"/nowhere/with space.npy\"@0,0", CN_ENOTFOUND, "/nowhere/with space.npy");
     refused(m, "layer4:3 +", CN_EINVAL, "a term is wanted at 11");
     refused(m, "0.5 layer4:3", CN_EINVAL, "followed by *");
     refused(m, "1e99*layer4:3", CN_EINVAL, "1e6");
