@@ -169,6 +169,8 @@ static void print_path(const struct showing *s)
         if (i != p->chosen && i > 0 && p->points[last].strength < 1.2 * x->strength && i + 1 < p->n_points)
             continue; /* the search for the wanted number is a crowd: a line for a fifth is enough */
         last = i;
+        if (i == p->chosen && x->violation > 0.05)
+            note(false, "the chosen fit ended before it was optimal (violation %.2g, wanted 0.001): its weights are not to be trusted", x->violation);
         printf("%c%9.3g  %11.2f  %5lld", i == p->chosen ? '*' : ' ', x->strength, x->units_a_class, (long long)x->units);
         print_share("  ", &x->top1);
         print_share("  ", &x->top5);

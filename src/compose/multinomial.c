@@ -22,6 +22,9 @@ enum {
     LEAP = 5     /* passes before a leap */
 };
 
+#define FARTHEST 80.0f    /* above the largest score of a picture: behind it exponentials end */
+#define CANCELLED 1e-4    /* of a sum of exponentials that a step leaves: what is left is rounding, and is summed again */
+
 /* The working set of a class, in the order of features. */
 typedef struct working {
     int32_t *feature;
@@ -266,7 +269,18 @@ static void hessian_task(void *job, int64_t task)
     }
 }
 
-/* The loss after t times the change, less that before: partial (tasks). */
+/* The sum of exponentials of a row over all classes but k. */
+static double others(const multinomial *m, int64_t k, int64_t row)
+{
+    double sum = 0;
+    for (int64_t c = 0; c < m->d.classes; c++)
+        if (c != k)
+            sum += exp((double)m->z[c * m->d.n + row] - (double)m->top[row]);
+    return sum;
+}
+
+/* The loss after t times the change, less that before: partial (tasks). Infinite where exponentials would end, for there the loss that is computed
+ * stops rising: no step goes so far. */
 static void change_task(void *job, int64_t task)
 {
     const visit *v = job;
@@ -288,13 +302,20 @@ static void change_task(void *job, int64_t task)
     for (int64_t i = 0; i < rows; i++)
         after[i] = z[i] + t * step[i];
     double loss = 0, ratios = 1;
-    for (int64_t i = 0; i < rows; i++)
+    bool too_far = false;
+    for (int64_t i = 0; i < rows; i++) {
+        too_far |= !(after[i] - m->top[first + i] <= FARTHEST);
         if (m->d.y[first + i] == v->k)
             loss -= (double)(after[i] - z[i]);
+    }
+    if (too_far) {
+        m->partial[task] = INFINITY;
+        return;
+    }
     m->v->exponentials(after, m->top + first, rows, after);
     for (int64_t i = 0; i < rows; i++) {
         const double sum = m->sum[first + i], new = sum + ((double)after[i] - (double)e[i]);
-        m->next[first + i] = new > (double)after[i] ? new : (double)after[i];
+        m->next[first + i] = new > CANCELLED * sum ? new : others(m, v->k, first + i) + (double)after[i];
         ratios *= m->next[first + i] / sum;
         if ((i & 3) == 3) { /* one logarithm for four: what overflows is no step that will be taken */
             loss += log(ratios);

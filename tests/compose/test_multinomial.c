@@ -229,6 +229,42 @@ static void threads_do_not_matter_and_many_rows_are_summed_right(void **state)
     cn_arrays_close(p.file);
 }
 
+/* Units that are off but for a few pictures, as behind a ReLU: curvatures are next to nothing, so the first steps tried go to scores of thousands, where
+ * exponentials end. From a cold start at a small strength the fit must end where a path of falling strengths does. */
+static void far_steps_are_not_taken(void **state)
+{
+    (void)state;
+    enum { CLASSES = 24, EACH = 5, N = CLASSES * EACH, FEATURES = 60 };
+    static float x[FEATURES * N];
+    static int32_t y[N];
+    uint32_t random = 7;
+    for (int i = 0; i < N; i++)
+        y[i] = i % CLASSES;
+    for (int f = 0; f < FEATURES; f++)
+        for (int i = 0; i < N; i++) {
+            random = random * 1664525u + 1013904223u;
+            const bool mine = y[i] == f % CLASSES && random >> 28 > 2;
+            x[f * N + i] = mine ? 8 + (float)(random >> 20 & 7) : random >> 24 < 6 ? 20 : -0.2f;
+        }
+    const multinomial_data data = {x, y, N, FEATURES, CLASSES};
+    double objective[2];
+    for (int warm = 0; warm < 2; warm++) {
+        multinomial *m;
+        multinomial_fit_result r;
+        assert_int_equal(multinomial_create(&m, &data, 1, 1, NULL), CN_OK);
+        const double strongest = multinomial_strongest(m), least = 1e-4 * strongest;
+        for (double s = 0.8 * strongest; warm && s > least; s *= 0.8)
+            assert_int_equal(multinomial_fit(m, s, 1e-3, 3000, NULL, NULL, &r, NULL), CN_OK);
+        assert_int_equal(multinomial_fit(m, least, 1e-3, 3000, NULL, NULL, &r, NULL), CN_OK);
+        print_message("  %s start: objective %.9g, violation %.2g after %d passes\n", warm ? "warm" : "cold", r.objective, r.violation, r.passes);
+        assert_true(r.converged);
+        assert_true(r.violation <= 1e-3);
+        objective[warm] = r.objective;
+        multinomial_free(m);
+    }
+    assert_true(fabs(objective[0] - objective[1]) < 1e-4 * objective[1]);
+}
+
 static bool never(void *user)
 {
     return --*(int *)user > 0;
@@ -267,6 +303,7 @@ int main(void)
         cmocka_unit_test(objectives_are_those_of_the_reference),
         cmocka_unit_test(a_path_with_warm_starts_ends_at_the_same_place),
         cmocka_unit_test(threads_do_not_matter_and_many_rows_are_summed_right),
+        cmocka_unit_test(far_steps_are_not_taken),
         cmocka_unit_test(it_stops_when_asked_and_when_memory_is_short),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
