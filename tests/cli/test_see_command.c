@@ -68,6 +68,38 @@ static void objectives_do_not_share_a_file(void **state)
     assert_int_equal(atoi(shell_out), 3);
 }
 
+/* Every unit of a site; what Ctrl-C leaves is a picture with its steps, which a later run makes to the end. */
+static void a_site_goes_on_after_an_interruption(void **state)
+{
+    (void)state;
+    if (shell("clipneuron see --model " RN " layer1.0.conv1 --all --steps 1 -q -o all && ls all/*.png | wc -l && wc -l < all/seen.jsonl"))
+        fail_msg("%s", shell_err);
+    assert_string_equal(shell_out, "16\n16\n");
+    assert_int_equal(shell("rm all/layer1.0.conv1_7.png; clipneuron see --model " RN " layer1.0.conv1:7 --steps 1000000 --every 1 -q -o all & "
+                           "while ! [ -e all/layer1.0.conv1_7.000001.png ]; do sleep 0.05; done; kill -TERM $!; wait $!"), 130);
+    assert_int_equal(shell("tail -n 1 all/seen.jsonl"), 0);
+    const char *steps = strstr(shell_out, "\"steps\": ");
+    assert_non_null(steps);
+    assert_true(atoi(steps + 9) >= 1 && atoi(steps + 9) < 1000000);
+    assert_int_equal(shell("rm all/*.00*.png; clipneuron see --model " RN " layer1.0.conv1 --all --steps 1 --json -o all"), 0);
+    assert_int_equal(lines(shell_out), 1);
+    assert_non_null(strstr(shell_out, "conv1_7.png"));
+    assert_non_null(strstr(shell_err, "15 of 16 pictures were there already"));
+}
+
+static void the_paper_has_its_settings(void **state)
+{
+    (void)state;
+    if (shell("clipneuron see --model " RN " layer1.0.conv1:7 --preset paper --steps 1 -q --json -o p"))
+        fail_msg("%s", shell_err);
+    assert_non_null(strstr(shell_out, "\"objective\": \"layer1.0.conv1:7 - 10*l2\""));
+    assert_non_null(strstr(shell_out, " starts 1 steps 1 rate 0.0199999996 size 256 resolution 0 "));
+    assert_non_null(strstr(shell_out, " transforms paper "));
+    assert_non_null(strstr(shell_out, " early 16 leak -1 "));
+    assert_int_equal(shell("clipneuron see layer4:" CN_UNIT " --preset paper --facet text --steps 1 -q --json -o f | grep -c 'strength 0.1.* to 5 '"), 0);
+    assert_int_equal(atoi(shell_out), 9);
+}
+
 /* What can go wrong at the end is tried in the beginning: a million steps would take an hour. */
 static void output_and_objectives_are_tried_first(void **state)
 {
@@ -237,6 +269,8 @@ int main(void)
         IN_A_NEW_FOLDER(what_inhibits_turns_every_sign),
         IN_A_NEW_FOLDER(objectives_do_not_share_a_file),
         IN_A_NEW_FOLDER(output_and_objectives_are_tried_first),
+        IN_A_NEW_FOLDER(a_site_goes_on_after_an_interruption),
+        IN_A_NEW_FOLDER(the_paper_has_its_settings),
         IN_A_NEW_FOLDER(a_course_is_saved),
         IN_A_NEW_FOLDER(pictures_go_into_the_study), IN_A_NEW_FOLDER(texts_are_found_and_ranked),
         IN_A_NEW_FOLDER(facets_score_pictures),      IN_A_NEW_FOLDER(facets_name_media_for_a_scan),
