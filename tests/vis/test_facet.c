@@ -211,6 +211,67 @@ static void a_faceted_picture_is_more_of_its_facet(void **state)
     cn_model_close(m);
 }
 
+/* At the first step two ascents of one seed see the same picture, so their values differ by the facet's term: strength 5/sites sum_s w_s . (a_s x relu(g_s)),
+ * g the derivative of the plain objective (Goh et al. 2021), which is worked out here from a runner of its own. */
+static void the_term_is_the_papers(void **state)
+{
+    (void)state;
+    enum { STRENGTH = 20 };
+    cn_error err = {0};
+    cn_model *m = open_model(SPECIMEN);
+    const cn_model_info *info = cn_model_get_info(m);
+    cn_facets *f;
+    static const char *const objective = "layer4:0-1023"; /* of which some are on */
+    assert_int_equal(cn_facets_open(&f, facets_file, m, &err), CN_OK);
+    float value[2];
+    static uint8_t rgb[96 * 96 * 3];
+    static float pixels[3 * 96 * 96];
+    for (int faceted = 0; faceted < 2; faceted++) {
+        const cn_see_options o = {.seed = 3, .threads = 1, .transforms = "none", .redirect_steps = -1, .start = 3, .facets = faceted ? f : NULL,
+                                  .facet = cn_facets_info(f, 0)->name, .weakest = STRENGTH, .strongest = STRENGTH};
+        cn_see *see;
+        assert_int_equal(cn_see_open(&see, m, &objective, 1, &o, &err), CN_OK);
+        cn_see_picture(see, 0, rgb);
+        assert_int_equal(cn_see_run(see, 1, &err), CN_OK);
+        value[faceted] = cn_see_value(see, 0);
+        cn_see_close(see);
+    }
+    const cn_site *site[2] = {cn_facets_site(f, 0), NULL};
+    assert_int_equal(cn_model_find_site(m, "layer4", &site[1], &err), CN_OK);
+    const cn_runner_options o = {.tower = CN_TOWER_IMAGE, .sites = site, .n_sites = 2, .batch = 1, .threads = 1, .input_gradient = true, .gradient_sites = site,
+                                 .n_gradient_sites = 1};
+    cn_runner *r;
+    int64_t h, w, top_h, top_w;
+    cn_pixels_normalise(rgb, 1, 96, info->mean, info->std, pixels);
+    assert_int_equal(cn_runner_create(&r, m, &o, &err), CN_OK);
+    assert_int_equal(cn_runner_images(r, pixels, 1, &err), CN_OK);
+    cn_runner_site_size(r, site[1], &top_h, &top_w);
+    const int64_t positions = top_h * top_w;
+    float *seed = calloc((size_t)(site[1]->units * positions), sizeof *seed);
+    double mean = 0;
+    for (int64_t i = 0; i < site[1]->units * positions; i++) {
+        seed[i] = 1.0f / (float)positions;
+        mean += (double)cn_runner_site(r, 1)[i] / (double)positions;
+    }
+    const float *const seeds[2] = {NULL, seed};
+    assert_int_equal(cn_runner_backward(r, &(cn_objective_gradient){.sites = seeds, .without_input = true}, &err), CN_OK);
+    const float *weights = cn_facets_weights(f, 0, 0, &h, &w), *a = cn_runner_site(r, 0), *g = cn_runner_site_gradient(r, 0);
+    double term = 0, size = 0;
+    for (int64_t i = 0; i < site[0]->units * h * w; i++) {
+        const double each = g[i] > 0 ? STRENGTH * 5.0 * (double)weights[i] * (double)a[i] * (double)g[i] : 0;
+        term += each;
+        size += fabs(each);
+    }
+    print_message("  plain %.5g (%.5g here); the facet adds %.5g (%.5g here, of parts that are %.5g in all)\n", (double)value[0], mean, (double)(value[1] - value[0]), term, size);
+    assert_float_equal(value[0], mean, 0.02 * fabs(mean) + 1e-5); /* the picture here is rounded to 8 bits */
+    assert_true(size > 0.01 * fabs(mean));
+    assert_float_equal(value[1] - value[0], term, 0.02 * size);
+    free(seed);
+    cn_runner_free(r);
+    cn_facets_close(f);
+    cn_model_close(m);
+}
+
 static void what_cannot_be_trained_is_said(void **state)
 {
     (void)state;
@@ -242,6 +303,7 @@ int main(void)
         cmocka_unit_test(regression_ends_where_the_slope_is_zero),
         cmocka_unit_test(facets_tell_held_out_pictures_apart),
         cmocka_unit_test(a_faceted_picture_is_more_of_its_facet),
+        cmocka_unit_test(the_term_is_the_papers),
         cmocka_unit_test(what_cannot_be_trained_is_said),
     };
     return cmocka_run_group_tests(tests, train, clean);
