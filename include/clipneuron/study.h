@@ -325,7 +325,8 @@ typedef struct cn_visualisation {
 /** Plain first, then by facet. Empty for studies without any. @param[out] list owned by the caller, cn_visualisations_free */
 CN_API CN_MUST_CHECK cn_status cn_study_visualisations(cn_study *study, cn_unit_ref ref, cn_visualisation **list, size_t *n, cn_error *err);
 CN_API void cn_visualisations_free(cn_visualisation *list);
-/** Writes one for a unit and facet, in place of an older one. A study that is open sees it at once.
+/** Writes one for a unit and facet, in place of an older one; unless that is stronger and of other settings, and the new one does not reach
+ * the strongest natural picture (an ascent that got stuck): then the older one stays. A study that is open sees it at once.
  * @return CN_OK; CN_EINVAL (no such unit), CN_EIO (a folder that cannot be written, a full disk) */
 CN_API CN_MUST_CHECK cn_status cn_study_keep_visualisation(cn_study *study, cn_unit_ref ref, const cn_visualisation *v, cn_error *err);
 
