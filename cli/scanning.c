@@ -5,30 +5,11 @@
 #include "json.h"
 #include "progress.h"
 #include "report.h"
+#include "scanlog.h"
 #include "unittable.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
-
-#define LOG_EVERY 60.0 /* s */
-
-static const char *const phases[] = {"listing", "images", "words", "writing"};
-
-static void log_line(const cn_scan_progress *p)
-{
-    char now[32];
-    struct tm t;
-    const time_t clock = time(NULL);
-    gmtime_r(&clock, &t);
-    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &t);
-    fprintf(stderr, "{\"time\": \"%s\", \"phase\": \"%s\", \"done\": %lld, \"total\": %lld, \"failed\": %lld, \"seconds\": %.1f", now,
-            phases[p->phase], (long long)p->done, (long long)p->total, (long long)p->failed, p->seconds);
-    if (p->images_per_second > 0)
-        fprintf(stderr, ", \"images_per_second\": %.1f, \"seconds_left\": %.0f", p->images_per_second,
-                (double)(p->total - p->done) / p->images_per_second);
-    fputs("}\n", stderr);
-}
 
 bool scan_progress(const cn_scan_progress *p, void *user)
 {
@@ -41,7 +22,7 @@ bool scan_progress(const cn_scan_progress *p, void *user)
         s->done = p->done;
         s->total = p->total;
     }
-    int n = snprintf(s->label, sizeof s->label, "%s", phases[p->phase]);
+    int n = snprintf(s->label, sizeof s->label, "%s", scan_phase(p->phase));
     if (p->failed)
         snprintf(s->label + n, sizeof s->label - (size_t)n, ", %lld failed", (long long)p->failed);
     if ((int)p->phase + 1 != s->phase) {
@@ -50,10 +31,8 @@ bool scan_progress(const cn_scan_progress *p, void *user)
         s->base = p->done;
     }
     progress_set(p->done, p->total ? p->total : -1, s->base);
-    if (!s->quiet && !isatty(STDERR_FILENO) && p->seconds - s->logged >= LOG_EVERY) {
-        log_line(p);
-        s->logged = p->seconds;
-    }
+    if (!s->quiet && !isatty(STDERR_FILENO))
+        scan_log(stderr, p, &s->logged);
     return !interrupted();
 }
 
