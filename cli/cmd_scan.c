@@ -185,7 +185,7 @@ const struct command command_scan = {
                    "both and more. Names with braces stand for many: 'data/shard-{0000..0999}.tar'. Compressed tars are unpacked into "
                    "$TMPDIR while they are read. Columns of a CSV and keys of a JSON that have no meaning here are kept in the "
                    "study's table fields.\n\n"
-                   "Pictures that cannot be read are counted and named in the study; they do not end a scan.\n\n"
+                   "Pictures that cannot be read are counted and named in the study; they do not end a scan, unless there is no other.\n\n"
                    "On a terminal a bar shows images a second, the time that is left and failures; elsewhere a JSON line a minute on "
                    "standard error says the same.\n\n"
                    "Work is saved every few seconds, in STUDY.part until it is done: after Ctrl-C, a crash or a power cut "

@@ -114,9 +114,10 @@ typedef struct cn_scan_result {
  * @param options NULL for defaults
  * @param[out] result NULL, or filled on success
  * @return CN_OK; CN_ENOTFOUND (no such site, folder, file), CN_EINVAL (an option, or `study` is in the
- *         way, or another process works on it), CN_EMISMATCH (a study of another model is there, or an unfinished scan with
- *         other settings), CN_ECANCELED, CN_EIO, CN_EFORMAT (a list or CSV), CN_ELIMIT, CN_ENOMEM. A collection without a single readable picture is
- *         CN_OK and gives an empty study */
+ *         way, has what the new one has no place for, or another process works on it), CN_EMISMATCH (a study of another model is there, or an unfinished scan with
+ *         other settings), CN_ECANCELED, CN_EIO, CN_EFORMAT (a list or CSV; or none of the
+ *         pictures can be read: the first reason is named, and the others are in the table failures of `study`.part/work.sqlite),
+ *         CN_ELIMIT, CN_ENOMEM. A collection without pictures is CN_OK and gives an empty study */
 CN_API CN_MUST_CHECK cn_status cn_study_scan(const cn_model *model, const char *images, const char *study,
                                              const cn_scan_options *options, cn_scan_result *result,
                                              cn_error *err);
