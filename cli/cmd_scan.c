@@ -25,7 +25,7 @@ struct arguments {
     const char *shard;
     int shard_number, shards; /* what it comes to */
     int64_t top, bottom, buckets, per_bucket, seed, thumbnail, save_every;
-    bool force, restart;
+    bool force, discard, restart;
     struct scan_show show;
 };
 
@@ -69,7 +69,7 @@ static const struct option options[] = {
      "Begin anew where an unfinished scan could go on."},
     {0, "save-every", OPTION_COUNT, offsetof(struct arguments, save_every), "S",
      "Seconds between two saves, at least. Default: 5.", 1, 86400},
-    {'f', "force", OPTION_FLAG, offsetof(struct arguments, force), NULL, "Replace an older study of the same model."},
+    REPLACE_OPTIONS(struct arguments, force, discard),
     {0, "json", OPTION_FLAG, offsetof(struct arguments, show.json), NULL, "Print JSON in place of the table."},
     RUN_OPTIONS(struct arguments, run),
     {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, show.quiet), NULL, "No progress and no notes."},
@@ -94,6 +94,7 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
         .matrices = a->matrices == 1 ? CN_DTYPE_F16 : CN_DTYPE_F32,
         .no_matrices = a->matrices == 2,
         .force = a->force,
+        .discard = a->discard,
         .restart = a->restart,
         .shard = a->shard_number,
         .shards = a->shards,

@@ -522,18 +522,38 @@ done:
     return st;
 }
 
-/* Was the study made after the part was last saved? */
+/* The runs that a study or a part comes from, to the microsecond; owned by the caller (cn_free). NULL: it has none, or cannot be read. */
+static char *runs_of(sqlite3 *db)
+{
+    sqlite3_stmt *q = NULL;
+    char *runs = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT group_concat(started || ' ' || seconds || ' ' || images || ' ' || failed) FROM (SELECT * FROM runs ORDER BY id)",
+                           -1, &q, NULL) == SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW && sqlite3_column_text(q, 0))
+        runs = cn_strdup((const char *)sqlite3_column_text(q, 0));
+    sqlite3_finalize(q);
+    return runs;
+}
+
+/* Was the study made of this part? When it was last written says nothing: people may have answered into an older one since. */
 static cn_status is_made(const part *p, const char *study, bool *made, cn_error *err)
 {
     cn_status st = CN_OK;
-    struct stat x, y;
-    char *mine = part_file(p, PART_FILE), *theirs = reader_file(study);
-    CN_CHECK(mine && theirs, CN_ENOMEM, "out of memory for a path");
-    *made = stat(mine, &x) == 0 && stat(theirs, &y) == 0 &&
-            (x.st_mtim.tv_sec != y.st_mtim.tv_sec ? x.st_mtim.tv_sec < y.st_mtim.tv_sec : x.st_mtim.tv_nsec < y.st_mtim.tv_nsec);
+    struct stat info;
+    sqlite3 *db = NULL;
+    char *mine = NULL, *theirs = NULL, *file = reader_file(study);
+    *made = false;
+    CN_CHECK(file, CN_ENOMEM, "out of memory for a path");
+    if (stat(file, &info) != 0 || reader_open(&db, file, NULL) != CN_OK)
+        goto done;
+    mine = runs_of(p->db);
+    theirs = runs_of(db);
+    *made = mine && theirs && strcmp(mine, theirs) == 0;
 done:
+    sqlite3_close(db);
     cn_free(mine);
     cn_free(theirs);
+    cn_free(file);
     return st;
 }
 

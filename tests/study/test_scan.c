@@ -483,9 +483,13 @@ static void only_a_study_of_the_same_model_is_replaced_and_only_by_force(void **
     assert_int_equal(try_scan(dir, "study", "beef", &force, 0, NULL, &err), CN_EMISMATCH);
     assert_non_null(strstr(err.text, "another model"));
     tempdir_text(dir, "study/cards.html", "mine");
+    tempdir_text(dir, "study/masks.npy", "mine, too");
     assert_int_equal(try_scan(dir, "study/", "f00d", &force, 0, NULL, &err), CN_OK);
     char *kept = tempdir_read(tempdir_path(dir, "study/cards.html"), NULL);
     assert_string_equal(kept, "mine"); /* the user's own file is in the new study */
+    free(kept);
+    kept = tempdir_read(tempdir_path(dir, "study/masks.npy"), NULL);
+    assert_string_equal(kept, "mine, too"); /* not a matrix of the study's, whatever its ending */
     free(kept);
     char *precious = tempdir_read(tempdir_path(dir, "other/mine.txt"), NULL);
     assert_string_equal(precious, "precious");
