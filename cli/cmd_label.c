@@ -247,8 +247,9 @@ static void table_json(struct json *j, const cn_category_table *t)
 static void print_table(const cn_category_table *t)
 {
     const cn_agreement *g = &t->agreement;
-    printf("%s: %s given activation, %% of a level's pictures with the %.0f%% interval\n\n          sd units   rated     of", t->unit,
-           t->source == CN_CATEGORIES_RATED ? "category" : by_choices[t->source], 100 * t->confidence);
+    const bool rated = t->source == CN_CATEGORIES_RATED;
+    printf("%s: %s given activation, %% of a level's pictures with the %.0f%% interval\n\n          sd units  %6s     of", t->unit,
+           rated ? "category" : by_choices[t->source], 100 * t->confidence, rated ? "rated" : "sample");
     for (size_t c = 0; c < t->n_categories; c++) {
         const size_t width = printed_width(t->categories[c]);
         printf("  %*s", width < 13 ? (int)(13 - width) : 0, "");
@@ -267,7 +268,7 @@ static void print_table(const cn_category_table *t)
         }
         putchar('\n');
     }
-    if (t->source != CN_CATEGORIES_RATED)
+    if (!rated)
         return;
     printf("\n%" PRId64 " answers by %zu rater%s for %" PRId64 " of %" PRId64 " pictures", g->answers, t->n_raters,
            t->n_raters == 1 ? "" : "s", g->images, t->pictures);

@@ -15,7 +15,7 @@ struct arguments {
     struct words parts;
     struct word_arguments words;
     const char *output;
-    bool force;
+    bool force, discard;
     struct scan_show show;
 };
 
@@ -25,7 +25,7 @@ static const struct option options[] = {
     {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "STUDY", "The folder to make. Required."},
     WORD_OPTIONS(struct arguments, words),
     {0, "show", OPTION_COUNT, offsetof(struct arguments, show.units), "N", "Units in the table at the end. Default: 24.", 0, 100000},
-    {'f', "force", OPTION_FLAG, offsetof(struct arguments, force), NULL, "Replace an older study of the same model."},
+    REPLACE_OPTIONS(struct arguments, force, discard),
     {0, "json", OPTION_FLAG, offsetof(struct arguments, show.json), NULL, "Print JSON in place of the table."},
     RUN_OPTIONS(struct arguments, run),
     {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, show.quiet), NULL, "No progress and no notes."},
@@ -35,7 +35,7 @@ static const struct option options[] = {
 static int merge(const struct arguments *a, const cn_model *model, cn_scan_result *result)
 {
     struct scan_progress progress = {.quiet = a->show.quiet, .may_be_nothing = true};
-    cn_scan_options o = {.force = a->force};
+    cn_scan_options o = {.force = a->force, .discard = a->discard};
     scan_fill(&o, &a->words, &a->run, &progress);
     cn_error err = {0};
     const cn_status st = cn_study_merge(model, a->parts.items, a->parts.count, a->output, &o, result, &err);

@@ -25,7 +25,7 @@ struct arguments {
     const char *shard;
     int shard_number, shards; /* what it comes to */
     int64_t top, bottom, buckets, per_bucket, seed, thumbnail, save_every;
-    bool force, restart;
+    bool force, discard, restart;
     struct scan_show show;
 };
 
@@ -69,7 +69,7 @@ static const struct option options[] = {
      "Begin anew where an unfinished scan could go on."},
     {0, "save-every", OPTION_COUNT, offsetof(struct arguments, save_every), "S",
      "Seconds between two saves, at least. Default: 5.", 1, 86400},
-    {'f', "force", OPTION_FLAG, offsetof(struct arguments, force), NULL, "Replace an older study of the same model."},
+    REPLACE_OPTIONS(struct arguments, force, discard),
     {0, "json", OPTION_FLAG, offsetof(struct arguments, show.json), NULL, "Print JSON in place of the table."},
     RUN_OPTIONS(struct arguments, run),
     {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, show.quiet), NULL, "No progress and no notes."},
@@ -94,6 +94,7 @@ static int scan(struct arguments *a, const cn_model *model, cn_scan_result *resu
         .matrices = a->matrices == 1 ? CN_DTYPE_F16 : CN_DTYPE_F32,
         .no_matrices = a->matrices == 2,
         .force = a->force,
+        .discard = a->discard,
         .restart = a->restart,
         .shard = a->shard_number,
         .shards = a->shards,
@@ -185,7 +186,7 @@ const struct command command_scan = {
                    "both and more. Names with braces stand for many: 'data/shard-{0000..0999}.tar'. Compressed tars are unpacked into "
                    "$TMPDIR while they are read. Columns of a CSV and keys of a JSON that have no meaning here are kept in the "
                    "study's table fields.\n\n"
-                   "Pictures that cannot be read are counted and named in the study; they do not end a scan.\n\n"
+                   "Pictures that cannot be read are counted and named in the study; they do not end a scan, unless there is no other.\n\n"
                    "On a terminal a bar shows images a second, the time that is left and failures; elsewhere a JSON line a minute on "
                    "standard error says the same.\n\n"
                    "Work is saved every few seconds, in STUDY.part until it is done: after Ctrl-C, a crash or a power cut "

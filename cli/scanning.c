@@ -1,34 +1,17 @@
 /* cli/scanning.c */
 #include "scanning.h"
 
+#include "commands.h"
 #include "interrupt.h"
 #include "json.h"
 #include "progress.h"
 #include "report.h"
+#include "scanlog.h"
 #include "unittable.h"
 
+#include <stddef.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
-
-#define LOG_EVERY 60.0 /* s */
-
-static const char *const phases[] = {"listing", "images", "words", "writing"};
-
-static void log_line(const cn_scan_progress *p)
-{
-    char now[32];
-    struct tm t;
-    const time_t clock = time(NULL);
-    gmtime_r(&clock, &t);
-    strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &t);
-    fprintf(stderr, "{\"time\": \"%s\", \"phase\": \"%s\", \"done\": %lld, \"total\": %lld, \"failed\": %lld, \"seconds\": %.1f", now,
-            phases[p->phase], (long long)p->done, (long long)p->total, (long long)p->failed, p->seconds);
-    if (p->images_per_second > 0)
-        fprintf(stderr, ", \"images_per_second\": %.1f, \"seconds_left\": %.0f", p->images_per_second,
-                (double)(p->total - p->done) / p->images_per_second);
-    fputs("}\n", stderr);
-}
 
 bool scan_progress(const cn_scan_progress *p, void *user)
 {
@@ -41,7 +24,7 @@ bool scan_progress(const cn_scan_progress *p, void *user)
         s->done = p->done;
         s->total = p->total;
     }
-    int n = snprintf(s->label, sizeof s->label, "%s", phases[p->phase]);
+    int n = snprintf(s->label, sizeof s->label, "%s", scan_phase(p->phase));
     if (p->failed)
         snprintf(s->label + n, sizeof s->label - (size_t)n, ", %lld failed", (long long)p->failed);
     if ((int)p->phase + 1 != s->phase) {
@@ -50,10 +33,8 @@ bool scan_progress(const cn_scan_progress *p, void *user)
         s->base = p->done;
     }
     progress_set(p->done, p->total ? p->total : -1, s->base);
-    if (!s->quiet && !isatty(STDERR_FILENO) && p->seconds - s->logged >= LOG_EVERY) {
-        log_line(p);
-        s->logged = p->seconds;
-    }
+    if (!s->quiet && !isatty(STDERR_FILENO))
+        scan_log(stderr, p, &s->logged);
     return !interrupted();
 }
 
@@ -69,6 +50,43 @@ void scan_fill(cn_scan_options *o, const struct word_arguments *words, const str
     o->backend = (cn_backend)run->backend;
     o->progress = scan_progress;
     o->user = progress;
+}
+
+static const struct {
+    const char *one, *many, *key;
+    size_t offset; /* in cn_scan_kept */
+} kept[] = {
+    {"answer", "answers", "answers", offsetof(cn_scan_kept, answers)},
+    {"category", "categories", "categories", offsetof(cn_scan_kept, categories)},
+    {"note", "notes", "notes", offsetof(cn_scan_kept, notes)},
+    {"name", "names", "names", offsetof(cn_scan_kept, names)},
+    {"visualisation", "visualisations", "visualisations", offsetof(cn_scan_kept, visualisations)},
+    {"result that commands computed", "results that commands computed", "results", offsetof(cn_scan_kept, results)},
+};
+
+static int64_t kept_rows(const cn_scan_kept *k, size_t i)
+{
+    return *(const int64_t *)(const void *)((const char *)k + kept[i].offset);
+}
+
+static void kept_json(struct json *j, const char *name, const cn_scan_kept *k)
+{
+    json_open(j, name, '{');
+    for (size_t i = 0; i < CN_COUNT(kept); i++)
+        json_int(j, kept[i].key, kept_rows(k, i));
+    json_close(j, '}');
+}
+
+/* "3 answers, 1 note"; "" for nothing. */
+static const char *kept_text(const cn_scan_kept *k, char *text, size_t room)
+{
+    size_t at = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < CN_COUNT(kept) && at < room; i++)
+        if (kept_rows(k, i))
+            at += (size_t)snprintf(text + at, room - at, "%s%lld %s", at ? ", " : "", (long long)kept_rows(k, i),
+                                   kept_rows(k, i) == 1 ? kept[i].one : kept[i].many);
+    return text;
 }
 
 /* The result from the study itself, so that what is shown is what was written. */
@@ -91,6 +109,8 @@ int scan_show(const char *path, const struct scan_show *how, const cn_scan_resul
         json_int(&j, "resumed", result->resumed);
         json_real(&j, "seconds", result->seconds);
         json_real(&j, "network_seconds", result->network_seconds);
+        kept_json(&j, "carried", &result->carried);
+        kept_json(&j, "left_out", &result->left_out);
         json_open(&j, "sites", '[');
     }
     for (size_t site = 0; st == CN_OK && site < cn_study_site_count(study); site++) {
@@ -125,5 +145,10 @@ int scan_show(const char *path, const struct scan_show *how, const cn_scan_resul
          result->failed ? "" : "; 'clipneuron card' shows units");
     if (result->failed)
         note(how->quiet, "clipneuron: %lld images could not be read; the study names them", (long long)result->failed);
+    char carried[256], left_out[256];
+    kept_text(&result->carried, carried, sizeof carried);
+    kept_text(&result->left_out, left_out, sizeof left_out);
+    if (*carried || *left_out)
+        note(how->quiet, "clipneuron: from the older study: %s carried over%s%s", *carried ? carried : "nothing", *left_out ? "; left out: " : "", left_out);
     return EXIT_DONE;
 }

@@ -22,6 +22,14 @@ struct word_arguments {
      "Do not add the collection's labels to the words."}
 /* clang-format on */
 
+/* clang-format off */
+#define REPLACE_OPTIONS(T, force_member, discard_member) \
+    {'f', "force", OPTION_FLAG, offsetof(T, force_member), NULL, \
+     "Replace an older study of the same model. Answers, notes, names of your own and visualisations come along; where the new study has no place " \
+     "for some, it is not replaced."}, \
+    {0, "discard", OPTION_FLAG, offsetof(T, discard_member), NULL, "With --force: replace it all the same, and leave those out."}
+/* clang-format on */
+
 struct scan_progress {
     bool quiet, may_be_nothing;
     bool nothing;        /* found out while scanning: there are no pictures */

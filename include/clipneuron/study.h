@@ -69,7 +69,7 @@ typedef struct cn_scan_options {
     int thumbnail;          /* px; 0: the model's resolution, at most 128 */
     cn_dtype matrices;      /* CN_DTYPE_F32 (default) or CN_DTYPE_F16 */
     bool no_matrices;       /* leave the .npy files out */
-    bool force;             /* replace an older study of the same model */
+    bool force;             /* replace an older study of the same model; what people made in it comes along, see cn_scan_kept */
     int shard, shards;      /* do part `shard` (1..shards) of the collection only: every shards-th picture; 0: all of it */
     bool restart;           /* begin anew where an unfinished scan could go on */
     double save_every;      /* s; 0: 5. Less often where saving takes long: it costs at most 1% of the time */
@@ -89,7 +89,18 @@ typedef struct cn_scan_options {
     const cn_site_edit *edits; /* what is done to the network while it runs (clipneuron/intervene.h); NULL: nothing */
     size_t n_edits;
     const char *edit_text;     /* what the edits are, recorded in the study and its settings; wanted where there are edits */
+    bool discard;              /* with force: replace it also where the new study has no place for something that people made */
 } cn_scan_options;
+
+/* What people made in a study, in rows of its tables. When a study is replaced, answers go to the pictures of the new one that have
+ * the same bytes, all else to the sites of the same name. */
+typedef struct cn_scan_kept {
+    int64_t answers, categories; /* of raters */
+    int64_t notes;
+    int64_t names;          /* in unit_names, by another method than those of cn_name_method */
+    int64_t visualisations; /* carried when reduce and edits are the same: their values are the study's */
+    int64_t results;        /* of commands (names, concepts, probes, readers): of the older pictures, so always left out */
+} cn_scan_kept;
 
 typedef struct cn_scan_result {
     int64_t images;   /* that went through the model */
@@ -99,6 +110,7 @@ typedef struct cn_scan_result {
     int64_t labels, media, words;
     int64_t resumed; /* images and failures that earlier runs had done */
     double seconds, network_seconds; /* of all runs */
+    cn_scan_kept carried, left_out;  /* of the older study, when one was replaced */
 } cn_scan_result;
 
 /** Scans a collection into a new study. The work so far is in `study`.part until it is done, saved every few seconds: after any
@@ -110,19 +122,21 @@ typedef struct cn_scan_result {
  *        label, medium, source, licence, caption and further ones, or a tar (WebDataset's KEY.jpg, KEY.txt, KEY.json, KEY.cls; plain or
  *        compressed) or zip. "shard-{000..127}.tar" stands for 128 of them
  * @param study the folder to make. It appears complete or not at all. An empty folder is taken, a
- *        study of the same model is replaced when options->force, anything else is refused
+ *        study of the same model is replaced when options->force (where that would lose what people made in it, only when
+ *        options->discard, too), anything else is refused
  * @param options NULL for defaults
  * @param[out] result NULL, or filled on success
  * @return CN_OK; CN_ENOTFOUND (no such site, folder, file), CN_EINVAL (an option, or `study` is in the
- *         way, or another process works on it), CN_EMISMATCH (a study of another model is there, or an unfinished scan with
- *         other settings), CN_ECANCELED, CN_EIO, CN_EFORMAT (a list or CSV), CN_ELIMIT, CN_ENOMEM. A collection without a single readable picture is
- *         CN_OK and gives an empty study */
+ *         way, has what the new one has no place for, or another process works on it), CN_EMISMATCH (a study of another model is there, or an unfinished scan with
+ *         other settings), CN_ECANCELED, CN_EIO, CN_EFORMAT (a list or CSV; or none of the
+ *         pictures can be read: the first reason is named, and the others are in the table failures of `study`.part/work.sqlite),
+ *         CN_ELIMIT, CN_ENOMEM. A collection without pictures is CN_OK and gives an empty study */
 CN_API CN_MUST_CHECK cn_status cn_study_scan(const cn_model *model, const char *images, const char *study,
                                              const cn_scan_options *options, cn_scan_result *result,
                                              cn_error *err);
 
 /** Puts the parts that scans with options->shards left into the study that one scan would have given. Only options about words,
- * force, threads, precision, backend and progress count; the parts stay.
+ * force, discard, threads, precision, backend and progress count; the parts stay.
  * @param parts the folders, in any order
  * @return CN_OK; CN_ENOTFOUND, CN_EINVAL (a part is missing, twice there or not complete; `study` is in the way), CN_EMISMATCH (parts
  *         of other settings or another model), CN_EFORMAT (damaged), CN_ECANCELED, CN_EIO, CN_ELIMIT, CN_ENOMEM */
@@ -325,7 +339,8 @@ typedef struct cn_visualisation {
 /** Plain first, then by facet. Empty for studies without any. @param[out] list owned by the caller, cn_visualisations_free */
 CN_API CN_MUST_CHECK cn_status cn_study_visualisations(cn_study *study, cn_unit_ref ref, cn_visualisation **list, size_t *n, cn_error *err);
 CN_API void cn_visualisations_free(cn_visualisation *list);
-/** Writes one for a unit and facet, in place of an older one. A study that is open sees it at once.
+/** Writes one for a unit and facet, in place of an older one; unless that is stronger and of other settings, and the new one does not reach
+ * the strongest natural picture (an ascent that got stuck): then the older one stays. A study that is open sees it at once.
  * @return CN_OK; CN_EINVAL (no such unit), CN_EIO (a folder that cannot be written, a full disk) */
 CN_API CN_MUST_CHECK cn_status cn_study_keep_visualisation(cn_study *study, cn_unit_ref ref, const cn_visualisation *v, cn_error *err);
 

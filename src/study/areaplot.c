@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LEFT 70.0
@@ -16,15 +17,44 @@
 #define BOTTOM 356.0
 #define STRIP_TOP 424.0
 #define STRIP_BOTTOM 466.0
+#define NAME_HEIGHT 20.0
 
 typedef struct rectangle {
     double x, y, width, height;
 } rectangle;
 
+typedef struct interval {
+    double x, low, high; /* points: low lies further down */
+} interval;
+
 typedef struct area {
     const cn_category_table *t;
     plot_scale x, y;
+    interval intervals[CN_MAX_CATEGORY_BINS * CN_MAX_CATEGORIES];
+    size_t n_intervals;
+    rectangle taken[CN_MAX_CATEGORIES + CN_MAX_CATEGORY_BINS]; /* where words stand among the areas */
+    size_t n_taken;
 } area;
+
+/* Where the first of some bins begins and the last ends, in points. */
+static double left_of(const area *a, size_t bin)
+{
+    return plot_at(&a->x, a->t->bins[bin].low);
+}
+
+static double right_of(const area *a, size_t bin)
+{
+    return plot_at(&a->x, a->t->bins[bin].high);
+}
+
+/* The last of the bins from this one on that are, like it, with pictures or without. */
+static size_t run_end(const area *a, size_t bin)
+{
+    const bool has = a->t->bins[bin].images > 0;
+    while (bin + 1 < a->t->n_bins && (a->t->bins[bin + 1].images > 0) == has)
+        bin++;
+    return bin;
+}
 
 static double middle(const area *a, size_t bin)
 {
@@ -68,9 +98,7 @@ static void draw_run(plot *p, const area *a, size_t first, size_t last)
         size_t n = 0;
         for (size_t k = 0; k < last - first + 3; k++, n++) {
             const size_t bin = k == 0 ? first : k == last - first + 2 ? last : first + k - 1;
-            x[n] = k == 0                  ? plot_at(&a->x, a->t->bins[first].low)
-                   : k == last - first + 2 ? plot_at(&a->x, a->t->bins[last].high)
-                                           : middle(a, bin);
+            x[n] = k == 0 ? left_of(a, first) : k == last - first + 2 ? right_of(a, last) : middle(a, bin);
             low[n] = lower(a, bin, c);
             high[n] = upper(a, bin, c);
         }
@@ -85,26 +113,33 @@ static void draw_run(plot *p, const area *a, size_t first, size_t last)
     }
 }
 
-static void draw_areas(plot *p, const area *a)
+/* Bins first..last have no picture: one word for all of them, and no grid behind it. */
+static void draw_gap(plot *p, area *a, size_t first, size_t last)
 {
-    for (size_t b = 0; b < a->t->n_bins; b++) {
-        if (!a->t->bins[b].images) {
-            const double x = plot_at(&a->x, a->t->bins[b].low), width = plot_at(&a->x, a->t->bins[b].high) - x;
-            if (width > 30)
-                plot_text(p, x + width / 2, (TOP + BOTTOM) / 2, (plot_style){PLOT_TEXT, false, p->colours->soft, 0.5, width}, "none");
-            continue;
-        }
-        size_t last = b;
-        while (last + 1 < a->t->n_bins && a->t->bins[last + 1].images)
-            last++;
-        draw_run(p, a, b, last);
-        b = last;
+    const plot_style style = {PLOT_TEXT, false, p->colours->soft, 0.5, 0};
+    const double x = (left_of(a, first) + right_of(a, last)) / 2, y = (TOP + BOTTOM) / 2;
+    const rectangle r = {.width = plot_text_width(p, style, "none") + 8, .height = 16};
+    if (right_of(a, last) - left_of(a, first) < r.width)
+        return;
+    plot_box(p, x - r.width / 2, y - r.height / 2, r.width, r.height, p->colours->page);
+    plot_text(p, x, y, style, "none");
+    a->taken[a->n_taken++] = (rectangle){x - r.width / 2, y - r.height / 2, r.width, r.height};
+}
+
+static void draw_areas(plot *p, area *a)
+{
+    for (size_t b = 0, last; b < a->t->n_bins; b = last + 1) {
+        last = run_end(a, b);
+        if (a->t->bins[b].images)
+            draw_run(p, a, b, last);
+        else
+            draw_gap(p, a, b, last);
     }
 }
 
 /* Intervals stand at the upper edges of areas that are there; an edge at the top is shown where it is the only one. Several at
  * one level stand beside each other. */
-static void draw_intervals(plot *p, const area *a)
+static void find_intervals(area *a)
 {
     for (size_t b = 0; b < a->t->n_bins; b++) {
         const cn_category_bin *bin = &a->t->bins[b];
@@ -114,11 +149,18 @@ static void draw_intervals(plot *p, const area *a)
         for (size_t c = 0; c < a->t->n_categories; c++)
             if (bin->shares[c].share > 1e-9 && (bin->shares[c].below < 1 - 1e-9 || n == 0))
                 shown[n++] = c;
-        const double room = 0.7 * (plot_at(&a->x, bin->high) - plot_at(&a->x, bin->low)), step = fmin(9, room / (double)(n + 1));
+        const double room = 0.7 * (right_of(a, b) - left_of(a, b)), step = fmin(9, room / (double)(n + 1));
         for (size_t k = 0; k < n; k++)
-            plot_interval(p, middle(a, b) + ((double)k - (double)(n - 1) / 2) * step, plot_at(&a->y, bin->shares[shown[k]].below_low),
-                          plot_at(&a->y, bin->shares[shown[k]].below_high));
+            a->intervals[a->n_intervals++] = (interval){.x = middle(a, b) + ((double)k - (double)(n - 1) / 2) * step,
+                                                        .low = plot_at(&a->y, bin->shares[shown[k]].below_low),
+                                                        .high = plot_at(&a->y, bin->shares[shown[k]].below_high)};
     }
+}
+
+static void draw_intervals(plot *p, const area *a)
+{
+    for (size_t i = 0; i < a->n_intervals; i++)
+        plot_interval(p, a->intervals[i].x, a->intervals[i].low, a->intervals[i].high);
 }
 
 /* ---- names ---- */
@@ -138,36 +180,83 @@ static double thickness(const area *a, size_t bin, size_t category)
     return sum;
 }
 
-/* A category's name where its area is thickest, if there is room for it. */
-static void draw_names(plot *p, const area *a)
+/* A name on the page's colour, with a thin line around it: on an area or beside it. */
+static void draw_name(plot *p, const rectangle *r, plot_style style, const char *name)
 {
-    rectangle placed[CN_MAX_CATEGORIES];
-    size_t n = 0;
+    const double radius = r->height / 2;
+    cairo_new_sub_path(p->cr);
+    cairo_arc(p->cr, r->x + radius, r->y + radius, radius, M_PI / 2, 1.5 * M_PI);
+    cairo_arc(p->cr, r->x + r->width - radius, r->y + radius, radius, -M_PI / 2, M_PI / 2);
+    cairo_close_path(p->cr);
+    plot_ink(p, p->colours->page, 0.88);
+    cairo_fill_preserve(p->cr);
+    plot_ink(p, p->colours->soft, 1);
+    cairo_set_line_width(p->cr, 0.8);
+    cairo_stroke(p->cr);
+    plot_text(p, r->x + r->width / 2, r->y + r->height / 2, style, name);
+}
+
+static int crossed(const area *a, const rectangle *r)
+{
+    int n = 0;
+    for (size_t i = 0; i < a->n_intervals; i++) {
+        const interval *v = &a->intervals[i];
+        n += v->x > r->x - 3 && v->x < r->x + r->width + 3 && v->high < r->y + r->height && v->low > r->y; /* low is further down */
+    }
+    return n;
+}
+
+static bool is_free(const area *a, const rectangle *r)
+{
+    bool free = true;
+    for (size_t k = 0; k < a->n_taken; k++)
+        free = free && apart(r, &a->taken[k]);
+    return free;
+}
+
+/* Looks for the place of a name in its area, at a bin or (`between`) at its border with the next: within the bins that have pictures, in the
+ * middle of the area's height or near it, and rather where no interval crosses it. Better places than *score are kept. */
+static void try_place(const area *a, size_t bin, bool between, size_t category, double width, rectangle *best, double *score)
+{
+    const size_t other = bin + between;
+    size_t first = bin;
+    while (first > 0 && a->t->bins[first - 1].images)
+        first--;
+    const double from = left_of(a, first) + 4, to = right_of(a, run_end(a, bin)) - 4;
+    const double top = (upper(a, bin, category) + upper(a, other, category)) / 2, bottom = (lower(a, bin, category) + lower(a, other, category)) / 2;
+    rectangle r = {.width = width, .height = NAME_HEIGHT};
+    const double spare = (bottom - top - r.height) / 2 - 3;
+    if (spare < 0 || width > to - from)
+        return;
+    r.x = fmax(fmin((middle(a, bin) + middle(a, other)) / 2 - width / 2, to - width), from);
+    for (int k = -4; k <= 4; k++) {
+        r.y = (top + bottom) / 2 - r.height / 2 + k * spare / 4;
+        const int bars = crossed(a, &r);
+        const double thick = (thickness(a, bin, category) + thickness(a, other, category)) / 2, found = thick - 0.5 * bars - 0.02 * abs(k);
+        if (bars <= 1 && found > *score + 1e-9 && is_free(a, &r))
+            *best = r, *score = found;
+    }
+}
+
+/* A category's name in its area, where there is room for it; the legend has all names. */
+static void draw_names(plot *p, area *a)
+{
     for (size_t c = 0; c < a->t->n_categories; c++) {
         const plot_style style = {PLOT_TEXT, true, p->colours->ink, 0.5, 150};
-        size_t best = a->t->n_bins;
-        double most = 0;
-        for (size_t b = 0; b < a->t->n_bins; b++)
-            if (thickness(a, b, c) > most + 1e-9)
-                best = b, most = thickness(a, b, c);
-        if (best == a->t->n_bins || a->t->bins[best].shares[c].share * (BOTTOM - TOP) < 26)
+        const double width = plot_text_width(p, style, a->t->categories[c]) + 14;
+        rectangle best = {0};
+        double score = -1;
+        for (size_t b = 0; b < a->t->n_bins; b++) {
+            if (!a->t->bins[b].images)
+                continue;
+            try_place(a, b, false, c, width, &best, &score);
+            if (b + 1 < a->t->n_bins && a->t->bins[b + 1].images)
+                try_place(a, b, true, c, width, &best, &score);
+        }
+        if (!(best.width > 0))
             continue;
-        rectangle r = {.width = plot_text_width(p, style, a->t->categories[c]) + 14, .height = 20};
-        r.x = fmin(fmax(middle(a, best) - r.width / 2, LEFT + 4), RIGHT - 4 - r.width);
-        r.y = (upper(a, best, c) + lower(a, best, c)) / 2 - r.height / 2;
-        bool free = true;
-        for (size_t k = 0; k < n; k++)
-            free = free && apart(&r, &placed[k]);
-        if (!free)
-            continue;
-        placed[n++] = r;
-        cairo_new_sub_path(p->cr);
-        cairo_arc(p->cr, r.x + 10, r.y + 10, 10, M_PI / 2, 1.5 * M_PI);
-        cairo_arc(p->cr, r.x + r.width - 10, r.y + 10, 10, -M_PI / 2, M_PI / 2);
-        cairo_close_path(p->cr);
-        plot_ink(p, p->colours->page, 0.88);
-        cairo_fill(p->cr);
-        plot_text(p, r.x + r.width / 2, r.y + r.height / 2, style, a->t->categories[c]);
+        a->taken[a->n_taken++] = best;
+        draw_name(p, &best, style, a->t->categories[c]);
     }
 }
 
@@ -299,24 +388,24 @@ static void titles(plot *p, const area *a)
     add(text, sizeof text, &at, " \xc2\xb7 a random sample from each level \xc2\xb7 %s on %s", t->model_file, t->collection_name);
     plot_text(p, LEFT, 50, (plot_style){PLOT_TEXT, false, p->colours->soft, 0, p->width - LEFT - 12}, text);
     plot_text(p, (LEFT + RIGHT) / 2, STRIP_BOTTOM + 16, (plot_style){PLOT_TEXT, false, p->colours->ink, 0.5, 0}, "activation, sd units");
-    at = 0;
-    const char *agreement = areaplot_agreement(t, text, sizeof text);
-    plot_text(p, LEFT, STRIP_BOTTOM + 42, (plot_style){PLOT_TEXT, true, p->colours->ink, 0, p->width - LEFT - 12}, agreement);
+    const bool judged = *areaplot_agreement(t, text, sizeof text) != '\0';
+    plot_text(p, LEFT, STRIP_BOTTOM + 42, (plot_style){PLOT_TEXT, true, p->colours->ink, 0, p->width - LEFT - 12}, text);
     snprintf(text, sizeof text, "Bars: %.0f%% intervals of the upper edges of areas (Wilson), from the number of pictures at that level.",
              100 * t->confidence);
-    plot_text(p, LEFT, STRIP_BOTTOM + (*agreement ? 62 : 42), (plot_style){PLOT_TEXT, false, p->colours->soft, 0, p->width - LEFT - 12},
+    plot_text(p, LEFT, STRIP_BOTTOM + (judged ? 62 : 42), (plot_style){PLOT_TEXT, false, p->colours->soft, 0, p->width - LEFT - 12},
               text);
 }
 
 void areaplot_draw(plot *p, const void *table)
 {
     const cn_category_table *t = table;
-    const area a = {.t = t, .x = {t->bins[0].low, t->bins[t->n_bins - 1].high, LEFT, RIGHT}, .y = {0, 1, BOTTOM, TOP}};
+    area a = {.t = t, .x = {t->bins[0].low, t->bins[t->n_bins - 1].high, LEFT, RIGHT}, .y = {0, 1, BOTTOM, TOP}};
     plot_share_axis(p, &a.y, LEFT, RIGHT);
+    find_intervals(&a);
     draw_areas(p, &a);
     plot_x_axis(p, &a.x, BOTTOM);
-    draw_intervals(p, &a);
     draw_names(p, &a);
+    draw_intervals(p, &a);
     draw_legend(p, &a);
     draw_counts(p, &a);
     draw_strip(p, &a);

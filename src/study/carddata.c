@@ -90,19 +90,38 @@ const char *card_share(double share, char text[32])
     return text;
 }
 
+#define DAGGER "\xe2\x80\xa0"
+
 bool card_other_path(const cn_visualisation *v)
 {
     return v->path < (double)CN_PATH_LOW; /* not for NaN */
 }
 
+bool card_falls_short(const card *c, const cn_visualisation *v)
+{
+    return v->sd < c->row->peak_sd;
+}
+
+void card_seen_sd(const card *c, const cn_visualisation *v, bool alone, char *text, size_t room)
+{
+    char number[32];
+    snprintf(text, room, "%s sd%s", card_number(v->sd, number), card_falls_short(c, v) && !alone ? DAGGER : "");
+}
+
 void card_seen_note(const card *c, char *text, size_t room)
 {
-    size_t other = 0, measured = 0;
+    size_t other = 0, measured = 0, shorter = 0;
     for (size_t i = 0; i < c->n_seen; i++) {
+        shorter += card_falls_short(c, &c->seen[i]);
         other += card_other_path(&c->seen[i]);
         measured += !isnan(c->seen[i].path);
     }
     *text = 0;
+    if (shorter) {
+        const int n = snprintf(text, room, "%s not reach the strongest natural picture. ",
+                               c->n_seen == 1 ? "This picture does" : shorter == c->n_seen ? "These pictures do" : "Those marked with " DAGGER " do");
+        text += n, room -= (size_t)n;
+    }
     if (other)
         snprintf(text, room,
                  "%s through the lower blocks than natural pictures that drive the unit: what %s may have little to do with "

@@ -57,6 +57,10 @@ double card_right_height(const card *c);
 
 /* Whether a visualisation takes another path through the blocks below than natural pictures that drive the unit. */
 bool card_other_path(const cn_visualisation *v);
+/* Whether it drives the unit less than the strongest natural picture does. */
+bool card_falls_short(const card *c, const cn_visualisation *v);
+/* "4.2 sd", and the marks that card_seen_note explains: a dagger when it falls short; caller's buffer. `alone`: the note says it without. */
+void card_seen_sd(const card *c, const cn_visualisation *v, bool alone, char *text, size_t room);
 /* What stands under all of them; caller's buffer. */
 void card_seen_note(const card *c, char *text, size_t room);
 

@@ -169,7 +169,7 @@ static void example(html *h, const cn_example *e, const cn_study_site *s, int si
 
 static void visualisation(html *h, const card *c, const cn_visualisation *v)
 {
-    char number[32];
+    char number[64];
     html_raw(h, "<li><figure tabindex=\"0\"");
     html_attribute(h, "title", v->objective);
     html_raw(h, "><span class=\"pic\"><img loading=\"lazy\" decoding=\"async\" alt=\"optimised for ");
@@ -177,8 +177,9 @@ static void visualisation(html *h, const card *c, const cn_visualisation *v)
     html_raw(h, "\" src=\"");
     html_data(h, "image/png", v->png, v->png_size);
     html_raw(h, "\"></span><figcaption><b>");
-    html_raw(h, card_number(v->sd, number));
-    html_raw(h, " sd</b><span>");
+    card_seen_sd(c, v, c->n_seen == 1, number, sizeof number);
+    html_raw(h, number);
+    html_raw(h, "</b><span>");
     html_text(h, *v->facet ? v->facet : "plain");
     html_raw(h, "</span><span class=\"soft\">");
     if (!isnan(v->path)) {

@@ -314,7 +314,7 @@ static double visualisations(painter *d, const card *c, double x, double y, doub
         const cn_example e = as_example(v);
         const double left = x + (double)(i % 6) * (side + gap), top = y + (double)(i / 6) * (side + 50);
         picture(d, &e, c->site, 0, left, top, side);
-        snprintf(text, sizeof text, "%s sd", card_number(v->sd, number));
+        card_seen_sd(c, v, c->n_seen == 1, text, sizeof text);
         line_of_text(d, left, top + side + 3, side, (style){11.5, true, d->p->ink, 0}, text);
         line_of_text(d, left, top + side + 17, side, (style){10.5, false, d->p->ink, 0}, *v->facet ? v->facet : "plain");
         snprintf(text, sizeof text, "path %s%s", card_number(v->path, number), card_other_path(v) && c->n_seen > 1 ? "*" : "");
@@ -630,7 +630,8 @@ static double draw_row(painter *d, const card *c, double x, double y)
     for (size_t i = 0; i < c->n_seen; i++) {
         const cn_visualisation *v = &c->seen[i];
         const cn_example e = as_example(v);
-        snprintf(text, sizeof text, "%s sd%s", card_number(v->sd, number), card_other_path(v) ? "*" : "");
+        card_seen_sd(c, v, false, text, sizeof text);
+        strcat(text, card_other_path(v) ? "*" : "");
         captioned(d, c, &e, made + (double)(i % columns) * step, top + (double)(i / columns) * line, side, text, *v->facet ? v->facet : "plain");
     }
     return height;

@@ -6,6 +6,7 @@
 #include "base/order.h"
 #include "clipneuron/array.h"
 #include "clipneuron/clipneuron.h"
+#include "study/carried.h"
 #include "study/finebins.h"
 #include "study/float16.h"
 #include "study/gather.h"
@@ -48,6 +49,7 @@ typedef struct work {
     reporter *report;
     gathered all;
     folder folder;
+    carried carried; /* from a study that is replaced */
     store *store;
     site_geometry sites[CN_MAX_STUDY_SITES];
     unitstats stats; /* of the site in work */
@@ -848,6 +850,19 @@ done:
     return st;
 }
 
+/* The older study stays as it is until all of the new one is on the disk, with what people made in the old. */
+static cn_status replace(work *w, const char *fresh, cn_error *err)
+{
+    cn_status st = CN_OK;
+    char *old = reader_file(w->folder.target);
+    CN_CHECK(old, CN_ENOMEM, "out of memory for a path");
+    CN_TRY(folder_flush(&w->folder, err)); /* may take a while, which nobody should wait for who is answering into the old one */
+    CN_TRY(carried_over(&w->carried, fresh, old, w->folder.target, w->options->discard, err));
+done:
+    cn_free(old);
+    return st;
+}
+
 cn_status harvest(source *s, const cn_scan_options *options, part *const *parts, size_t n, const char *study, reporter *report,
                   cn_scan_result *result, cn_error *err)
 {
@@ -881,6 +896,8 @@ cn_status harvest(source *s, const cn_scan_options *options, part *const *parts,
     store *complete = w->store;
     w->store = NULL;
     CN_TRY(store_finish(complete, err));
+    if (w->folder.replaces)
+        CN_TRY(replace(w, path, err));
     CN_TRY(folder_commit(&w->folder, err));
     if (result) {
         result->images = w->all.images;
@@ -889,12 +906,15 @@ cn_status harvest(source *s, const cn_scan_options *options, part *const *parts,
         result->labels = (int64_t)w->all.n_labels;
         result->media = (int64_t)w->all.n_media;
         result->words = (int64_t)w->words.list.count;
+        result->carried = w->carried.taken;
+        result->left_out = w->carried.left;
     }
 done:
     if (w) {
         sample_free(w);
         words_free(&w->words);
         store_close(w->store);
+        carried_end(&w->carried);
         folder_discard(&w->folder);
         cn_free(w->used);
         cn_free(w->written);

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <strings.h>
 
 /* The first line of a CSV, kept: which column is what. */
 typedef struct heading {
@@ -144,6 +145,12 @@ done:
     return st;
 }
 
+static bool is_csv(const char *path)
+{
+    const size_t length = strlen(path);
+    return length > 4 && strcasecmp(path + length - 4, ".csv") == 0;
+}
+
 cn_status lists_read(listing *l, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -154,10 +161,12 @@ cn_status lists_read(listing *l, const char *path, cn_error *err)
     CN_TRY(filemap_open(&map, path, err));
     CN_CHECK(map.size <= CN_MAX_STUDY_LIST, CN_ELIMIT, "%s: larger than %zu bytes", path, CN_MAX_STUDY_LIST);
     csv_init(&c, (const char *)map.data, map.size, path);
-    const size_t first = (size_t)(c.end - c.at) < 4096 ? (size_t)(c.end - c.at) : 4096;
-    if (memchr(c.at, '\n', first)) { /* a list of binary rubbish is not worth parsing */
+    const size_t size = (size_t)(c.end - c.at);
+    if (size < 4096 || memchr(c.at, '\n', 4096)) { /* a list of binary rubbish is not worth parsing */
         CN_TRY(csv_row(&c, &more, err));
         CN_TRY(heading_read(&h, &c, err));
+        /* Lines of a table are no paths. A .csv of one column may be a list all the same. */
+        CN_CHECK(h.path >= 0 || h.count < 2 || !is_csv(path), CN_EFORMAT, "%s: the first line names no column \"path\"", path);
     }
     if (h.path >= 0)
         CN_TRY(read_table(l, &c, &h, err));

@@ -242,7 +242,7 @@ cn_status part_compare(const part *p, const part_settings *settings, cn_error *e
         const char *mine = settings->items[i].value;
         CN_TRY(part_setting(p, settings->items[i].key, &theirs, err));
         CN_CHECK(strcmp(theirs, mine) == 0, CN_EMISMATCH,
-                 "%s: is of a scan with another %s (%.40s, not %.40s): have it begun anew, or choose another name", p->path,
+                 "%s: is of a scan with another %s (%.40s, not %.40s): begin anew with --restart, or choose another name", p->path,
                  settings->items[i].key, theirs, mine);
         cn_free(theirs);
         theirs = NULL;

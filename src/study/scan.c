@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -521,18 +522,38 @@ done:
     return st;
 }
 
-/* Was the study made after the part was last saved? */
+/* The runs that a study or a part comes from, to the microsecond; owned by the caller (cn_free). NULL: it has none, or cannot be read. */
+static char *runs_of(sqlite3 *db)
+{
+    sqlite3_stmt *q = NULL;
+    char *runs = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT group_concat(started || ' ' || seconds || ' ' || images || ' ' || failed) FROM (SELECT * FROM runs ORDER BY id)",
+                           -1, &q, NULL) == SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW && sqlite3_column_text(q, 0))
+        runs = cn_strdup((const char *)sqlite3_column_text(q, 0));
+    sqlite3_finalize(q);
+    return runs;
+}
+
+/* Was the study made of this part? When it was last written says nothing: people may have answered into an older one since. */
 static cn_status is_made(const part *p, const char *study, bool *made, cn_error *err)
 {
     cn_status st = CN_OK;
-    struct stat x, y;
-    char *mine = part_file(p, PART_FILE), *theirs = reader_file(study);
-    CN_CHECK(mine && theirs, CN_ENOMEM, "out of memory for a path");
-    *made = stat(mine, &x) == 0 && stat(theirs, &y) == 0 &&
-            (x.st_mtim.tv_sec != y.st_mtim.tv_sec ? x.st_mtim.tv_sec < y.st_mtim.tv_sec : x.st_mtim.tv_nsec < y.st_mtim.tv_nsec);
+    struct stat info;
+    sqlite3 *db = NULL;
+    char *mine = NULL, *theirs = NULL, *file = reader_file(study);
+    *made = false;
+    CN_CHECK(file, CN_ENOMEM, "out of memory for a path");
+    if (stat(file, &info) != 0 || reader_open(&db, file, NULL) != CN_OK)
+        goto done;
+    mine = runs_of(p->db);
+    theirs = runs_of(db);
+    *made = mine && theirs && strcmp(mine, theirs) == 0;
 done:
+    sqlite3_close(db);
     cn_free(mine);
     cn_free(theirs);
+    cn_free(file);
     return st;
 }
 
@@ -547,8 +568,8 @@ static cn_status open_work(scan *s, const char *path, const char *study, cn_erro
     CN_TRY(part_begin(&s->part, path, &s->settings, s->options.restart, err));
     if (s->part->state.complete)
         CN_TRY(is_made(s->part, study, &made, err));
-    if (made) {
-        part_remove(s->part); /* its study was made, and then there was no time to remove it */
+    if (made || (s->part->state.complete && !s->part->state.images && s->part->state.failed)) {
+        part_remove(s->part); /* its study was made, and then there was no time to remove it; or none can be made of it (check_any) */
         CN_TRY(part_begin(&s->part, path, &s->settings, true, err));
     }
     part_state *state = &s->part->state;
@@ -686,6 +707,33 @@ static void fill_result(const scan *s, cn_scan_result *result)
                                .network_seconds = state->network_seconds};
 }
 
+/* When no picture at all could be read, a study would have nothing to show: CN_EFORMAT with the first reason. The parts stay, to look. */
+static cn_status check_any(part *const *parts, size_t n, cn_error *err)
+{
+    cn_status st = CN_OK;
+    sqlite3_stmt *q = NULL;
+    bool more;
+    int64_t failed = 0;
+    part *first = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (parts[i]->state.images)
+            return CN_OK;
+        failed += parts[i]->state.failed;
+        first = !first && parts[i]->state.failed ? parts[i] : first;
+    }
+    if (!first)
+        return CN_OK;
+    CN_TRY(part_resume(first, err));
+    CN_TRY(part_query(first, &q, "SELECT path, reason FROM failures ORDER BY rowid LIMIT 1", err));
+    CN_TRY(part_step(first, q, &more, err));
+    const char *path = more ? (const char *)sqlite3_column_text(q, 0) : NULL, *reason = more ? (const char *)sqlite3_column_text(q, 1) : NULL;
+    st = cn_fail(err, CN_EFORMAT, "none of %lld images could be read, first %s: %s (the table failures in %s/" PART_FILE " has all)", (long long)failed,
+                 path ? path : "one", reason ? reason : "no reason", first->path);
+done:
+    sqlite3_finalize(q);
+    return st;
+}
+
 /* Moves a complete shard to its place. */
 static cn_status keep_part(scan *s, const char *study, cn_error *err)
 {
@@ -734,6 +782,8 @@ cn_status scan_source(source *src, const char *images, const char *study, const 
     close_work(s);
     if (result)
         fill_result(s, result);
+    if (whole)
+        CN_TRY(check_any(&s->part, 1, err));
     if (whole)
         CN_TRY(harvest(src, &s->options, &s->part, 1, study, &s->report, result, err));
     else
@@ -857,6 +907,7 @@ cn_status merge_source(source *src, const char *const *paths, size_t n, const ch
         part_suspend(parts[i]);
     }
     CN_TRY(check_parts(parts, n, err));
+    CN_TRY(check_any(parts, n, err));
     CN_TRY(part_resume(parts[0], err));
     CN_TRY(part_setting(parts[0], "fingerprint", &fingerprint, err));
     CN_CHECK(strcmp(fingerprint, src->fingerprint) == 0, CN_EMISMATCH, "%s: is of another model (%.12s, this one is %.12s)", paths[0],

@@ -109,7 +109,7 @@ static cn_status check_place(folder *f, const char *fingerprint, bool force, cn_
              "%s: is a study of another model (%.12s, this one is %.12s): choose another name", f->target,
              theirs, fingerprint);
     CN_CHECK(force, CN_EINVAL,
-             "%s: is a study of this model already: choose another name, or force it to be replaced",
+             "%s: is a study of this model already: choose another name, or replace it with --force",
              f->target);
     f->replaces = true;
 done:
@@ -177,18 +177,28 @@ done:
     return st;
 }
 
+/* A file that scan makes, and not one that somebody laid beside. */
+static bool is_own(const char *name)
+{
+    static const char *const endings[] = {".mean.npy", ".max.npy", ".argmax.npy", ".labels.npy"};
+    const size_t length = strlen(name);
+    bool own = strncmp(name, SCHEMA_FILE, sizeof SCHEMA_FILE - 1) == 0 || strcmp(name, "embeddings.npy") == 0 || strcmp(name, "words.npy") == 0;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        const size_t n = strlen(endings[i]);
+        own = own || (length > n && strcmp(name + length - n, endings[i]) == 0);
+    }
+    return own;
+}
+
 /* Files of the user's in the old folder (pages of cards, say) move along; the study's own do not. */
 static cn_status keep_entry(const char *path, const char *name, void *user, cn_error *err)
 {
     cn_status st = CN_OK;
     const char *destination = user;
-    size_t length = strlen(name);
-    bool own = strncmp(name, SCHEMA_FILE, sizeof SCHEMA_FILE - 1) == 0 ||
-               (length > 4 && strcmp(name + length - 4, ".npy") == 0);
     char *from = path_join(path, name), *to = path_join(destination, name);
     CN_CHECK(from && to, CN_ENOMEM, "out of memory for a path");
-    if (!own)
-        CN_CHECK(rename(from, to) == 0, CN_EIO, "%s: cannot be moved: %s", from, strerror(errno));
+    if (!is_own(name))
+        CN_CHECK(rename(from, to) == 0, CN_EIO, "%s: cannot be moved to the new study, and stays: %s", from, strerror(errno));
 done:
     cn_free(from);
     cn_free(to);
@@ -204,16 +214,24 @@ static void flush_folder(const char *path)
     }
 }
 
+cn_status folder_flush(const folder *f, cn_error *err)
+{
+    const cn_status st = for_entries(f->temporary, flush_entry, NULL, err);
+    flush_folder(f->temporary);
+    return st;
+}
+
 cn_status folder_commit(folder *f, cn_error *err)
 {
     cn_status st = CN_OK;
-    CN_TRY(for_entries(f->temporary, flush_entry, NULL, err));
-    flush_folder(f->temporary);
+    char *old = NULL;
+    CN_TRY(folder_flush(f, err));
     if (f->replaces) {
-        CN_TRY(for_entries(f->target, keep_entry, f->temporary, err));
         CN_CHECK(renameat2(AT_FDCWD, f->temporary, AT_FDCWD, f->target, RENAME_EXCHANGE) == 0, CN_EIO,
                  "%s: cannot be replaced: %s", f->target, strerror(errno));
-        remove_flat(f->temporary); /* now the old one */
+        old = f->temporary, f->temporary = NULL; /* not to be discarded: it has the user's files until they have moved */
+        CN_TRY(for_entries(old, keep_entry, f->target, err));
+        remove_flat(old);
     } else {
         CN_CHECK(rename(f->temporary, f->target) == 0, CN_EIO, "%s: cannot be made: %s", f->target,
                  strerror(errno));
@@ -221,6 +239,7 @@ cn_status folder_commit(folder *f, cn_error *err)
     cn_free(f->temporary);
     f->temporary = NULL;
 done:
+    cn_free(old);
     return st;
 }
 

@@ -21,6 +21,8 @@ cn_status folder_check(const char *target, const char *fingerprint, bool force, 
 cn_status folder_begin(folder *f, const char *target, const char *fingerprint, bool force, cn_error *err);
 /* temporary/name, owned by the caller (cn_free); NULL when out of memory. */
 char *folder_path(const folder *f, const char *name);
+/* What is in the temporary folder is on the disk from here on. folder_commit does that as well: where this was called before, it is quick. */
+cn_status folder_flush(const folder *f, cn_error *err);
 /* Flushes and moves to the target. Files in an older study that are not the study's own move along. */
 cn_status folder_commit(folder *f, cn_error *err);
 /* Removes the temporary folder, if any, and frees f's strings. */

@@ -46,11 +46,18 @@ void cn_visualisations_free(cn_visualisation *list)
     cn_free(list);
 }
 
+/* The latest picture counts, but an ascent that got stuck does not take the place of one that did not. Being stronger alone is no merit: what is
+ * made without transforms is the strongest of all, and noise. */
+static const char insert_sql[] =
+    "INSERT OR REPLACE INTO visualisations SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS"
+    " (SELECT 1 FROM visualisations v JOIN units u ON u.site = v.site AND u.unit = v.unit WHERE v.site = ?1 AND v.unit = ?2 AND v.facet = ?3"
+    " AND v.settings <> ?5 AND v.value > ?6 AND u.max > ?6)";
+
 static cn_status insert(const kept_writer *k, cn_unit_ref ref, const cn_visualisation *v, cn_error *err)
 {
     cn_status st = CN_OK;
     sqlite3_stmt *q = NULL;
-    if (sqlite3_prepare_v2(k->db, "INSERT OR REPLACE INTO visualisations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", -1, &q, NULL) != SQLITE_OK) {
+    if (sqlite3_prepare_v2(k->db, insert_sql, -1, &q, NULL) != SQLITE_OK) {
         st = kept_failed(k, err);
         goto done;
     }

@@ -287,6 +287,18 @@ static void a_table_comes_from_a_filled_template(void **state)
     assert_non_null(strstr(shell_out, "_7_anna.html\n"));
 }
 
+static void a_table_without_raters_counts_a_sample(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("(echo path,label; cd photos; ls | sed '1~2s/$/,odd/; 2~2s/$/,even/') > labels.csv &&"
+                           " clipneuron scan --quiet --model " RN " --site layer2 photos --labels labels.csv --no-words --show 0 -o labelled &&"
+                           " clipneuron label labelled 7 --by label --table"),
+                     0);
+    assert_non_null(strstr(shell_out, ": label given activation, % of a level's pictures with the 95% interval\n"));
+    assert_non_null(strstr(shell_out, "\n          sd units  sample     of  "));
+    assert_null(strstr(shell_out, "rated"));
+}
+
 static void wrong_uses_are_told(void **state)
 {
     (void)state;
@@ -330,6 +342,7 @@ int main(void)
         cmocka_unit_test(pictures_come_as_the_terminal_takes_them),
         cmocka_unit_test(a_pipe_is_no_terminal),
         cmocka_unit_test(a_table_comes_from_a_filled_template),
+        cmocka_unit_test(a_table_without_raters_counts_a_sample),
         cmocka_unit_test(wrong_uses_are_told),
     };
     return cmocka_run_group_tests(tests, make_study, shell_end);

@@ -2,6 +2,7 @@
 #include "shell.h"
 
 #include "../../cli/progress.c"
+#include "../../cli/scanlog.c"
 
 #include <pty.h>
 
@@ -40,6 +41,38 @@ static void line_never_exceeds_the_terminal(void **state)
     (void)state;
     for (int columns = 60; columns < 200; columns++)
         assert_in_range(strlen(line(99999, 1234567, 0, 100, PROGRESS_ITEMS, columns)), 1, columns - 1);
+}
+
+/* What a scan writes to a log when it is here; "" for nothing. The time of day is cut off. */
+static const char *logged_at(const cn_scan_progress *p, double *last)
+{
+    static char text[512];
+    FILE *f = fmemopen(text, sizeof text, "w");
+    assert_non_null(f);
+    text[0] = '\0';
+    scan_log(f, p, last);
+    fclose(f);
+    if (!text[0])
+        return text;
+    int year, month, day, hour, minute, second, length = 0;
+    assert_int_equal(sscanf(text, "{\"time\": \"%4d-%2d-%2dT%2d:%2d:%2dZ\", %n", &year, &month, &day, &hour, &minute, &second, &length), 6);
+    assert_true(year >= 2025 && month <= 12 && day <= 31 && length > 0);
+    return text + length;
+}
+
+static void a_log_gets_a_line_of_json_a_minute(void **state)
+{
+    (void)state;
+    double last = 0;
+    cn_scan_progress p = {.phase = CN_SCAN_IMAGES, .done = 1500, .total = 6000, .failed = 2, .seconds = 59.9, .images_per_second = 25};
+    assert_string_equal(logged_at(&p, &last), "");
+    p.seconds = 60.04;
+    assert_string_equal(logged_at(&p, &last), "\"phase\": \"images\", \"done\": 1500, \"total\": 6000, \"failed\": 2, \"seconds\": 60.0, "
+                                              "\"images_per_second\": 25.0, \"seconds_left\": 180}\n");
+    p.seconds = 119;
+    assert_string_equal(logged_at(&p, &last), "");
+    p = (cn_scan_progress){.phase = CN_SCAN_WRITING, .total = 2560, .seconds = 121}; /* no rate to judge by */
+    assert_string_equal(logged_at(&p, &last), "\"phase\": \"writing\", \"done\": 0, \"total\": 2560, \"failed\": 0, \"seconds\": 121.0}\n");
 }
 
 /* What a command writes to a terminal. */
@@ -94,6 +127,7 @@ int main(void)
         cmocka_unit_test(bytes_of_a_resumed_download_do_not_count_for_the_rate),
         cmocka_unit_test(line_without_a_total_has_no_bar),
         cmocka_unit_test(line_never_exceeds_the_terminal),
+        cmocka_unit_test(a_log_gets_a_line_of_json_a_minute),
         cmocka_unit_test(terminal_sees_a_bar_that_is_removed),
         cmocka_unit_test(the_bar_of_a_scan_counts_failures),
     };

@@ -672,6 +672,7 @@ static void optimised_pictures_stand_on_the_card(void **state)
     assert_non_null(strstr(text, "path 0.10*"));
     assert_non_null(strstr(text, "path 0.90</span>"));
     assert_non_null(strstr(text, "Those marked with * take another path"));
+    assert_int_equal(count(text, "\xe2\x80\xa0"), 0); /* both are stronger than any natural picture */
     free(text);
     text = page(s, &other, 1, NULL);
     assert_int_equal(count(text, "Optimised"), 0);
@@ -693,12 +694,77 @@ static void optimised_pictures_stand_on_the_card(void **state)
     cn_bytes_free(png);
 }
 
+static void keep(cn_study *s, const char *facet, const char *settings, double value)
+{
+    static const uint8_t grey[3] = {128, 128, 128};
+    const cn_unit_ref unit = {0, 1};
+    void *png;
+    size_t size;
+    cn_error err = {0};
+    assert_int_equal(cn_image_encode(grey, 1, 1, CN_IMAGE_PNG, 0, &png, &size, &err), CN_OK);
+    const cn_visualisation v = {.facet = facet, .objective = "layer4:1", .settings = settings, .value = value, .path = (double)NAN, .blocks = "", .png = png,
+                                .png_size = size};
+    assert_int_equal(cn_study_keep_visualisation(s, unit, &v, &err), CN_OK);
+    cn_bytes_free(png);
+}
+
+static void expect_kept(cn_study *s, size_t i, const char *settings, double value)
+{
+    cn_visualisation *list;
+    size_t n;
+    assert_int_equal(cn_study_visualisations(s, (cn_unit_ref){0, 1}, &list, &n, NULL), CN_OK);
+    assert_true(n > i);
+    assert_string_equal(list[i].settings, settings);
+    assert_true(list[i].value == value);
+    cn_visualisations_free(list);
+}
+
+/* The latest counts, unless it is a failure and the older one is none. Cards say so of those that are left. */
+static void a_stuck_picture_takes_no_better_ones_place(void **state)
+{
+    (void)state;
+    const cn_unit_ref unit = {0, 1};
+    cn_unit_row *row;
+    fake_scan(dir, "stuck", NULL, NULL);
+    cn_study *s = open_study("stuck");
+    assert_int_equal(cn_study_unit(s, unit, &row, NULL), CN_OK);
+    const double natural = row->max;
+    cn_unit_rows_free(row);
+    keep(s, "", "stuck", natural / 4);
+    keep(s, "", "default", natural / 2); /* short as well, but stronger */
+    expect_kept(s, 0, "default", natural / 2);
+    char *text = page(s, &unit, 1, NULL);
+    assert_non_null(strstr(text, "This picture does not reach the strongest natural picture. "));
+    assert_int_equal(count(text, "\xe2\x80\xa0"), 0);
+    free(text);
+    keep(s, "", "no transforms", 3 * natural);
+    keep(s, "", "stuck", natural / 4);
+    expect_kept(s, 0, "no transforms", 3 * natural);
+    keep(s, "", "default", 1.5 * natural); /* weaker, but good: the latest */
+    expect_kept(s, 0, "default", 1.5 * natural);
+    keep(s, "face", "stuck", natural / 4); /* another facet */
+    expect_kept(s, 0, "default", 1.5 * natural);
+    expect_kept(s, 1, "stuck", natural / 4);
+    text = page(s, &unit, 1, NULL);
+    assert_well_formed(text);
+    assert_int_equal(count(text, " sd\xe2\x80\xa0</b>"), 1);
+    assert_non_null(strstr(text, "Those marked with \xe2\x80\xa0 do not reach the strongest natural picture. "));
+    free(text);
+    keep(s, "", "default", natural / 8); /* the same settings: what they give now */
+    expect_kept(s, 0, "default", natural / 8);
+    text = page(s, &unit, 1, NULL);
+    assert_non_null(strstr(text, "These pictures do not reach"));
+    free(text);
+    cn_study_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_page_has_all_parts_and_needs_nothing_else),
         cmocka_unit_test(options_choose_what_is_shown),
         cmocka_unit_test(optimised_pictures_stand_on_the_card),
+        cmocka_unit_test(a_stuck_picture_takes_no_better_ones_place),
         cmocka_unit_test(what_was_found_stands_on_the_card),
         cmocka_unit_test(dead_and_silent_units_say_so),
         cmocka_unit_test(no_units_and_empty_studies_make_a_page),

@@ -206,6 +206,22 @@ static void a_csv_gives_paths_labels_and_captions(void **state)
     listing_free(&l);
 }
 
+/* Names with commas are names in a .txt; a .csv of one column without a heading is a list. */
+static void a_list_may_have_commas_or_be_called_csv(void **state)
+{
+    const char *dir = *state;
+    tempdir_text(dir, "commas.txt", "a,b.png\nc,d.png\n");
+    listing l = read_ok(tempdir_path(dir, "commas.txt"), NULL);
+    assert_int_equal(l.count, 2);
+    assert_string_equal(l.items[0].path, "a,b.png");
+    listing_free(&l);
+    tempdir_text(dir, "lines.csv", "a.png\nb.png\n");
+    l = read_ok(tempdir_path(dir, "lines.csv"), NULL);
+    assert_int_equal(l.count, 2);
+    assert_string_equal(l.items[1].path, "b.png");
+    listing_free(&l);
+}
+
 static void circular_links_end(void **state)
 {
     const char *dir = *state;
@@ -235,6 +251,10 @@ static void bad_lists_are_refused_in_one_line(void **state)
     tempdir_text(dir, "bad.csv", "name,label\na.png,x\n");
     tempdir_text(dir, "nopath.csv", "path,label\n,x\n");
     tempdir_write(dir, "binary", "ab\0cd\nef\n", 9);
+    tempdir_text(dir, "table.CSV", "file,label\npics/a.png,x\n");
+    tempdir_text(dir, "heading.csv", "file,label");
+    refuse_listing(tempdir_path(dir, "table.CSV"), NULL, CN_EFORMAT, "table.CSV: the first line names no column \"path\"");
+    refuse_listing(tempdir_path(dir, "heading.csv"), NULL, CN_EFORMAT, "heading.csv: the first line names no column \"path\"");
     refuse_listing(tempdir_path(dir, "none"), NULL, CN_ENOTFOUND, "none: ");
     refuse_listing(tempdir_path(dir, "pics"), tempdir_path(dir, "bad.csv"), CN_EFORMAT,
                    "names no column \"path\"");
@@ -275,6 +295,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(labels_beside_the_folder_win_over_folder_names, setup, teardown),
         cmocka_unit_test_setup_teardown(a_list_gives_paths_a_line, setup, teardown),
         cmocka_unit_test_setup_teardown(a_csv_gives_paths_labels_and_captions, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_list_may_have_commas_or_be_called_csv, setup, teardown),
         cmocka_unit_test_setup_teardown(circular_links_end, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_lists_are_refused_in_one_line, setup, teardown),
         cmocka_unit_test_setup_teardown(each_failing_allocation_of_a_listing_is_survived, setup, teardown),

@@ -890,6 +890,128 @@ static void plots_are_well_formed_and_name_their_categories(void **state)
     cn_study_close(s);
 }
 
+/* ---- where things stand in a plot: looked up in its pixels, two a point ---- */
+
+enum { PLOT_LEFT = 70, PLOT_RIGHT = 744, PLOT_TOP = 76, PLOT_BOTTOM = 356, PLOT_BINS = 10 };
+
+/* Ten levels with as many pictures as the string's digits say; two categories that divide them evenly, with this interval. */
+typedef struct drawn {
+    cn_category_table t;
+    cn_category_bin bins[PLOT_BINS];
+    cn_category_share shares[PLOT_BINS][2];
+    const char *names[2];
+} drawn;
+
+static void make_drawn(drawn *d, const char *pictures, const char *first, const char *second, double low, double high)
+{
+    *d = (drawn){.names = {first, second}};
+    for (int b = 0; b < PLOT_BINS; b++) {
+        d->shares[b][0] = (cn_category_share){2, 0.5, low, high, 0.5, low, high};
+        d->shares[b][1] = (cn_category_share){2, 0.5, low, high, 1, 1, 1};
+        d->bins[b] = (cn_category_bin){.low = b, .high = b + 1, .population = 9, .images = pictures[b] - '0', .effective = 4, .shares = d->shares[b]};
+    }
+    d->t = (cn_category_table){.source = CN_CATEGORIES_MEDIUM, .unit = "u:1", .label = "", .model_file = "m", .collection_name = "c", .n_categories = 2,
+                               .n_bins = PLOT_BINS, .categories = d->names, .bins = d->bins, .confidence = 0.95};
+}
+
+static cn_image *draw_drawn(const drawn *d)
+{
+    cn_image *image;
+    OK(cn_category_plot(&d->t, CN_PLOT_LIGHT, tempdir_path(dir, "drawn.png"), e));
+    OK(cn_image_load(&image, tempdir_path(dir, "drawn.png"), NULL, e));
+    return image;
+}
+
+/* 0xrrggbb at a point. */
+static unsigned colour_at(const cn_image *i, double x, double y)
+{
+    const uint8_t *p = i->rgb + 3 * ((size_t)(2 * y) * (size_t)i->width + (size_t)(2 * x));
+    return (unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2];
+}
+
+/* How many pixels of a box are not of this colour. */
+static int others_in(const cn_image *i, double x1, double y1, double x2, double y2, unsigned colour)
+{
+    int n = 0;
+    for (double y = y1; y < y2; y += 0.5)
+        for (double x = x1; x < x2; x += 0.5)
+            n += colour_at(i, x, y) != colour;
+    return n;
+}
+
+#define LEVEL(b) (PLOT_LEFT + (b) * (PLOT_RIGHT - PLOT_LEFT) / (double)PLOT_BINS) /* where level b begins */
+#define SHARE(s) (PLOT_BOTTOM - (s) * (PLOT_BOTTOM - PLOT_TOP))
+enum { FIRST = 0xd55e00, SECOND = 0x56b4e9, PAGE = 0xffffff };
+
+static void levels_without_pictures_say_none_once_on_a_clear_page(void **state)
+{
+    (void)state;
+    drawn d;
+    make_drawn(&d, "4440004404", "a", "b", 0.5, 0.5);
+    cn_image *i = draw_drawn(&d);
+    const double centre = (LEVEL(3) + LEVEL(6)) / 2, half = SHARE(0.5);
+    assert_true(others_in(i, centre - 10, half - 6, centre + 10, half + 6, PAGE) > 40); /* letters */
+    assert_int_equal(others_in(i, centre - 17.5, half - 1, centre - 15.5, half + 1, PAGE), 0); /* and no line to strike them out */
+    assert_int_equal(others_in(i, LEVEL(3) + 10, half - 8, LEVEL(4) - 4, half - 2, PAGE), 0); /* not once for each level */
+    assert_true(others_in(i, LEVEL(3) + 10, half - 1, LEVEL(4) - 10, half + 1, PAGE) > 0); /* where the grid is there */
+    assert_true(others_in(i, LEVEL(8) + 20, half - 6, LEVEL(9) - 20, half + 6, PAGE) > 40); /* a gap of one level */
+    cn_image_free(i);
+}
+
+static void names_that_are_wider_than_their_levels_are_left_to_the_legend(void **state)
+{
+    (void)state;
+    drawn d;
+    make_drawn(&d, "0004000000", "thin", "a name that is wider than one level", 0.5, 0.5);
+    cn_image *i = draw_drawn(&d);
+    /* Three quarters up is the middle of the second area, a quarter up that of the first. */
+    assert_int_equal(others_in(i, LEVEL(3) + 2, SHARE(0.75) - 10, LEVEL(4) - 2, SHARE(0.75) + 10, SECOND), 0);
+    assert_true(others_in(i, LEVEL(3) + 2, SHARE(0.4), LEVEL(4) - 2, SHARE(0.1), FIRST) > 200);
+    assert_int_equal(others_in(i, PLOT_LEFT + 2, SHARE(0.74), LEVEL(3) - 2, SHARE(0.55), PAGE), 0); /* nothing beside the level */
+    cn_image_free(i);
+    /* With room there it stands, in a line that tells it from the page as well: blue is what page and area have, and the line has not. */
+    make_drawn(&d, "4444444444", "thin", "a name that is wider than one level", 0.5, 0.5);
+    i = draw_drawn(&d);
+    for (double x = PLOT_LEFT + 30; x < PLOT_LEFT + 90; x += 0.5) {
+        unsigned least = 0xff;
+        for (double y = SHARE(0.75) - 11; y <= SHARE(0.75) - 9; y += 0.5)
+            least = (colour_at(i, x, y) & 0xff) < least ? colour_at(i, x, y) & 0xff : least;
+        assert_true(least < 0xa0);
+        assert_int_equal(colour_at(i, x, SHARE(0.75) - 14), SECOND);
+    }
+    cn_image_free(i);
+}
+
+/* Intervals from 2% to 98% leave hardly a place that none crosses. */
+static void intervals_stand_over_names(void **state)
+{
+    (void)state;
+    drawn d;
+    make_drawn(&d, "4444444444", "a", "b", 0.02, 0.98);
+    cn_image *i = draw_drawn(&d);
+    for (int b = 0; b < PLOT_BINS; b++)
+        for (double share = 0.05; share < 0.95; share += 0.01)
+            assert_true(others_in(i, LEVEL(b + 0.5) - 0.5, SHARE(share), LEVEL(b + 0.5) + 0.5, SHARE(share) + 0.5, 0x1c1b19) < 2); /* of two pixels */
+    cn_image_free(i);
+}
+
+static void without_raters_no_line_is_left_for_what_they_agree_on(void **state)
+{
+    (void)state;
+    drawn d;
+    make_drawn(&d, "4444444444", "a", "b", 0.5, 0.5);
+    cn_image *i = draw_drawn(&d);
+    assert_true(others_in(i, PLOT_LEFT, 502, 400, 514, PAGE) > 500); /* the caption */
+    assert_int_equal(others_in(i, PLOT_LEFT, 520, 900, 548, PAGE), 0);
+    cn_image_free(i);
+    const char *const raters[] = {"anna"};
+    d.t.source = CN_CATEGORIES_RATED, d.t.n_raters = 1, d.t.raters = raters;
+    i = draw_drawn(&d);
+    assert_true(others_in(i, PLOT_LEFT, 502, 400, 514, PAGE) > 500);
+    assert_true(others_in(i, PLOT_LEFT, 522, 400, 534, PAGE) > 500);
+    cn_image_free(i);
+}
+
 static void cards_of_rated_units_show_the_plot(void **state)
 {
     (void)state;
@@ -1009,6 +1131,10 @@ int main(void)
         cmocka_unit_test(media_and_labels_need_no_rater),
         cmocka_unit_test(many_labels_become_other),
         cmocka_unit_test(plots_are_well_formed_and_name_their_categories),
+        cmocka_unit_test(levels_without_pictures_say_none_once_on_a_clear_page),
+        cmocka_unit_test(names_that_are_wider_than_their_levels_are_left_to_the_legend),
+        cmocka_unit_test(intervals_stand_over_names),
+        cmocka_unit_test(without_raters_no_line_is_left_for_what_they_agree_on),
         cmocka_unit_test(cards_of_rated_units_show_the_plot),
         cmocka_unit_test(short_memory_is_an_error_without_leaks),
         cmocka_unit_test(damaged_answers_are_errors), /* the last: it damages the study */

@@ -483,14 +483,81 @@ static void only_a_study_of_the_same_model_is_replaced_and_only_by_force(void **
     assert_int_equal(try_scan(dir, "study", "beef", &force, 0, NULL, &err), CN_EMISMATCH);
     assert_non_null(strstr(err.text, "another model"));
     tempdir_text(dir, "study/cards.html", "mine");
+    tempdir_text(dir, "study/masks.npy", "mine, too");
     assert_int_equal(try_scan(dir, "study/", "f00d", &force, 0, NULL, &err), CN_OK);
     char *kept = tempdir_read(tempdir_path(dir, "study/cards.html"), NULL);
     assert_string_equal(kept, "mine"); /* the user's own file is in the new study */
+    free(kept);
+    kept = tempdir_read(tempdir_path(dir, "study/masks.npy"), NULL);
+    assert_string_equal(kept, "mine, too"); /* not a matrix of the study's, whatever its ending */
     free(kept);
     char *precious = tempdir_read(tempdir_path(dir, "other/mine.txt"), NULL);
     assert_string_equal(precious, "precious");
     free(precious);
     assert_int_equal(tempdir_count(dir), 4); /* pics, labels.csv, other, study */
+}
+
+static cn_status scan_list(const char *dir, const char *study, int shard, int shards, int broken, cn_scan_result *r, cn_error *err)
+{
+    source s;
+    memset(err, 0, sizeof *err);
+    fake_open(&s, "f00d", 8);
+    fake_break_run(&s, broken);
+    const cn_scan_options o = {.shard = shard, .shards = shards};
+    const cn_status st = scan_source(&s, tempdir_path(dir, "list.txt"), tempdir_path(dir, study), &o, r, err);
+    s.close(&s);
+    return st;
+}
+
+static void a_collection_that_cannot_be_read_gives_no_study(void **state)
+{
+    const char *dir = *state;
+    cn_error err;
+    cn_scan_result r;
+    char *picture;
+    size_t size;
+    tempdir_text(dir, "list.txt", "pics/b.png\npics/a.png\npics/c.png\n");
+    for (int again = 0; again < 2; again++) { /* nothing to go on from: it is tried again */
+        assert_int_equal(scan_list(dir, "study", 0, 0, 0, &r, &err), CN_EFORMAT);
+        assert_non_null(strstr(err.text, "none of 3 images could be read, first pics/a.png: "));
+        assert_non_null(strstr(err.text, "study.part/work.sqlite has all)"));
+        assert_null(strchr(err.text, '\n'));
+        assert_int_equal(access(tempdir_path(dir, "study"), F_OK), -1);
+        assert_int_equal(access(tempdir_path(dir, "study.part/work.sqlite"), F_OK), 0);
+    }
+    picture = tempdir_read(tempdir_path(dir, "pics/red/000.png"), &size);
+    tempdir_write(dir, "pics/b.png", picture, size);
+    assert_int_equal(scan_list(dir, "broken", 0, 0, 1, &r, &err), CN_EFORMAT); /* nor is a model that gives no numbers one */
+    assert_non_null(strstr(err.text, "none of 3 images"));
+    assert_int_equal(scan_list(dir, "study", 0, 0, 0, &r, &err), CN_OK);
+    assert_int_equal(r.images, 1);
+    assert_int_equal(r.failed, 2);
+    assert_int_equal(access(tempdir_path(dir, "study.part"), F_OK), -1);
+    unlink(tempdir_path(dir, "pics/b.png"));
+    free(picture);
+}
+
+/* A part may be all bad where the others are not. */
+static void parts_that_cannot_be_read_give_no_study(void **state)
+{
+    const char *dir = *state;
+    cn_error err = {0};
+    cn_scan_result r;
+    source s;
+    tempdir_text(dir, "list.txt", "pics/b.png\npics/a.png\npics/c.png\n");
+    assert_int_equal(scan_list(dir, "part1", 1, 2, 0, &r, &err), CN_OK);
+    assert_int_equal(r.failed, 2);
+    assert_int_equal(scan_list(dir, "part2", 2, 2, 0, &r, &err), CN_OK);
+    char first[1024], second[1024];
+    snprintf(first, sizeof first, "%s/part1", dir);
+    snprintf(second, sizeof second, "%s/part2", dir);
+    const char *const parts[] = {first, second};
+    fake_open(&s, "f00d", 8);
+    assert_int_equal(merge_source(&s, parts, 2, tempdir_path(dir, "study"), NULL, NULL, &err), CN_EFORMAT);
+    s.close(&s);
+    assert_non_null(strstr(err.text, "none of 3 images could be read, first pics/a.png: "));
+    assert_non_null(strstr(err.text, "part1/work.sqlite has all)"));
+    assert_int_equal(access(tempdir_path(dir, "study"), F_OK), -1);
 }
 
 static void an_empty_collection_gives_an_empty_study(void **state)
@@ -682,6 +749,8 @@ int main(void)
         T(values_that_are_not_finite_count_as_failures),
         T(a_cancelled_scan_leaves_no_study),
         T(only_a_study_of_the_same_model_is_replaced_and_only_by_force),
+        T(a_collection_that_cannot_be_read_gives_no_study),
+        T(parts_that_cannot_be_read_give_no_study),
         T(an_empty_collection_gives_an_empty_study),
         T(each_failing_allocation_ends_a_scan_cleanly),
         T(units_are_named_in_several_ways),
