@@ -24,6 +24,7 @@ static const struct option options[] = {
     {'n', "count", OPTION_COUNT, offsetof(struct arguments, count), "K", "The first K units. Default: 24.", 1, 10000000},
     {0, "site", OPTION_TEXT, offsetof(struct arguments, site), "SITE", "Only this site. Default: all that both studies have."},
     SHOW_OPTIONS(struct arguments, show),
+    QUIET_OPTION(struct arguments, show.quiet),
 };
 static const struct grid_column columns[] = {
     {"site", NULL, GRID_TEXT, 0},

@@ -181,6 +181,8 @@ static int print_scores(cn_runner *runner, const struct picture_batch *batch, vo
         return fail_error(&err, st);
     for (size_t i = 0; i < batch->n; i++) {
         const char *path = s->pictures->paths[batch->first + i];
+        if (!batch->good[i])
+            continue;
         if (s->n_media) {
             write_medium(s, path, s->share + i * n);
             continue;
@@ -221,11 +223,14 @@ static int score_pictures(struct scoring *s, const cn_model *model)
             printf("\t%s", cn_facets_info(s->facets, k)->name);
         putchar('\n');
     }
-    const int code = images_run(model, o, s->pictures, (struct reading){.quiet = s->a->quiet}, print_scores, s, NULL);
+    size_t bad = 0;
+    int code = images_run(model, o, s->pictures, (struct reading){.skip_bad = true, .quiet = s->a->quiet}, print_scores, s, &bad);
     if (!s->n_media && s->a->json && code == EXIT_DONE) {
         json_close(&s->json, ']');
         json_end(&s->json);
     }
+    if (code == EXIT_DONE && bad == s->pictures->count)
+        code = fail("none of %zu pictures could be read", bad);
     free(s->share);
     return code;
 }
@@ -361,7 +366,7 @@ const struct command command_facet = {
                    "a logistic regression on whole maps tells its pictures from generic ones. 'clipneuron see --facet' then draws what of "
                    "a unit belongs to that facet (Goh et al. 2021).\n\n"
                    "A fifth of the pictures is held out, by a hash of the path, and measures the accuracy, for which both sides count the "
-                   "same. Some hundred pictures a facet do.\n\n" IMAGES_HELP,
+                   "same. Some hundred pictures a facet do. Pictures that cannot be read are left out; 'facet score' names them on standard error.\n\n" IMAGES_HELP,
     .examples = "Written words, told from pictures of all kinds:\n\n"
                 "$ ls $PWD/photos/*word* > written.txt\n"
                 "$ clipneuron facet train --facet written=@written.txt --generic photos -o facets.npz\n\n"

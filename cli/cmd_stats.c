@@ -9,7 +9,7 @@
 struct arguments {
     struct words operands;
     int64_t labels;
-    bool json;
+    bool json, quiet;
 };
 
 /* clang-format off */
@@ -17,6 +17,7 @@ static const struct option options[] = {
     {'n', "labels", OPTION_COUNT, offsetof(struct arguments, labels), "K",
      "Labels in the table: of a unit the strongest K, at most 24, of a study the first K. Default: 8 and all.", 1, 65536},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON in place of the tables."},
+    QUIET_OPTION(struct arguments, quiet),
 };
 /* clang-format on */
 

@@ -68,6 +68,7 @@ static const struct option top_options[] = {
      CN_MAX_STUDY_EXAMPLES},
     {0, "bottom", OPTION_FLAG, offsetof(struct arguments, bottom), NULL, "The most inhibiting pictures in place of the strongest."},
     SHOW_OPTIONS(struct arguments, show),
+    QUIET_OPTION(struct arguments, show.quiet),
 };
 /* clang-format on */
 
@@ -206,6 +207,7 @@ static const struct option bucket_options[] = {
     {'n', "count", OPTION_COUNT, offsetof(struct arguments, count), "K", "At most K pictures from each bucket. Default: all that are kept.", 1,
      CN_MAX_STUDY_EXAMPLES},
     SHOW_OPTIONS(struct arguments, show),
+    QUIET_OPTION(struct arguments, show.quiet),
 };
 /* clang-format on */
 

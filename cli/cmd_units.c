@@ -27,6 +27,7 @@ static const struct option options[] = {
     {0, "label", OPTION_TEXT, offsetof(struct arguments, label), "L", "Only units with this label."},
     {0, "min-purity", OPTION_TEXT, offsetof(struct arguments, min_purity), "P", "Only units of at least this purity, 0 to 1."},
     SHOW_OPTIONS(struct arguments, show),
+    QUIET_OPTION(struct arguments, show.quiet),
 };
 static const struct grid_column columns[] = {
     {"site", NULL, GRID_TEXT, 0},

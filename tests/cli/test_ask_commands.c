@@ -235,6 +235,20 @@ static void exports_are_whole_and_exact(void **state)
     assert_int_equal(strncmp(shell_err, "clipneuron: left out, as arrays have no place for them: map\n", 60), 0);
 }
 
+static void all_that_ask_a_study_may_be_told_to_be_quiet(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {"stats study", "top study 1", "buckets study 1", "units study -n 3", "compare study study"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        RUNS("clipneuron %s", commands[i]);
+        char *loud = strdup(shell_out);
+        RUNS("clipneuron %s -q", commands[i]);
+        assert_string_equal(shell_out, loud);
+        assert_string_equal(shell_err, "");
+        free(loud);
+    }
+}
+
 static void what_is_wrong_is_said_in_one_line(void **state)
 {
     (void)state;
@@ -286,6 +300,7 @@ int main(void)
         cmocka_unit_test(images_are_found_by_units_by_text_and_name_their_units),
         cmocka_unit_test(a_study_compared_with_itself_does_not_differ),
         cmocka_unit_test(exports_are_whole_and_exact),
+        cmocka_unit_test(all_that_ask_a_study_may_be_told_to_be_quiet),
         cmocka_unit_test(what_is_wrong_is_said_in_one_line),
         cmocka_unit_test(a_damaged_study_is_an_error_and_not_a_crash),
     };

@@ -207,6 +207,16 @@ static void facets_score_pictures(void **state)
               "awk 'NR > 1 { n++; a += $2 > .5 } END { print n, (a / n < .2) }' colours.tsv"))
         fail_msg("%s", shell_err);
     assert_string_equal(shell_out, "picture\ttext\tcolour\n40 1\n40 1\n");
+    /* A picture that cannot be read is left out, as in training; none at all is a failure. */
+    assert_int_equal(shell("echo rubbish > bad.png; clipneuron facet score f.npz bad.png $(head -2 words.txt) gone.png > some.tsv; wc -l < some.tsv;"
+                           " head -3 words.tsv | cmp - some.tsv"),
+                     0);
+    assert_string_equal(shell_out, "3\n");
+    assert_non_null(strstr(shell_err, "clipneuron: skipped bad.png: "));
+    assert_non_null(strstr(shell_err, "clipneuron: skipped gone.png: "));
+    assert_int_equal(shell("clipneuron facet score f.npz bad.png gone.png --media text colour -q -o none.csv"), 1);
+    assert_string_equal(shell_err, "clipneuron: none of 2 pictures could be read\n");
+    assert_false(shell_exists("none.csv"));
 }
 
 static void facets_name_media_for_a_scan(void **state)

@@ -696,36 +696,73 @@ static void orders_sort_and_leave_dead_units_out(void **state)
     cn_study_close(s);
 }
 
-static int count_row(void *user, int columns, char **values, char **names)
+/* A query's answer: how many rows, and the first of them as text. */
+typedef struct answer {
+    int rows;
+    char first[256];
+} answer;
+
+static int take_row(void *user, int columns, char **values, char **names)
 {
-    (void)columns, (void)values, (void)names;
-    ++*(int *)user;
+    answer *a = user;
+    size_t at = 0;
+    (void)names;
+    for (int i = 0; i < columns && a->rows == 0 && at < sizeof a->first; i++)
+        at += (size_t)snprintf(a->first + at, sizeof a->first - at, "%s%s", i ? "|" : "", values[i] ? values[i] : "NULL");
+    a->rows++;
     return 0;
 }
+
+/* Of thirty pictures, half of them red and half green, numbered from 0, with 0 to 4 stars in turn. Unit 0 sees the red of a picture, unit 4 the lack
+ * of green, unit 3 the square of the red, which is large where there is none. */
+static const struct {
+    const char *about; /* what the query's comment begins with */
+    int rows;
+    const char *first; /* what its first row begins with */
+} answers[] = {
+    {"the most interesting units", 3, "3|green|1.0|line word|1.58"},
+    {"units that answer to a label", 10, "0|4|5.37"},                /* sqrt(29) where a label is told by a unit without any spread */
+    {"the strongest pictures of a unit", 24, "0|red/022.png|0.857"},
+    {"units that a picture is an example of", 18, "0|3|0|20|1.03"},
+    {"units that prefer writing", 10, "0|3|0.436"},
+    {"nearest words", 12, "0|1|green|dog|0.999"},
+    {"pictures that are in the collection more than once", 0, ""},
+    {"pictures of a label that a unit is on for", 9, "red/022.png|9|0.857"}, /* the strongest, in the highest level */
+    {"who worked on this study", 1, "2026-01-01T00:00:00Z|1/1|30|1|"},
+    {"pictures by a column of one's own", 20, "green/009.png|4"}, /* of six with the most stars the first by its path */
+    {"why pictures are missing", 1, "truncated PNG|1"},
+};
 
 static void queries_of_the_manual_have_answers(void **state)
 {
     const char *dir = *state;
-    char path[1024];
     sqlite3 *db;
-    int queries = 0;
-    fake_scan(dir, "study", NULL, NULL);
-    snprintf(path, sizeof path, "%s/study/study.sqlite", dir);
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    size_t queries = 0;
+    char words[1024];
+    tempdir_text(dir, "words.txt", "cat\ndog\nred\ngreen\nblack\nwhite\n");
+    snprintf(words, sizeof words, "%s/words.txt", dir);
+    setenv("SOURCE_DATE_EPOCH", "1767225600", 1);
+    fake_scan(dir, "study", &(cn_scan_options){.words = words}, NULL);
+    unsetenv("SOURCE_DATE_EPOCH");
+    assert_int_equal(sqlite3_open_v2(tempdir_path(dir, "study/study.sqlite"), &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
     char *manual = tempdir_read(CN_SOURCE_DIR "/docs/study.md", NULL);
     for (char *p = manual; (p = strstr(p, "```sql\n")); queries++) {
-        char *sql = p + 7, *end = strstr(sql, "```");
-        int rows = 0;
-        char *message = NULL;
+        char *sql = p + 7, *end = strstr(sql, "```"), *message = NULL;
+        answer got = {0};
         assert_non_null(end);
         *end = '\0';
         p = end + 1;
-        if (sqlite3_exec(db, sql, count_row, &rows, &message) != SQLITE_OK)
+        if (sqlite3_exec(db, sql, take_row, &got, &message) != SQLITE_OK)
             fail_msg("%s: %s", sql, message);
-        if (!rows && !strstr(sql, "are not the unit's label") && !strstr(sql, "more than once"))
-            fail_msg("no answer: %s", sql);
+        size_t k = 0;
+        while (k < sizeof answers / sizeof *answers && strncmp(sql + 3, answers[k].about, strlen(answers[k].about)) != 0)
+            k++;
+        if (k == sizeof answers / sizeof *answers)
+            fail_msg("no answer is expected of: %s", sql);
+        if (got.rows != answers[k].rows || strncmp(got.first, answers[k].first, strlen(answers[k].first)) != 0)
+            fail_msg("%d rows, the first of them %s: %s", got.rows, got.first, sql);
     }
-    assert_true(queries >= 10);
+    assert_int_equal(queries, sizeof answers / sizeof *answers);
     free(manual);
     sqlite3_close(db);
 }
