@@ -131,7 +131,7 @@ static void the_linearisation_is_the_derivative_where_an_image_is_uniform(void *
     assert_true(worst(directions, exact, site->units * width) < 1e-5);
     free(exact);
 
-    /* the two conditions are needed, though this model's random weights look almost evenly: positions that differ in their units, or are told apart */
+    /* both conditions are needed, though this model's random weights look at all positions almost evenly */
     exact = derivatives(m, site, NULL, NULL);
     assert_true(worst(directions, exact, site->units * width) > 5e-4);
     free(exact);
