@@ -68,9 +68,12 @@ typedef struct cn_text_unit {
     double exact;        /* the same by the exact derivative at options->at; NaN: not asked for */
     double z;            /* of the weight among the weights that the study's words (or pairs of them) have on this unit; NaN without words */
     double p;            /* share of them at least as far from their mean, (1 + how many)/(1 + all); NaN without words */
-    const char *name;    /* kept by `name`, else the unit's own label, else its nearest word; "" where unknown and beyond `named` */
+    const char *name;    /* kept by `name`, else the unit's own label, else its nearest word; "" where unknown, and beyond `named` unless the
+                            unit is among the CN_TOKEN_NAMED strongest of a token */
     const char *example; /* path of the strongest picture; "" beyond `named` */
 } cn_text_unit;
+
+#define CN_TOKEN_NAMED 8
 
 typedef struct cn_text_token {
     const char *text;       /* as the tokenizer has it, "</w>" shown as a space */
