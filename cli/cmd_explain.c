@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SHOWN = 4 }; /* units of a token, printed */
+
 struct arguments {
     struct model_arguments model;
     struct run_arguments run;
@@ -96,7 +98,7 @@ static const char *name_of(const cn_explanation *x, int64_t unit)
 
 static void print_tokens(const cn_explanation *x)
 {
-    int64_t units[4];
+    int64_t units[SHOWN];
     if (x->n_tokens)
         puts("\ntoken by token (turn: 1 - cosine of the text with the text without it; weights that go with it):");
     for (size_t i = 0; i < x->n_tokens; i++) {
@@ -104,7 +106,7 @@ static void print_tokens(const cn_explanation *x)
         printf("  ");
         print_safely(stdout, t->text);
         printf("%*s turn %.3f  ", printed_width(t->text) < 14 ? (int)(14 - printed_width(t->text)) : 0, "", t->turn);
-        const size_t n = strongest(x, t, units, 4);
+        const size_t n = strongest(x, t, units, SHOWN);
         for (size_t k = 0; k < n; k++) {
             const float w = t->weights[units[k]];
             printf("%s%.4f ", k ? w < 0 ? " - " : " + " : w < 0 ? "-" : "", (double)fabsf(w));
@@ -115,12 +117,18 @@ static void print_tokens(const cn_explanation *x)
     }
 }
 
-/* Names in the table. */
-static void note_people(struct people *people, cn_study *study, const struct arguments *a, const cn_explanation *x)
+/* Names in the table, and those of each token's `most` strongest units. */
+static void note_people(struct people *people, cn_study *study, const struct arguments *a, const cn_explanation *x, size_t most)
 {
+    int64_t units[CN_TOKEN_NAMED];
     people_begin(people, study);
     for (size_t i = 0; i < x->n && i < (size_t)a->top; i++)
         people_note(people, x->units[i].name);
+    for (size_t i = 0; i < x->n_tokens; i++) {
+        const size_t n = strongest(x, &x->tokens[i], units, most);
+        for (size_t k = 0; k < n; k++)
+            people_note(people, name_of(x, units[k]));
+    }
 }
 
 static void print_explanation(const struct arguments *a, cn_study *study, size_t site, const cn_explanation *x, const struct grid *g)
@@ -150,16 +158,16 @@ static void print_explanation(const struct arguments *a, cn_study *study, size_t
     putchar('\n');
     print_tokens(x);
     struct people people;
-    note_people(&people, study, a, x);
+    note_people(&people, study, a, x, SHOWN);
     people_print(&people);
 }
 
 static void json_tokens(struct json *j, const cn_explanation *x)
 {
-    int64_t units[8];
+    int64_t units[CN_TOKEN_NAMED];
     json_open(j, "tokens", '[');
     for (size_t i = 0; i < x->n_tokens; i++) {
-        const size_t n = strongest(x, &x->tokens[i], units, 8);
+        const size_t n = strongest(x, &x->tokens[i], units, CN_TOKEN_NAMED);
         j->flat = j->depth + 1;
         json_open(j, NULL, '{');
         json_text(j, "token", x->tokens[i].text);
@@ -199,7 +207,7 @@ static void json_explanation(const struct arguments *a, cn_study *study, size_t 
     if (a->tokens)
         json_tokens(&j, x);
     struct people people;
-    note_people(&people, study, a, x);
+    note_people(&people, study, a, x, CN_TOKEN_NAMED);
     people_json(&people, &j);
     json_close(&j, '}');
     json_end(&j);

@@ -248,7 +248,7 @@ static void print_families(struct task *t)
 }
 
 /* Families of the table's rows and of the units that belong to one which are about people, each with its warning once. */
-static void print_warnings(const struct task *t, size_t n)
+static void print_warnings(FILE *out, const struct task *t, size_t n)
 {
     const cn_multimodal *r = t->r;
     const char *said[8];
@@ -265,14 +265,14 @@ static void print_warnings(const struct task *t, size_t n)
         if (before)
             continue;
         said[n_said++] = family;
-        printf("\nwarning: ");
-        print_safely(stdout, family);
+        fputs(out == stdout ? "\nwarning: " : "warning: ", out);
+        print_safely(out, family);
         for (size_t k = 0; k < r->n_families; k++) /* families without a unit of theirs are not counted */
             if (strcmp(r->families[k].family, family) == 0) {
-                printf(" (%.2g%% of the pictures)", 100 * (double)r->families[k].images / (double)r->images);
+                fprintf(out, " (%.2g%% of the pictures)", 100 * (double)r->families[k].images / (double)r->images);
                 break;
             }
-        printf(" is %s\n", cn_family_warning(family));
+        fprintf(out, " is %s\n", cn_family_warning(family));
     }
 }
 
@@ -294,7 +294,7 @@ static void print_result(struct task *t)
     putchar('\n');
     print_kinds(t);
     print_families(t);
-    print_warnings(t, n);
+    print_warnings(stdout, t, n);
 }
 
 /* ---- JSON ---- */
@@ -462,9 +462,10 @@ static int multimodal(const struct arguments *a, float level, float fdr)
     if (st == CN_OK && code == EXIT_DONE) {
         if (a->show.json)
             json_result(&t);
-        else if (a->show.csv)
+        else if (a->show.csv) {
             show_units(&t, t.r->n, true);
-        else
+            print_warnings(stderr, &t, t.r->n); /* a program reads the table */
+        } else
             print_result(&t);
         if (t.r->undrawn)
             note(a->quiet, "clipneuron: %lld words were not drawn: no font of this system has their letters", (long long)t.r->undrawn);

@@ -1,6 +1,7 @@
 /* cli/cmd_top.c -- `clipneuron top` and `clipneuron buckets`: examples of a unit as tables. */
 #include "asking.h"
 #include "commands.h"
+#include "people.h"
 #include "report.h"
 
 #include <math.h>
@@ -32,19 +33,38 @@ static int begin(const struct command *c, const struct arguments *a, cn_study **
 }
 
 struct head {
-    const cn_study *study;
+    cn_study *study;
     const cn_unit_row *row;
     const char *kind;
 };
 
+static struct people people_of(cn_study *study, const cn_unit_row *row)
+{
+    struct people people;
+    people_begin(&people, study);
+    people_note(&people, row->label);
+    return people;
+}
+
 static void write_head(struct json *j, const void *user)
 {
     const struct head *h = user;
+    struct people people = people_of(h->study, h->row);
     ask_json(j, h->study, h->row->ref);
     json_text(j, "label", h->row->label);
     json_real(j, "rms", h->row->rms);
     if (h->kind)
         json_text(j, "kind", h->kind);
+    people_json(&people, j);
+}
+
+static void print_people(const struct arguments *a, cn_study *study, const cn_unit_row *row)
+{
+    struct people people = people_of(study, row);
+    if (a->show.json)
+        free(people.names); /* the head has them */
+    else
+        (a->show.csv ? people_tell : people_print)(&people);
 }
 
 static void print_head(const struct arguments *a, const cn_study *study, const cn_unit_row *row, const char *what)
@@ -145,6 +165,7 @@ static cn_status list_top(const struct arguments *a, cn_study *study, const cn_u
         print_head(a, study, row, a->bottom ? "the most inhibiting pictures" : "the strongest pictures");
         if (!row->dead || a->show.json || a->show.csv)
             show_grid(&a->show, &g, "examples", write_head, &head);
+        print_people(a, study, row);
     }
     grid_free(&g);
     free(texts);
@@ -246,7 +267,7 @@ static void add_bucket(struct grid *g, const cn_bucket *b, int number, int64_t a
     }
 }
 
-static void buckets_json(const cn_study *study, const cn_unit_row *row, const cn_bucket *b, size_t n, const cn_example *e,
+static void buckets_json(cn_study *study, const cn_unit_row *row, const cn_bucket *b, size_t n, const cn_example *e,
                          size_t n_examples, size_t most)
 {
     const struct head head = {study, row, NULL};
@@ -310,6 +331,7 @@ static cn_status list_buckets(const struct arguments *a, cn_study *study, const 
         print_head(a, study, row, "every level of activation, and a random sample from it");
         if (!row->dead || a->show.csv)
             show_grid(&a->show, &g, NULL, NULL, NULL);
+        print_people(a, study, row);
     }
     grid_free(&g);
     cn_buckets_free(b);

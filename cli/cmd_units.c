@@ -1,6 +1,7 @@
 /* cli/cmd_units.c -- `clipneuron units`: the units of a site in an order. */
 #include "asking.h"
 #include "commands.h"
+#include "people.h"
 #include "report.h"
 #include "unittable.h"
 
@@ -81,6 +82,14 @@ static void add_row(struct grid *g, const cn_study *study, const cn_unit_row *r,
     grid_text(g, r->media);
 }
 
+static void note_people(struct people *people, const cn_unit_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        people_note(people, rows[i].label);
+        people_note(people, rows[i].word);
+    }
+}
+
 static int list(const struct arguments *a, cn_study *study, size_t site, const cn_unit_query *query)
 {
     cn_unit_row *rows = NULL;
@@ -89,12 +98,16 @@ static int list(const struct arguments *a, cn_study *study, size_t site, const c
     const cn_status st = cn_study_find_units(study, site, query, &rows, &n, &err);
     if (st != CN_OK)
         return fail_error(&err, st);
+    struct people people;
+    people_begin(&people, study);
+    note_people(&people, rows, n);
     if (a->show.json) {
         struct json j;
         json_begin(&j, stdout);
         json_open(&j, NULL, '{');
         json_text(&j, "sort", sort_choices[a->sort]);
         unit_table_json(&j, "units", study, rows, n);
+        people_json(&people, &j);
         json_close(&j, '}');
         json_end(&j);
     } else {
@@ -104,6 +117,7 @@ static int list(const struct arguments *a, cn_study *study, size_t site, const c
             add_row(&g, study, &rows[i], !a->show.csv);
         show_grid(&a->show, &g, NULL, NULL, NULL);
         grid_free(&g);
+        (a->show.csv ? people_tell : people_print)(&people);
     }
     cn_unit_rows_free(rows);
     return EXIT_DONE;

@@ -98,6 +98,7 @@ static int compare(const struct arguments *a, const cn_word_space *s, struct gro
             json_real(&j, "null_sd", c.null_sd);
             json_real(&j, "p", c.p);
             json_int(&j, "draws", c.draws);
+            json_bool(&j, "exact", c.exact);
         } else {
             json_real(&j, "effect", w.effect);
             json_real(&j, "p", w.p);
@@ -114,8 +115,8 @@ static int compare(const struct arguments *a, const cn_word_space *s, struct gro
     printf(n == 2 ? " and " : " against ");
     print_safely(stdout, g[1].name);
     if (n == 2) {
-        printf(": mean cosine %.3f; words drawn in place of the first group: %.3f, sd %.3f; p = %.2g (%d draws)\n", c.cosine, c.null_mean, c.null_sd,
-               c.p, c.draws);
+        printf(": mean cosine %.3f; words drawn in place of the first group: %.3f, sd %.3f; p = %.2g (%s%d draws)\n", c.cosine, c.null_mean, c.null_sd,
+               c.p, c.exact ? "all " : "", c.draws);
     } else {
         printf(", by ");
         print_safely(stdout, g[2].name);
@@ -260,8 +261,8 @@ const struct command command_words = {
     .description =
         "Draws words as pictures, in several fonts, and takes what the units of a site answer, less the mean over all words of a list, as embeddings of the words: "
         "what they have in common for a model that reads.\n\n"
-        "Two groups are compared by the mean cosine of their words; p is the share of groups of the same size, drawn from all other words in place of "
-        "the first, with a mean as high. Four groups X, Y, A, B are the word embedding association test (Caliskan et al. 2017): how much more X than Y has to do "
+        "Two groups are compared by the mean cosine of their words; p is the share of groups of the same size, drawn from all words but the second's in "
+        "place of the first, with a mean as high. Four groups X, Y, A, B are the word embedding association test (Caliskan et al. 2017): how much more X than Y has to do "
         "with A rather than B, and the share of divisions of X and Y among themselves with a difference as large.",
     .examples = "Neighbours and an analogy:\n\n"
                 "$ printf '%s\\n' dog car puppy house bird pizza bread horse cake cheese rome > list.txt\n"

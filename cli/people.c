@@ -32,24 +32,36 @@ static double base_rate(const struct people *p, const char *name)
     return share;
 }
 
-void people_print(struct people *p)
+static void write_to(FILE *out, struct people *p)
 {
     for (size_t i = 0; i < p->count && i < PEOPLE_NAMED; i++) {
         const double share = base_rate(p, p->names[i]);
-        printf(i ? ", " : "\nwarning: ");
-        print_safely(stdout, p->names[i]);
-        printf(" (%s", cn_concept_people(p->names[i]));
+        fputs(i ? ", " : "warning: ", out);
+        print_safely(out, p->names[i]);
+        fprintf(out, " (%s", cn_concept_people(p->names[i]));
         if (share > 0)
-            printf(", %.2g%% of the pictures", 100 * share);
+            fprintf(out, ", %.2g%% of the pictures", 100 * share);
         else if (share == 0)
-            printf(", label of no picture");
-        putchar(')');
+            fputs(", label of no picture", out);
+        fputc(')', out);
     }
     if (p->count > PEOPLE_NAMED)
-        printf(" and %zu more", p->count - PEOPLE_NAMED);
+        fprintf(out, " and %zu more", p->count - PEOPLE_NAMED);
     if (p->count)
-        printf(" %s %s\n", p->count > 1 ? "are" : "is", cn_family_warning(cn_concept_people(p->names[0])));
+        fprintf(out, " %s %s\n", p->count > 1 ? "are" : "is", cn_family_warning(cn_concept_people(p->names[0])));
     free(p->names);
+}
+
+void people_print(struct people *p)
+{
+    if (p->count)
+        putchar('\n');
+    write_to(stdout, p);
+}
+
+void people_tell(struct people *p)
+{
+    write_to(stderr, p);
 }
 
 void people_json(struct people *p, struct json *j)

@@ -21,6 +21,8 @@ void people_begin(struct people *p, cn_study *study);
 void people_note(struct people *p, const char *name);
 /* A paragraph behind the command's table; nothing where no name is about people. Frees p. */
 void people_print(struct people *p);
+/* The same as a line of the error output, behind a CSV that a program reads. */
+void people_tell(struct people *p);
 /* "warnings": for each name its family, base rate (null without a study) and the sentence. Frees p. */
 void people_json(struct people *p, struct json *j);
 

@@ -35,13 +35,13 @@ typedef struct cn_probe_options {
     bool relu;             /* max(0, .) of each spatial mean, before it is standardised. The spatial mean of what is behind a ReLU is another
                               number: for that, scan the ReLU's site */
     double mix;            /* m: 1 is L1 alone; 0: 1 */
-    double held_out;       /* share of the pictures; 0: 0.25 */
+    double held_out;       /* share of each class's pictures; 0: 0.25 */
     uint64_t seed;         /* of the hash that holds out */
     double units;          /* wanted non-zero weights a class, on average; 0: 3 */
     double most_units;     /* how far the path goes, unless the training pictures are told apart earlier (5% of the loss left); 0: twice `units` */
     int points;            /* of the path at most; 0: 60. Strengths fall by a fifth from one to the next */
     double tolerance;      /* of the conditions of optimality, in parts of s m; 0: 1e-3. The path's other points: at least 1e-2 */
-    int64_t least;         /* training pictures that a class must have; 0: 2. Classes with fewer are left out */
+    int64_t least;         /* pictures that a class must have, and keeps for training; 0: 2. Classes with fewer are left out */
     const char *word_template; /* of the zero-shot probe's prompts, with one "{}"; NULL: the study's, else "{}" */
     bool no_zero_shot;
     int threads;           /* 0: all cores. The result does not depend on it */
@@ -109,7 +109,7 @@ typedef struct cn_probe {
     double *mean, *sd;     /* (units) over the training pictures; sd 0: constant there, never in an equation */
     int64_t train, test;   /* pictures */
     int64_t without;       /* pictures without a value in the column */
-    int64_t left_classes, left_pictures; /* classes with too few training pictures, and their pictures */
+    int64_t left_classes, left_pictures; /* classes with too few pictures, and their pictures */
     cn_probe_class *classes;
     size_t n_classes;
     cn_probe_term *terms;  /* class after class */

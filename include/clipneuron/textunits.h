@@ -68,9 +68,12 @@ typedef struct cn_text_unit {
     double exact;        /* the same by the exact derivative at options->at; NaN: not asked for */
     double z;            /* of the weight among the weights that the study's words (or pairs of them) have on this unit; NaN without words */
     double p;            /* share of them at least as far from their mean, (1 + how many)/(1 + all); NaN without words */
-    const char *name;    /* kept by `name`, else the unit's own label, else its nearest word; "" where unknown and beyond `named` */
+    const char *name;    /* kept by `name`, else the unit's own label, else its nearest word; "" where unknown, and beyond `named` unless the
+                            unit is among the CN_TOKEN_NAMED strongest of a token */
     const char *example; /* path of the strongest picture; "" beyond `named` */
 } cn_text_unit;
+
+#define CN_TOKEN_NAMED 8
 
 typedef struct cn_text_token {
     const char *text;       /* as the tokenizer has it, "</w>" shown as a space */
@@ -253,12 +256,13 @@ typedef struct cn_word_group {
 
 typedef struct cn_group_cosine {
     double cosine;    /* mean over all pairs of one word of each */
-    double null_mean, null_sd; /* of the same with words drawn from all others in place of the first group */
-    double p;         /* share of draws with a mean at least as high: (1 + how many)/(1 + draws) */
-    int draws;
+    double null_mean, null_sd; /* of the same with as many words chosen from the first group and all other words together */
+    double p;         /* share of such choices with a mean at least as high; of drawn ones (1 + how many)/(1 + draws) */
+    int draws;        /* choices looked at; all of them where there are at most 20,000, else drawn with the seed */
+    bool exact;
 } cn_group_cosine;
 
-/** @param draws 0: 9999
+/** @param draws where not all choices are looked at; 0: 9999
  * @return CN_OK; CN_EINVAL (an empty group, a word in both, too few others to draw from) */
 CN_API CN_MUST_CHECK cn_status cn_word_space_compare(const cn_word_space *space, cn_word_group x, cn_word_group a, int draws, uint64_t seed,
                                                      cn_group_cosine *out, cn_error *err);

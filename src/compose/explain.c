@@ -12,6 +12,8 @@
 #include <string.h>
 
 /* What the result points to lives behind it. */
+static const char unnamed[] = ""; /* by its address: a unit that was not asked for its name */
+
 typedef struct kept_explanation {
     cn_explanation result;
     char **strings;
@@ -212,7 +214,7 @@ static cn_status fill_units(const explaining *e, kept_explanation *kept, cn_erro
         if (s->units.dead[u])
             continue;
         r->units[r->n++] = (cn_text_unit){
-            .ref = {s->o.site, u}, .weight = weight[u], .exact = exact[u], .z = z[u], .p = p[u], .name = "", .example = ""};
+            .ref = {s->o.site, u}, .weight = weight[u], .exact = exact[u], .z = z[u], .p = p[u], .name = unnamed, .example = ""};
         sum += fabs(weight[u]);
         squares += weight[u] * weight[u];
     }
@@ -233,6 +235,38 @@ static cn_status fill_units(const explaining *e, kept_explanation *kept, cn_erro
 done:
     cn_free(v);
     cn_free(text);
+    return st;
+}
+
+/* The units with the largest |weight| of each token, which need not be among the text's own. */
+static cn_status name_strongest(const explaining *e, kept_explanation *kept, cn_error *err)
+{
+    cn_status st = CN_OK;
+    cn_explanation *r = &kept->result;
+    for (size_t t = 0; t < r->n_tokens; t++) {
+        const float *weights = r->tokens[t].weights;
+        size_t taken[CN_TOKEN_NAMED];
+        for (size_t n = 0; n < CN_TOKEN_NAMED && n < r->n; n++) {
+            size_t best = r->n;
+            for (size_t i = 0; i < r->n; i++) {
+                bool again = false;
+                for (size_t k = 0; k < n; k++)
+                    again = again || taken[k] == i;
+                if (!again && (best == r->n || fabsf(weights[r->units[i].ref.unit]) > fabsf(weights[r->units[best].ref.unit])))
+                    best = i;
+            }
+            taken[n] = best;
+            if (r->units[best].name != unnamed)
+                continue;
+            char **strings = cn_reallocarray(kept->strings, kept->n_strings + 1, sizeof *strings);
+            CN_CHECK(strings, CN_ENOMEM, "out of memory for names");
+            kept->strings = strings;
+            strings[kept->n_strings++] = NULL;
+            CN_TRY(textspace_name(&e->space, r->units[best].ref.unit, &strings[kept->n_strings - 1], NULL, err));
+            r->units[best].name = strings[kept->n_strings - 1];
+        }
+    }
+done:
     return st;
 }
 
@@ -285,6 +319,7 @@ static cn_status fill_tokens(const explaining *e, kept_explanation *kept, cn_err
                                        .weights = kept->token_weights + (int64_t)i * s->n};
     }
     textspace_many_weights(s, lost, (int64_t)e->n_tokens, kept->token_weights);
+    CN_TRY(name_strongest(e, kept, err));
 done:
     cn_free(lost);
     return st;

@@ -44,12 +44,12 @@ static cn_status query_column(cn_study *s, const char *column, sqlite3_stmt **q,
     bool field = false;
     if (strcmp(column, "label") == 0 && s->info.labels > 0)
         return reader_query(s, q, err,
-                            "SELECT i.id, coalesce(f.path, i.path), l.name FROM images i LEFT JOIN images f ON f.id = i.same_as"
+                            "SELECT i.id, coalesce(f.path, i.path), l.name, coalesce(f.id, i.id) FROM images i LEFT JOIN images f ON f.id = i.same_as"
                             " LEFT JOIN labels l ON l.id = i.label ORDER BY i.id",
                             "");
     if (strcmp(column, "medium") == 0 && s->info.media > 0)
         return reader_query(s, q, err,
-                            "SELECT i.id, coalesce(f.path, i.path), l.name FROM images i LEFT JOIN images f ON f.id = i.same_as"
+                            "SELECT i.id, coalesce(f.path, i.path), l.name, coalesce(f.id, i.id) FROM images i LEFT JOIN images f ON f.id = i.same_as"
                             " LEFT JOIN media l ON l.id = i.medium ORDER BY i.id",
                             "");
     CN_TRY(reader_query(s, &known, err, "SELECT 1 FROM fields WHERE field = ? LIMIT 1", ""));
@@ -61,7 +61,7 @@ static cn_status query_column(cn_study *s, const char *column, sqlite3_stmt **q,
         CN_CHECK(false, CN_ENOTFOUND, "%s: the study has no column \"%.80s\"; it has %s", s->path, column, *list ? list : "none");
     }
     CN_TRY(reader_query(s, q, err,
-                        "SELECT i.id, coalesce(f.path, i.path), x.value FROM images i LEFT JOIN images f ON f.id = i.same_as"
+                        "SELECT i.id, coalesce(f.path, i.path), x.value, coalesce(f.id, i.id) FROM images i LEFT JOIN images f ON f.id = i.same_as"
                         " LEFT JOIN fields x ON x.image = i.id AND x.field = ? ORDER BY i.id",
                         ""));
     sqlite3_bind_text(*q, 1, column, -1, SQLITE_STATIC);
@@ -72,18 +72,32 @@ done:
 
 typedef struct entry {
     char *name;
-    int64_t image;
-    bool test;
+    int64_t image, first; /* the picture, and the first of its copies */
+    uint64_t key;         /* hash of the first copy's path */
+    bool several, test;   /* copies are in several classes; held out */
 } entry;
 
-static int by_name(const void *a, const void *b)
+static int by_picture(const void *a, const void *b)
+{
+    const entry *x = a, *y = b;
+    return x->first != y->first ? x->first < y->first ? -1 : 1 : strcmp(x->name, y->name);
+}
+
+/* Classes, in each the copies of a picture side by side and pictures in the order of their hashes. */
+static int by_class(const void *a, const void *b)
 {
     const entry *x = a, *y = b;
     const int order = strcmp(x->name, y->name);
-    return order ? order : x->image < y->image ? -1 : x->image > y->image;
+    if (order)
+        return order;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    return x->image < y->image ? -1 : x->image > y->image;
 }
 
-/* Every picture with a value, with its side. (info.images) entries, `*n` of them used. */
+/* Every picture with a value. (info.images) entries, `*n` of them used. */
 static cn_status read_entries(cn_study *s, const cn_probe_options *o, entry **out, int64_t *n, int64_t *without, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -108,7 +122,8 @@ static cn_status read_entries(cn_study *s, const cn_probe_options *o, entry **ou
         }
         entry *e = &(*out)[(*n)++];
         e->image = seen;
-        e->test = (double)(sample_key(o->seed, path) >> 11) * 0x1p-53 < o->held_out;
+        e->first = sqlite3_column_int64(q, 3);
+        e->key = sample_key(o->seed, path);
         e->name = cn_strdup(name);
         CN_CHECK(e->name, CN_ENOMEM, "out of memory for %" PRId64 " pictures", s->info.images);
     }
@@ -132,22 +147,54 @@ static int by_image(const void *a, const void *b)
     return x->image < y->image ? -1 : x->image > y->image;
 }
 
+/* Copies of a picture in several classes would be learnt in one and asked for in the other. They only train. */
+static void mark_several(entry *e, int64_t n)
+{
+    qsort(e, (size_t)n, sizeof *e, by_picture);
+    for (int64_t i = 0, end; i < n; i = end) {
+        for (end = i; end < n && e[end].first == e[i].first; end++)
+            ;
+        for (int64_t k = i; k < end; k++)
+            e[k].several = strcmp(e[i].name, e[end - 1].name) != 0;
+    }
+}
+
+/* Holds out the pictures of a class with the smallest hashes: the share, rounded, but at least one, and `least` remain where the class has
+ * more. Copies go together, so more copies than the share are held out only where nothing else would be. Returns how many. */
+static int64_t hold_out(entry *e, int64_t n, const cn_probe_options *o)
+{
+    const int64_t most = n - o->least, share = llround(o->held_out * (double)n), aim = share < 1 ? 1 : share < most ? share : most;
+    int64_t held = 0;
+    for (int large = 0; large < 2 && held == 0; large++)
+        for (int64_t i = 0, end; i < n && (!large || held == 0); i = end) {
+            for (end = i; end < n && e[end].first == e[i].first; end++)
+                ;
+            if (e[i].several || held + end - i > (large ? most : aim) || most < 1)
+                continue;
+            for (int64_t k = i; k < end; k++)
+                e[k].test = true;
+            held += end - i;
+        }
+    return held;
+}
+
 static cn_status divide(probedata *d, const cn_study *s, const cn_probe_options *o, entry *e, int64_t n, cn_error *err)
 {
     cn_status st = CN_OK;
     member *list = cn_calloc((size_t)n + 1, sizeof *list);
     int64_t count = 0, room = 0;
     CN_CHECK(list, CN_ENOMEM, "out of memory for %" PRId64 " pictures", n);
-    qsort(e, (size_t)n, sizeof *e, by_name);
+    mark_several(e, n);
+    qsort(e, (size_t)n, sizeof *e, by_class);
     for (int64_t i = 0, end; i < n; i = end) {
-        int64_t train = 0;
         for (end = i; end < n && strcmp(e[end].name, e[i].name) == 0; end++)
-            train += !e[end].test;
-        if (train < o->least) {
+            ;
+        if (end - i < o->least) {
             d->left_classes++;
             d->left_pictures += end - i;
             continue;
         }
+        const int64_t train = end - i - hold_out(e + i, end - i, o);
         CN_CHECK(d->classes < CN_MAX_PROBE_CLASSES, CN_ELIMIT, "%s: column %s has more than %d classes", s->path, o->column,
                  CN_MAX_PROBE_CLASSES);
         if (d->classes == room) {
@@ -174,7 +221,8 @@ static cn_status divide(probedata *d, const cn_study *s, const cn_probe_options 
     CN_CHECK(d->classes >= 2, CN_EINVAL,
              "%s: column %s has %" PRId64 " classes with at least %" PRId64 " training pictures; a probe needs two", s->path, o->column,
              d->classes, o->least);
-    CN_CHECK(d->m > 0, CN_EINVAL, "%s: column %s: no picture is held out; ask for a larger share", s->path, o->column);
+    CN_CHECK(d->m > 0, CN_EINVAL, "%s: column %s: no class has more than %" PRId64 " pictures, so that none is held out", s->path,
+             o->column, o->least);
     qsort(list, (size_t)count, sizeof *list, by_image);
     d->train = cn_calloc((size_t)d->n + 1, sizeof *d->train);
     d->test = cn_calloc((size_t)d->m + 1, sizeof *d->test);

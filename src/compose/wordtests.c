@@ -59,47 +59,6 @@ static double mean_of(const double *v, size_t n)
     return sum / (double)n;
 }
 
-cn_status cn_word_space_compare(const cn_word_space *s, cn_word_group x, cn_word_group a, int draws, uint64_t seed, cn_group_cosine *out,
-                                cn_error *err)
-{
-    cn_status st = CN_OK;
-    double *others = NULL, sum = 0, squares = 0;
-    int64_t n = 0;
-    int as_high = 0;
-    memset(out, 0, sizeof *out);
-    draws = draws ? draws : DRAWS;
-    CN_CHECK(draws > 0 && draws <= CN_MAX_WORD_DRAWS, CN_EINVAL, "%d draws, the limit is %d", draws, CN_MAX_WORD_DRAWS);
-    CN_TRY(check_group(s, x, err));
-    CN_TRY(check_group(s, a, err));
-    for (size_t i = 0; i < x.n; i++)
-        CN_CHECK(!holds(a, x.words[i]), CN_EINVAL, "%.100s is in both groups", s->list.words[x.words[i]]);
-    others = cn_calloc(s->list.count, sizeof *others);
-    CN_CHECK(others, CN_ENOMEM, "out of memory for a comparison");
-    for (size_t i = 0; i < s->list.count; i++)
-        if (!holds(x, i) && !holds(a, i))
-            others[n++] = with_group(s, i, a);
-    CN_CHECK(n >= 2 * (int64_t)x.n && n >= 8, CN_EINVAL, "%" PRId64 " other words are too few to draw groups of %zu from", n, x.n);
-    for (size_t i = 0; i < x.n; i++)
-        out->cosine += with_group(s, x.words[i], a) / (double)x.n;
-    rng random = rng_stream(seed, 0xc05, x.n);
-    for (int d = 0; d < draws; d++) {
-        choose(others, n, (int64_t)x.n, &random);
-        const double one = mean_of(others, x.n);
-        sum += one;
-        squares += one * one;
-        as_high += one >= out->cosine - 1e-12;
-    }
-    out->draws = draws;
-    out->null_mean = sum / draws;
-    out->null_sd = sqrt(fmax(0, squares / draws - out->null_mean * out->null_mean));
-    out->p = (double)(1 + as_high) / (double)(1 + draws);
-done:
-    cn_free(others);
-    return st;
-}
-
-/* ---- association ---- */
-
 /* How many ways to choose k of n; `most` + 1 when there are more than that. */
 static int64_t ways(size_t n, size_t k, int64_t most)
 {
@@ -125,6 +84,60 @@ static bool next_choice(size_t *at, size_t n, size_t k)
         at[i] = at[i - 1] + 1;
     return true;
 }
+
+cn_status cn_word_space_compare(const cn_word_space *s, cn_word_group x, cn_word_group a, int draws, uint64_t seed, cn_group_cosine *out,
+                                cn_error *err)
+{
+    cn_status st = CN_OK;
+    double *pool = NULL, sum = 0, squares = 0;
+    size_t *at = NULL;
+    size_t n = 0;
+    int64_t as_high = 0;
+    memset(out, 0, sizeof *out);
+    draws = draws ? draws : DRAWS;
+    CN_CHECK(draws > 0 && draws <= CN_MAX_WORD_DRAWS, CN_EINVAL, "%d draws, the limit is %d", draws, CN_MAX_WORD_DRAWS);
+    CN_TRY(check_group(s, x, err));
+    CN_TRY(check_group(s, a, err));
+    for (size_t i = 0; i < x.n; i++)
+        CN_CHECK(!holds(a, x.words[i]), CN_EINVAL, "%.100s is in both groups", s->list.words[x.words[i]]);
+    pool = cn_calloc(s->list.count, sizeof *pool);
+    at = cn_calloc(x.n, sizeof *at);
+    CN_CHECK(pool && at, CN_ENOMEM, "out of memory for a comparison");
+    /* The first group's words are in the pool too: what was observed is one of the choices, so that p is never below 1 in their number. */
+    for (size_t i = 0; i < s->list.count; i++)
+        if (!holds(a, i))
+            pool[n++] = with_group(s, i, a);
+    CN_CHECK(n >= 3 * x.n && n >= 8 + x.n, CN_EINVAL, "%zu other words are too few to draw groups of %zu from", n - x.n, x.n);
+    for (size_t i = 0; i < x.n; i++)
+        out->cosine += with_group(s, x.words[i], a) / (double)x.n;
+    const int64_t count = ways(n, x.n, ALL_DIVISIONS);
+    out->exact = count <= ALL_DIVISIONS;
+    out->draws = out->exact ? (int)count : draws;
+    for (size_t i = 0; i < x.n; i++)
+        at[i] = i;
+    rng random = rng_stream(seed, 0xc05, x.n);
+    for (int d = 0; d < out->draws; d++) {
+        double one = 0;
+        if (!out->exact)
+            choose(pool, (int64_t)n, (int64_t)x.n, &random);
+        for (size_t i = 0; i < x.n; i++)
+            one += pool[at[i]] / (double)x.n;
+        sum += one;
+        squares += one * one;
+        as_high += one >= out->cosine - 1e-12;
+        if (out->exact)
+            next_choice(at, n, x.n);
+    }
+    out->null_mean = sum / out->draws;
+    out->null_sd = sqrt(fmax(0, squares / out->draws - out->null_mean * out->null_mean));
+    out->p = out->exact ? (double)as_high / out->draws : (double)(1 + as_high) / (1 + (double)out->draws);
+done:
+    cn_free(pool);
+    cn_free(at);
+    return st;
+}
+
+/* ---- association ---- */
 
 cn_status cn_word_space_associate(const cn_word_space *s, cn_word_group x, cn_word_group y, cn_word_group a, cn_word_group b, int draws,
                                   uint64_t seed, cn_word_association *out, cn_error *err)

@@ -156,6 +156,6 @@ void cardhtml_histogram(html *h, const card *c)
     sd_axis(h, c);
     marks(h, c);
     peak(h, c);
-    text(h, LEFT - 6, TOP - 14, "end", "", "pictures");
+    text(h, 0, TOP - 14, "start", "", "pictures"); /* longer than what is left of the axis */
     html_raw(h, "</svg>\n");
 }

@@ -277,6 +277,17 @@ void card_family_text(const card *c, char *text, size_t room)
                  (long long)f->concepts, f->q);
 }
 
+void card_multimodal_text(const card *c, char *text, size_t room)
+{
+    *text = 0;
+    if (c->n_facts) { /* the best of its concepts first */
+        if (c->facts[0].multimodal)
+            snprintf(text, room, "multimodal: %.200s", c->facts[0].concept_name);
+    } else if (c->row->reads && c->row->media_count > 1 && c->row->max > 0) {
+        snprintf(text, room, "pictures and the word among its strongest");
+    }
+}
+
 cn_status card_read(card *c, cn_study *study, cn_unit_ref ref, const cn_card_options *o, cn_error *err)
 {
     cn_status st = CN_OK;

@@ -66,6 +66,9 @@ void card_seen_note(const card *c, char *text, size_t room);
 
 /* What `attack defend` and `multimodal` found, in a sentence each; caller's buffer, "" where there is nothing. */
 void card_reader_text(const card *c, char *text, size_t room);
+/* Whether the unit is multimodal: what `multimodal` found where it was asked, and else what is only seen among the strongest pictures;
+ * caller's buffer, "" where it is not. */
+void card_multimodal_text(const card *c, char *text, size_t room);
 void card_family_text(const card *c, char *text, size_t room);
 
 /* Fills in the defaults; CN_EINVAL for what is out of range. */

@@ -365,7 +365,7 @@ static void side_words(html *h, const card *c)
     html_raw(h, "</section>\n");
 }
 
-static void side_names(html *h, const card *c)
+static void found_names(html *h, const card *c)
 {
     if (!c->n_names)
         return;
@@ -390,9 +390,9 @@ static void note(html *h, const char *text)
     html_raw(h, "</p>\n");
 }
 
-static void side_concepts(html *h, const card *c)
+static void found_concepts(html *h, const card *c)
 {
-    char family[512];
+    char family[512], number[32];
     card_family_text(c, family, sizeof family);
     if (!c->n_facts && !*family)
         return;
@@ -403,8 +403,9 @@ static void side_concepts(html *h, const card *c)
         html_text(h, f->concept_name);
         html_raw(h, " <span class=\"soft\">");
         html_text(h, f->media);
-        html_format(h, "; %s (q %.2g), shown by %.2g%% of the pictures", f->multimodal ? "multimodal" : "not shown to be multimodal", f->q,
-                    100 * f->base_rate);
+        html_format(h, "; %s (q %.2g), shown by ", f->multimodal ? "multimodal" : "not shown to be multimodal", f->q);
+        html_text(h, card_share(f->base_rate, number)); /* as the warning gives it */
+        html_raw(h, " of the pictures");
         html_raw(h, "</span></li>\n");
     }
     html_raw(h, "</ul>\n");
@@ -413,7 +414,7 @@ static void side_concepts(html *h, const card *c)
     html_raw(h, "</section>\n");
 }
 
-static void side_served(html *h, const card *c)
+static void found_served(html *h, const card *c)
 {
     if (!c->n_served)
         return;
@@ -437,7 +438,7 @@ static void side_served(html *h, const card *c)
     html_raw(h, "</section>\n");
 }
 
-static void side_reader(html *h, const card *c)
+static void found_reader(html *h, const card *c)
 {
     char text[512];
     card_reader_text(c, text, sizeof text);
@@ -448,13 +449,25 @@ static void side_reader(html *h, const card *c)
     html_raw(h, "</section>\n");
 }
 
-static void side_warning(html *h, const card *c)
+/* What further commands found: side by side below both columns, which would else differ much in length. */
+static void found(html *h, const card *c)
+{
+    html_raw(h, "<div class=\"wide found\">"); /* no line break: the style hides it where nothing follows */
+    found_names(h, c);
+    found_concepts(h, c);
+    found_served(h, c);
+    found_reader(h, c);
+    html_raw(h, "</div>\n");
+}
+
+/* Under the title, before anything that it is about. */
+static void warning(html *h, const card *c)
 {
     if (!c->warning)
         return;
-    html_raw(h, "<section><h3>Warning</h3>\n");
-    note(h, c->warning);
-    html_raw(h, "</section>\n");
+    html_raw(h, "<p class=\"warning\"><b>Warning:</b> ");
+    html_text(h, c->warning);
+    html_raw(h, "</p>\n");
 }
 
 /* ---- the range ---- */
@@ -593,6 +606,7 @@ static void figure_row(html *h, const card *c)
 static void write_card(html *h, const card *c)
 {
     const cn_unit_row *r = c->row;
+    char text[256];
     html_raw(h, "<section class=\"card\" id=\"");
     anchor(h, c);
     html_raw(h, "\"><div class=\"head\"><h2><a href=\"#");
@@ -606,13 +620,17 @@ static void write_card(html *h, const card *c)
         html_text(h, r->label);
         html_raw(h, "</span><span>");
         media_chips(h, r);
-        if (r->reads && r->media_count > 1 && r->max > 0)
-            html_raw(h, "<span class=\"chip reads\">multimodal: pictures and the written word</span>");
         html_raw(h, "</span>");
     } else if (c->n_words && c->words[0].significant) {
         html_raw(h, "<span class=\"label\">");
         html_text(h, r->word);
         html_raw(h, "?</span>");
+    }
+    card_multimodal_text(c, text, sizeof text);
+    if (*text) {
+        html_raw(h, c->n_facts ? "<span class=\"chip reads\">" : "<span class=\"chip\">");
+        html_text(h, text);
+        html_raw(h, "</span>");
     }
     if (c->n_names) {
         char number[32];
@@ -624,6 +642,7 @@ static void write_card(html *h, const card *c)
     }
     if (!r->dead)
         figure_row(h, c);
+    warning(h, c);
     html_raw(h, "</div>\n");
     if (r->dead) {
         html_raw(h, "<p class=\"note\">");
@@ -640,12 +659,8 @@ static void write_card(html *h, const card *c)
     side_labels(h, c);
     side_media(h, c);
     side_words(h, c);
-    side_names(h, c);
-    side_concepts(h, c);
-    side_served(h, c);
-    side_reader(h, c);
-    side_warning(h, c);
     html_raw(h, "</div>\n");
+    found(h, c);
     range(h, c);
     areas(h, c);
     html_raw(h, "</div></section>\n");
@@ -726,13 +741,19 @@ static void how_to_read(html *h, const cn_study_info *info)
         "explains least; "
         "<b>purity</b> is the share of those that it could fill. Labels come from the collection, not from "
         "the model.</li>\n");
-    if (info->media)
-        html_raw(h, "<li><b>Multimodal</b>: the label\xe2\x80\x99s pictures <em>and</em> its written name "
-                    "are among the strongest.</li>\n");
     if (info->word_template)
         html_raw(h, "<li><b>Nearest words</b> correlate, over all pictures, the activation with how well the "
                     "model finds that the word fits the "
                     "picture. They say what goes together, not what the unit computes.</li>\n");
+    html_raw(h,
+             "<li><b>Concepts</b> (<code>multimodal</code>): how well the unit tells a concept\xe2\x80\x99s pictures from others of the same medium. "
+             "AUC 0.5 is chance, 1 is never wrong. <b>Multimodal</b> is a unit that does so in several media, more than shuffled pictures would; "
+             "<b>q</b> is the share of false ones to be expected among all findings with a q as low. Where nobody asked, \xe2\x80\x9cpictures and the word among its "
+             "strongest\xe2\x80\x9d is only what is seen: the label\xe2\x80\x99s pictures and its written name are there.</li>\n"
+             "<li><b>Serves</b> (<code>probe</code>): classes in whose equation the unit stands. The weight is what one sd more adds to the class\xe2\x80\x99s logit (a "
+             "nat multiplies the odds by 2.7); the share is its part of all weights of that equation.</li>\n"
+             "<li><b>Warning</b>: a name is about people or places. The unit repeats what the pictures associate; the base rate is the share of the "
+             "collection\xe2\x80\x99s pictures with that name.</li>\n");
     html_raw(h, "</ul></details></header>\n");
 }
 

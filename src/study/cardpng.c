@@ -358,7 +358,7 @@ static void span(const cn_group *g, size_t n, double *low, double *high)
 static double found(painter *d, const card *c, double x, double y, double width)
 {
     const style small = {10.5, false, d->p->soft, 0};
-    char text[600];
+    char text[600], number[32];
     card_family_text(c, text, sizeof text);
     if (c->n_facts || *text) {
         y = heading(d, x, y, width, "Concepts", "AUC by medium");
@@ -366,8 +366,8 @@ static double found(painter *d, const card *c, double x, double y, double width)
             const cn_multimodal_fact *f = &c->facts[i];
             char line[600];
             line_of_text(d, x, y, width, (style){11, f->multimodal, d->p->ink, 0}, f->concept_name);
-            snprintf(line, sizeof line, "%.400s; %s (q %.2g), shown by %.2g%% of the pictures", f->media, f->multimodal ? "multimodal" : "not shown to be multimodal",
-                     f->q, 100 * f->base_rate);
+            snprintf(line, sizeof line, "%.400s; %s (q %.2g), shown by %s of the pictures", f->media, f->multimodal ? "multimodal" : "not shown to be multimodal",
+                     f->q, card_share(f->base_rate, number));
             y = paragraph(d, x, y + 15, width, small, line) + 4;
         }
         y = *text ? paragraph(d, x, y, width, small, text) : y;
@@ -393,8 +393,6 @@ static double found(painter *d, const card *c, double x, double y, double width)
     card_reader_text(c, text, sizeof text);
     if (*text)
         y = paragraph(d, x, heading(d, x, y, width, "Reading", ""), width, small, text) + 10;
-    if (c->warning)
-        y = paragraph(d, x, heading(d, x, y, width, "Warning", ""), width, small, c->warning) + 10;
     return y;
 }
 
@@ -537,15 +535,15 @@ static double bucket_columns(painter *d, const card *c, double x, double y, doub
 static double title(painter *d, const card *c, double x, double y, double width)
 {
     const cn_unit_row *r = c->row;
-    char text[600], number[32], share[32], mean[32];
+    char text[900], number[32], share[32], mean[32], multimodal[256];
     snprintf(text, sizeof text, "%.300s : %" PRId64, c->site->short_name, r->ref.unit);
     double w = line_of_text(d, x, y, 0.6 * width, (style){20, true, d->p->ink, 0}, text);
     w += 14 + line_of_text(d, x + w + 14, y, 0.5 * (width - w), (style){20, true, d->p->hot, 0},
                            *r->label                               ? r->label
                            : c->n_words && c->words[0].significant ? c->words[0].word
                                                                    : "");
-    int used = snprintf(text, sizeof text, "%s%.300s",
-                        r->reads && r->media_count > 1 && r->max > 0 ? "multimodal: " : "", r->media);
+    card_multimodal_text(c, multimodal, sizeof multimodal);
+    int used = snprintf(text, sizeof text, "%.300s%s%s", r->media, *r->media && *multimodal ? " \xc2\xb7 " : "", multimodal);
     if (c->n_names)
         snprintf(text + used, sizeof text - (size_t)used, "%sname: %.120s %s", used ? " \xc2\xb7 " : "", c->names[0].name,
                  card_number_at(c->names[0].heldout, 0.03, number));
@@ -562,6 +560,10 @@ static double title(painter *d, const card *c, double x, double y, double width)
                  card_number(r->peak_sd, number), card_share(r->share_positive, share), r->count,
                  card_number(r->rms > 0 ? r->mean / r->rms : 0, mean), r->kurtosis, r->rms);
     line_of_text(d, x, y, width, (style){12, false, d->p->soft, 0}, text);
+    if (c->warning) { /* before anything that it is about */
+        const double w2 = line_of_text(d, x, y + 22, 90, (style){12, true, d->p->hot, 0}, "Warning") + 8;
+        y = paragraph(d, x + w2, y + 22, width - w2, (style){12, false, d->p->ink, 0}, c->warning) - 16;
+    }
     rule(d, x, y + 24, x + width, y + 24, 0.8, d->p->line);
     return y + 38;
 }

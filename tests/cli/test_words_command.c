@@ -19,6 +19,7 @@ static void words_have_neighbours(void **state)
     assert_int_equal(shell("clipneuron words --group a=cat,dog --group b=pizza --list list.txt --draws 99"), 0);
     assert_non_null(strstr(shell_out, "not about people."));
     assert_non_null(strstr(shell_out, "a and b: mean cosine "));
+    assert_non_null(strstr(shell_out, " (all 45 draws)\n")); /* two of ten words */
     assert_int_equal(shell("clipneuron words --group x=cat,dog --group y=pizza,bread --group a=bird,horse --group b=cake,cheese --list list.txt --json"), 0);
     assert_non_null(strstr(shell_out, "\"divisions\": 6"));
     assert_non_null(strstr(shell_out, "\"exact\": true"));

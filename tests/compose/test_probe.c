@@ -27,7 +27,9 @@ static float matrix[IMAGES][UNITS];
 static char paths[IMAGES][64]; /* the first copy's */
 static int stars[IMAGES];
 
-/* Activations that stars (0 to 4) and chance make; unit 5 is constant. Picture 7 is a copy of picture 2 in the tables. */
+/* Activations that stars (0 to 4) and chance make; unit 5 is constant. In the tables picture 7 is a copy of picture 2, another one with
+ * as many stars of picture 3, one with other stars of picture 4. The column "size" has small classes: a (1 picture) to d (4), f (6), three
+ * copies of a picture (g), two copies of two (h). */
 static int make_study(void **state)
 {
     (void)state;
@@ -37,7 +39,16 @@ static int make_study(void **state)
     sqlite3 *db;
     sqlite3_stmt *q;
     assert_int_equal(sqlite3_open(tempdir_path(dir, "study/study.sqlite"), &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE images SET same_as = NULL; UPDATE images SET same_as = 2 WHERE id = 7", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE images SET same_as = NULL; UPDATE images SET same_as = 2 WHERE id = 7;"
+                                      "UPDATE images SET same_as = 3 WHERE id = (SELECT min(b.image) FROM fields a JOIN fields b ON a.image = 3"
+                                      " AND b.image BETWEEN 10 AND 60 AND a.field = 'stars' AND b.field = 'stars' AND a.value = b.value);"
+                                      "UPDATE images SET same_as = 4 WHERE id = (SELECT min(b.image) FROM fields a JOIN fields b ON a.image = 4"
+                                      " AND b.image BETWEEN 10 AND 60 AND a.field = 'stars' AND b.field = 'stars' AND a.value <> b.value);"
+                                      "INSERT INTO fields(image, field, value) SELECT id, 'size', substr('abbcccddddffffffggghhhh', id - 79, 1)"
+                                      " FROM images WHERE id BETWEEN 80 AND 102;"
+                                      "UPDATE images SET same_as = 96 WHERE id IN (97, 98); UPDATE images SET same_as = id - 2 WHERE id IN (101, 102)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
     sqlite3_prepare_v2(db,
                        "SELECT coalesce(f.path, i.path), x.value FROM images i LEFT JOIN images f ON f.id = i.same_as"
                        " JOIN fields x ON x.image = i.id AND x.field = 'stars' ORDER BY i.id",
@@ -75,14 +86,37 @@ static cn_probe *fit(const cn_probe_options *o)
     return p;
 }
 
+/* Takes the pictures of the image's class by their hashes, one after the other, until the share is full. */
 static bool held_out(int image, uint64_t seed, double share)
 {
-    return (double)(sample_key(seed, paths[image]) >> 11) / 9007199254740992.0 < share;
+    int64_t n = 0, held = 0;
+    for (int i = 0; i < IMAGES; i++)
+        n += stars[i] == stars[image];
+    for (uint64_t last = 0, next;; last = next) {
+        int64_t copies = 0;
+        bool several = false;
+        next = UINT64_MAX;
+        for (int i = 0; i < IMAGES; i++)
+            if (stars[i] == stars[image] && sample_key(seed, paths[i]) > last && sample_key(seed, paths[i]) < next)
+                next = sample_key(seed, paths[i]);
+        if (next == UINT64_MAX)
+            return false;
+        for (int i = 0; i < IMAGES; i++)
+            if (sample_key(seed, paths[i]) == next) {
+                copies++;
+                several = several || stars[i] != stars[image];
+            }
+        if (several || held + copies > llround(share * (double)n))
+            continue;
+        held += copies;
+        if (sample_key(seed, paths[image]) == next)
+            return true;
+    }
 }
 
 static const cn_probe_options by_stars = {.column = "stars", .units = 1.5, .seed = 5, .held_out = 0.3, .tolerance = 1e-5};
 
-static void pictures_are_held_out_by_the_first_copys_path(void **state)
+static void the_smallest_hashes_of_each_class_are_held_out(void **state)
 {
     (void)state;
     cn_probe *p = fit(&by_stars);
@@ -95,7 +129,19 @@ static void pictures_are_held_out_by_the_first_copys_path(void **state)
     assert_int_equal(p->train, train);
     assert_int_equal(p->test, IMAGES - train);
     assert_int_equal(p->n_classes, 5);
+    int same = 0, other_stars = 0;
+    for (int i = 0; i < IMAGES; i++) {
+        same += i != 3 && strcmp(paths[i], paths[3]) == 0 && stars[i] == stars[3];
+        if (i != 4 && strcmp(paths[i], paths[4]) == 0 && stars[i] != stars[4]) {
+            other_stars++;
+            for (uint64_t seed = 0; seed < 20; seed++) /* a picture of two classes only trains */
+                assert_false(held_out(i, seed, 0.5) || held_out(4, seed, 0.5));
+        }
+    }
+    assert_true(same == 1 && other_stars == 1);
     for (int k = 0; k < 5; k++) {
+        const double all = (double)(p->classes[k].held_out + p->classes[k].train);
+        assert_true(fabs((double)p->classes[k].held_out - 0.3 * all) <= 1.5); /* each class by itself */
         assert_int_equal(p->classes[k].held_out, of_class[k]);
         assert_int_equal(p->classes[k].name[0], '0' + k);
     }
@@ -111,13 +157,42 @@ static void pictures_are_held_out_by_the_first_copys_path(void **state)
     }
     cn_probe_free(p);
     cn_probe_options other = by_stars;
-    other.seed = 6;
+    other.seed = 6; /* others of the same number */
     p = fit(&other);
     int64_t again = 0;
     for (int i = 0; i < IMAGES; i++)
         again += !held_out(i, 6, 0.3);
     assert_int_equal(p->train, again);
     cn_probe_free(p);
+}
+
+static void small_classes_keep_enough_and_are_measured(void **state)
+{
+    (void)state;
+    static const struct {
+        double share;
+        int64_t least, left, n;
+        const char *names;
+        int64_t train[7], held[7];
+    } cases[] = {
+        /* g is one picture three times and h two pictures twice: copies stay together */
+        {0.25, 2, 1, 6, "bcdfgh", {2, 2, 3, 4, 3, 2}, {0, 1, 1, 2, 0, 2}},
+        {0.9, 2, 1, 6, "bcdfgh", {2, 2, 2, 2, 3, 2}, {0, 1, 2, 4, 0, 2}},
+        {0.25, 1, 0, 7, "abcdfgh", {1, 1, 2, 3, 4, 3, 2}, {0, 1, 1, 1, 2, 0, 2}},
+        {0.01, 3, 2, 5, "cdfgh", {3, 3, 5, 3, 4}, {0, 1, 1, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (uint64_t seed = 0; seed < 3; seed++) {
+            cn_probe *p = fit(&(cn_probe_options){.column = "size", .seed = seed, .held_out = cases[i].share, .least = cases[i].least, .points = 3});
+            assert_int_equal(p->n_classes, cases[i].n);
+            assert_int_equal(p->left_classes, cases[i].left);
+            for (size_t k = 0; k < p->n_classes; k++) {
+                assert_int_equal(p->classes[k].name[0], cases[i].names[k]);
+                if (p->classes[k].train != cases[i].train[k] || p->classes[k].held_out != cases[i].held[k])
+                    fail_msg("case %zu, class %c: %d and %d", i, cases[i].names[k], (int)p->classes[k].train, (int)p->classes[k].held_out);
+            }
+            cn_probe_free(p);
+        }
 }
 
 /* The objective and the conditions of optimality at the chosen point, from the matrix in double. */
@@ -519,7 +594,7 @@ static void what_cannot_be_probed_is_refused_in_one_line(void **state)
         cn_status status;
         const char *says;
     } cases[] = {
-        {{.column = "moons"}, CN_ENOTFOUND, "no column \"moons\"; it has label, medium, stars"},
+        {{.column = "moons"}, CN_ENOTFOUND, "no column \"moons\"; it has label, medium, size, stars"},
         {{.site = 9}, CN_EINVAL, "site 9: the study has 3"},
         {{.mix = 1.5}, CN_EINVAL, "from 0.01 to 1"},
         {{.held_out = 1}, CN_EINVAL, "between 0 and 1"},
@@ -576,7 +651,8 @@ static void memory_may_run_out_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pictures_are_held_out_by_the_first_copys_path),
+        cmocka_unit_test(the_smallest_hashes_of_each_class_are_held_out),
+        cmocka_unit_test(small_classes_keep_enough_and_are_measured),
         cmocka_unit_test(weights_are_a_minimum_and_accuracies_are_counted),
         cmocka_unit_test(checks_set_the_units_to_their_mean),
         cmocka_unit_test(files_give_the_probe_back),

@@ -120,32 +120,98 @@ static void associations_equal_a_count_of_all_divisions(void **state)
 static void group_cosines_have_the_null_that_all_choices_give(void **state)
 {
     (void)state;
-    cn_word_space *s = random_space(16, 6, 9);
-    const size_t x[2] = {0, 1}, a[3] = {2, 3, 4};
-    const cn_word_group gx = {x, 2}, ga = {a, 3};
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        cn_word_space *s = random_space(16, 6, seed);
+        const size_t x[2] = {0, 1}, a[3] = {2, 3, 4};
+        const cn_word_group gx = {x, 2}, ga = {a, 3}, empty = {x, 0};
+        cn_group_cosine c, again;
+        cn_error err = {0};
+        double v[16], sum = 0, squares = 0;
+        int high = 0, all = 0;
+        for (size_t i = 0; i < 16; i++) {
+            v[i] = 0;
+            for (int k = 0; k < 3; k++)
+                v[i] += cn_word_space_cosine(s, i, a[k]) / 3;
+        }
+        const double truth = (v[0] + v[1]) / 2;
+        for (int i = 0; i < 16; i++)
+            for (int k = i + 1; k < 16; k++) {
+                if ((i >= 2 && i < 5) || (k >= 2 && k < 5))
+                    continue;
+                const double one = (v[i] + v[k]) / 2;
+                all++;
+                high += one >= truth - 1e-9;
+                sum += one;
+                squares += one * one;
+            }
+        assert_int_equal(cn_word_space_compare(s, gx, ga, 500, 1, &c, &err), CN_OK);
+        assert_int_equal(all, 78); /* 13 words, 2 at a time */
+        assert_true(c.exact);
+        assert_int_equal(c.draws, 78);
+        assert_true(fabs(c.cosine - truth) < 1e-9);
+        assert_true(high >= 1 && fabs(c.p - high / 78.0) < 1e-12);
+        assert_true(fabs(c.null_mean - sum / all) < 1e-9);
+        assert_true(fabs(c.null_sd - sqrt(squares / all - sum / all * (sum / all))) < 1e-6);
+        assert_int_equal(cn_word_space_compare(s, gx, ga, 500, 2, &again, &err), CN_OK);
+        assert_memory_equal(&c, &again, sizeof c);
+        assert_int_equal(cn_word_space_compare(s, empty, ga, 0, 0, &c, &err), CN_EINVAL);
+        cn_word_space_close(s);
+    }
+}
+
+/* The word that is nearest of 13 cannot be rarer than one in 13. */
+static void group_cosines_of_few_words_are_not_rarer_than_their_choices(void **state)
+{
+    (void)state;
+    cn_word_space *s = random_space(14, 6, 2);
+    cn_error err = {0};
+    cn_group_cosine c;
+    const size_t a = 0;
+    size_t best = 1;
+    for (size_t i = 1; i < 14; i++)
+        best = cn_word_space_cosine(s, i, a) > cn_word_space_cosine(s, best, a) ? i : best;
+    assert_int_equal(cn_word_space_compare(s, (cn_word_group){&best, 1}, (cn_word_group){&a, 1}, 0, 0, &c, &err), CN_OK);
+    assert_true(c.exact && c.draws == 13);
+    assert_true(fabs(c.p - 1 / 13.0) < 1e-12);
+    cn_word_space_close(s);
+}
+
+static void group_cosines_of_many_words_are_drawn(void **state)
+{
+    (void)state;
+    cn_word_space *s = random_space(40, 6, 9);
+    const size_t x[4] = {0, 1, 2, 3}, a[3] = {4, 5, 6};
+    const cn_word_group gx = {x, 4}, ga = {a, 3};
     cn_group_cosine c, again;
     cn_error err = {0};
-    double v[16], truth = 0, mean = 0;
+    double v[40], truth = 0, mean = 0;
     int high = 0, all = 0;
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < 40; i++) {
         v[i] = 0;
         for (int k = 0; k < 3; k++)
-            v[i] += cn_word_space_cosine(s, i, a[k]) / 3;
+            v[i] += cn_word_space_cosine(s, i < 4 ? i : i + 3, a[k]) / 3;
+        if (i == 36)
+            break; /* 37 words are not in the second group */
     }
-    truth = (v[0] + v[1]) / 2;
-    for (int i = 5; i < 16; i++)
-        for (int k = i + 1; k < 16; k++) {
-            all++;
-            high += (v[i] + v[k]) / 2 >= truth;
-            mean += (v[i] + v[k]) / 2;
-        }
+    for (int i = 0; i < 4; i++)
+        truth += v[i] / 4;
+    for (int i = 0; i < 37; i++)
+        for (int k = i + 1; k < 37; k++)
+            for (int l = k + 1; l < 37; l++)
+                for (int m = l + 1; m < 37; m++) {
+                    all++;
+                    high += (v[i] + v[k] + v[l] + v[m]) / 4 >= truth - 1e-9;
+                    mean += (v[i] + v[k] + v[l] + v[m]) / 4;
+                }
     assert_int_equal(cn_word_space_compare(s, gx, ga, 20000, 1, &c, &err), CN_OK);
-    assert_true(fabs(c.cosine - truth) < 1e-9);
+    assert_int_equal(all, 66045);
+    assert_false(c.exact);
+    assert_int_equal(c.draws, 20000);
     assert_true(fabs(c.null_mean - mean / all) < 0.01 && fabs(c.p - (double)high / all) < 0.02);
+    const double k = c.p * 20001 - 1; /* (1 + k)/(1 + n) */
+    assert_true(k >= 0 && fabs(k - round(k)) < 1e-6);
     assert_int_equal(cn_word_space_compare(s, gx, ga, 20000, 1, &again, &err), CN_OK);
     assert_memory_equal(&c, &again, sizeof c);
-    const cn_word_group empty = {x, 0};
-    assert_int_equal(cn_word_space_compare(s, empty, ga, 0, 0, &c, &err), CN_EINVAL);
     cn_word_space_close(s);
 }
 
@@ -318,6 +384,8 @@ int main(void)
         cmocka_unit_test(neighbours_and_analogies),
         cmocka_unit_test(associations_equal_a_count_of_all_divisions),
         cmocka_unit_test(group_cosines_have_the_null_that_all_choices_give),
+        cmocka_unit_test(group_cosines_of_few_words_are_not_rarer_than_their_choices),
+        cmocka_unit_test(group_cosines_of_many_words_are_drawn),
         cmocka_unit_test(regions_equal_a_count_of_pairs),
         cmocka_unit_test(flags_and_names_meet_in_the_unit_that_answers_to_both),
     };

@@ -201,9 +201,30 @@ static void what_was_found_stands_on_the_card(void **state)
                *second = strstr(text, "<li>islam <span class=\"soft\">+0.50, 25%</span>");
     assert_true(first && second && first < second);
     assert_non_null(strstr(text, "cosine with that word by +0.01 (+0.005 to +0.015) through this unit. Number 2 of the 2 units that read.</p>"));
-    assert_non_null(strstr(text, "<p class=\"note\">flags/South_Africa (region, 50% of the pictures), islam (religion, 12% of the pictures): about people: "));
+    assert_non_null(strstr(text, "<p class=\"warning\"><b>Warning:</b> flags/South_Africa (region, 50% of the pictures), islam (religion, 12% of the pictures): about people: "));
+    assert_true(strstr(text, "<p class=\"warning\">") < strstr(text, "<h3>Strongest "));
+    assert_non_null(strstr(text, "<span class=\"chip reads\">multimodal: islam</span>"));
+    assert_non_null(strstr(text, "word 1.00; multimodal (q 0), shown by 12% of the pictures</span>")); /* as in the warning */
     free(text);
     assert_int_equal(cn_card_write_png(s, &unit, 1, NULL, tempdir_path(dir, "found.png"), &err), CN_OK);
+
+    /* What the test did not show is not called multimodal, whatever is among the strongest; where nobody asked, that alone is said. */
+    const modality_row refuted[] = {{0, 0, {.concept_name = "islam", .family = "religion", .sensitive = true, .q = 0.5, .base_rate = 0.125, .media = "word 1.00"}}};
+    cn_study_close(s);
+    assert_int_equal(sqlite3_open(tempdir_path(dir, "found/study.sqlite"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE units SET reads = 1, media_count = 2 WHERE site = 0 AND unit < 2", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    s = open_study("found");
+    assert_int_equal(modality_keep(s, 0, true, refuted, 1, families, 1, &err), CN_OK);
+    text = page(s, &unit, 1, NULL);
+    assert_non_null(strstr(text, "word 1.00; not shown to be multimodal (q 0.5), "));
+    assert_null(strstr(text, ">multimodal: "));
+    assert_int_equal(count(text, "pictures and the word among its strongest</span>"), 0);
+    free(text);
+    text = page(s, &(cn_unit_ref){0, 1}, 1, NULL);
+    assert_int_equal(count(text, "pictures and the word among its strongest</span>"), 1);
+    assert_null(strstr(text, ">multimodal: "));
+    free(text);
 
     /* Another probe takes the place of the first; damage is said to be that. */
     const cn_probe one = {.column = "medium", .classes = classes, .n_classes = 2, .terms = terms, .n_terms = 1};
