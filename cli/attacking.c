@@ -22,7 +22,7 @@ static int colour_of(const char *command, const char *option, const char *text, 
 int lettering_options(const char *command, const struct lettering_arguments *a, cn_lettering *out)
 {
     float size = 0, outline = 0, rotate = 0;
-    *out = (cn_lettering){.layout = (cn_lettering_layout)a->layout, .font = a->font, .copies = (int)a->copies};
+    *out = (cn_lettering){.layout = (cn_lettering_layout)a->layout, .font = a->font, .font_file = a->font_file, .copies = (int)a->copies};
     int code = options_number(command, "size", a->size, 1, CN_LETTERING_SIDE, &size);
     if (code == EXIT_DONE)
         code = options_number(command, "outline", a->outline, 0, 32, &outline);
@@ -33,6 +33,8 @@ int lettering_options(const char *command, const struct lettering_arguments *a, 
     out->size = (double)size;
     out->rotation = (double)rotate;
     out->outline = a->outline && outline <= 0 ? -1 : (double)outline;
+    if (a->font && a->font_file)
+        return fail_usage(command, "--font and --font-file exclude each other");
     if (a->layout == CN_LETTERING_PAPER && a->copies > 8)
         return fail_usage(command, "the paper's layout has 1 to 8 copies, not %lld; --layout plain has more", (long long)a->copies);
     if (a->at) {

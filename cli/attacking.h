@@ -9,7 +9,7 @@
 
 struct lettering_arguments {
     int layout;
-    const char *font, *size, *at, *colour, *outline_colour, *outline, *rotate;
+    const char *font, *font_file, *size, *at, *colour, *outline_colour, *outline, *rotate;
     int64_t copies;
 };
 
@@ -21,7 +21,8 @@ extern const char *const theme_choices[];
     {0, "layout", OPTION_CHOICE, offsetof(T, member.layout), "LAYOUT", \
      "paper (eight places over the picture, white with a black outline), plain (lines around --at) or label (a piece of paper). Default: paper.", \
      0, 0, layout_choices}, \
-    {0, "font", OPTION_TEXT, offsetof(T, member.font), "FAMILY", "Default: DejaVu Sans."}, \
+    {0, "font", OPTION_TEXT, offsetof(T, member.font), "FAMILY", "A font of this system. Default: DejaVu Sans."}, \
+    {0, "font-file", OPTION_TEXT, offsetof(T, member.font_file), "FILE", "A font of a file (.ttf, .otf), whatever the system has."}, \
     {0, "size", OPTION_TEXT, offsetof(T, member.size), "PX", \
      "Size of the letters on a picture of 288 px; others in proportion. Default: 24 in paper's layout, else 48; letters that do not fit shrink."}, \
     {0, "copies", OPTION_COUNT, offsetof(T, member.copies), "N", "How often the text stands there. Default: 8 in paper's layout, else 1.", 1, \

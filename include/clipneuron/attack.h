@@ -48,7 +48,8 @@ typedef enum cn_lettering_layout {
  * its shorter side / CN_LETTERING_SIDE. */
 typedef struct cn_lettering {
     cn_lettering_layout layout;
-    const char *font;          /* a family that Pango knows; NULL: "DejaVu Sans" */
+    const char *font;          /* a family of this system; NULL: "DejaVu Sans" */
+    const char *font_file;     /* a font's file, .ttf or .otf, in its place: read alone, whatever the system has. NULL: none */
     double size;               /* px of an em, 1 to 288; 0: 24 (PAPER), 48 (others). PLAIN and LABEL: at most what fits 0.9 of the width */
     int copies;                /* PAPER: the first of the eight places; PLAIN: rows below each other; 0: all eight, or 1 */
     double x, y;               /* PLAIN, LABEL: the middle, 0..1 of width and height; both 0: 0.5, 0.5 */
@@ -63,7 +64,9 @@ typedef struct cn_lettering {
  * @param[in,out] rgb (height, width, 3)
  * @param text UTF-8, one line, at most CN_MAX_LETTERING bytes
  * @param[out] changed NULL, or the number of pixels that differ from before
- * @return CN_OK; CN_EINVAL (an empty or over-long text, control characters, no UTF-8, a number out of range), CN_ENOMEM, CN_EBACKEND (Cairo's reason) */
+ * @return CN_OK; CN_EINVAL (a text that is empty, blank or over-long, control characters, no UTF-8, a number out of range), CN_ENOTFOUND (no such
+ *         family; the message names some that are there), CN_EFORMAT (a file that is no font), CN_EUNSUPPORTED (letters that no font has), CN_ENOMEM,
+ *         CN_EBACKEND (Cairo's reason) */
 CN_API CN_MUST_CHECK cn_status cn_lettering_draw(uint8_t *rgb, int width, int height, const char *text, const cn_lettering *lettering,
                                                  int64_t *changed, cn_error *err);
 

@@ -53,6 +53,8 @@ static cn_status digest(const run *r, char hex[65], cn_error *err)
              r->n_targets);
     CN_TRY(add_text(sum, line, err));
     CN_TRY(add_text(sum, l->font ? l->font : "", err));
+    if (l->font_file) /* added where there is one: logs without stay as they were */
+        CN_TRY(add_text(sum, l->font_file, err));
     for (size_t i = 0; i < r->set.n_classes; i++)
         CN_TRY(add_text(sum, r->set.classes[i], err));
     for (size_t i = 0; i < r->set.n_prompts; i++)

@@ -6,8 +6,11 @@
 #include "file/json.h"
 
 #include <cairo.h>
+#include <fontconfig/fontconfig.h>
 #include <math.h>
 #include <pango/pangocairo.h>
+#include <pango/pangofc-fontmap.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Where the paper's copies stand: middles, as shares of the side. The paper says that they are fixed and chosen by hand, not where. */
@@ -15,6 +18,8 @@ static const double places[8][2] = {{0.16, 0.10}, {0.62, 0.14}, {0.36, 0.32}, {0
 
 typedef struct pen {
     cairo_t *cr;
+    PangoFontMap *fonts; /* of a file; NULL: the system's */
+    char family[128];    /* of that file */
     PangoLayout *layout;
     double scale, width, height; /* px of the picture */
     double text_width, text_height, left, top; /* of the ink, px */
@@ -30,6 +35,13 @@ static cn_status check(const cn_lettering *l, const char *text, int width, int h
         return cn_fail(err, CN_EINVAL, "a text to draw has 1 to %d bytes, not %zu", CN_MAX_LETTERING, length);
     if (!json_clean_text(text, length))
         return cn_fail(err, CN_EINVAL, "a text to draw is UTF-8 without control characters");
+    const char *ink = text;
+    while (*ink && !g_unichar_isgraph(g_utf8_get_char(ink)))
+        ink = g_utf8_next_char(ink);
+    if (!*ink)
+        return cn_fail(err, CN_EINVAL, "a text to draw has letters, not blanks alone");
+    if (l->font && l->font_file)
+        return cn_fail(err, CN_EINVAL, "letters are of a family or of a font's file, not of both");
     if (width < 1 || height < 1 || width > 32767 || height > 32767)
         return cn_fail(err, CN_EINVAL, "texts are drawn on pictures of 1 to 32767 px, not %d x %d", width, height);
     if (l->layout < CN_LETTERING_PAPER || l->layout > CN_LETTERING_LABEL)
@@ -44,6 +56,80 @@ static cn_status check(const cn_lettering *l, const char *text, int width, int h
     if (!(l->outline <= 32) || !(l->outline >= -1e6) || !(fabs(l->rotation) <= 360))
         return cn_fail(err, CN_EINVAL, "outlines have at most 32 px, rotations at most 360 degrees");
     return CN_OK;
+}
+
+/* ---- which font ---- */
+
+/* A font map that knows one file and nothing of the system. */
+static cn_status open_font_file(pen *p, const char *path, cn_error *err)
+{
+    cn_status st = CN_OK;
+    FcConfig *config = FcConfigCreate();
+    FcChar8 *family = NULL;
+    CN_CHECK(config, CN_ENOMEM, "out of memory for a font");
+    CN_CHECK(FcConfigAppFontAddFile(config, (const FcChar8 *)path), CN_EFORMAT, "%s: cannot be read as a font", path);
+    const FcFontSet *found = FcConfigGetFonts(config, FcSetApplication);
+    CN_CHECK(found && found->nfont > 0 && FcPatternGetString(found->fonts[0], FC_FAMILY, 0, &family) == FcResultMatch, CN_EFORMAT,
+             "%s: no font that has a name", path);
+    snprintf(p->family, sizeof p->family, "%s", (const char *)family);
+    p->fonts = pango_cairo_font_map_new_for_font_type(CAIRO_FONT_TYPE_FT);
+    CN_CHECK(p->fonts && PANGO_IS_FC_FONT_MAP(p->fonts), CN_EUNSUPPORTED, "this system's Pango reads no fonts from files");
+    pango_fc_font_map_set_config(PANGO_FC_FONT_MAP(p->fonts), config);
+done:
+    if (config)
+        FcConfigDestroy(config); /* the map holds its own reference */
+    return st;
+}
+
+/* Fontconfig draws with what it likes where a family is missing; nobody would know. */
+static cn_status has_family(PangoContext *context, const PangoFontDescription *font, const char *asked, cn_error *err)
+{
+    const char *wanted = pango_font_description_get_family(font);
+    PangoFontFamily **families = NULL;
+    char some[160] = "";
+    int n = 0;
+    bool there = false;
+    if (!wanted)
+        return cn_fail(err, CN_EINVAL, "'%s' names no font family", asked);
+    pango_context_list_families(context, &families, &n);
+    char **names = g_strsplit(wanted, ",", -1); /* the first of several that is there, as in Pango */
+    for (char **name = names; *name && !there; name++)
+        for (int i = 0; i < n && !there; i++)
+            there = g_ascii_strcasecmp(g_strstrip(*name), pango_font_family_get_name(families[i])) == 0;
+    g_strfreev(names);
+    for (int i = 0; i < n && !there; i++) {
+        const size_t used = strlen(some);
+        if (used + strlen(pango_font_family_get_name(families[i])) + 3 < sizeof some)
+            snprintf(some + used, sizeof some - used, "%s%s", used ? ", " : "", pango_font_family_get_name(families[i]));
+    }
+    g_free(families);
+    return there ? CN_OK : cn_fail(err, CN_ENOTFOUND, "no font family '%s' on this system; there are %s%s", wanted, n ? some : "none", n > 8 ? ", ..." : "");
+}
+
+static PangoLayout *layout_of(const pen *p)
+{
+    if (!p->fonts)
+        return pango_cairo_create_layout(p->cr);
+    PangoContext *context = pango_font_map_create_context(p->fonts);
+    PangoLayout *layout = pango_layout_new(context);
+    pango_cairo_update_context(p->cr, context);
+    g_object_unref(context);
+    return layout;
+}
+
+static cn_status choose_font(pen *p, const cn_lettering *l, PangoFontDescription **font, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const char *asked = l->font ? l->font : "DejaVu Sans";
+    if (l->font_file) {
+        *font = pango_font_description_new();
+        pango_font_description_set_family(*font, p->family);
+    } else {
+        *font = pango_font_description_from_string(asked);
+        CN_TRY(has_family(pango_layout_get_context(p->layout), *font, asked, err));
+    }
+done:
+    return st;
 }
 
 /* The layout's own size and look, where the caller has not said. */
@@ -65,9 +151,11 @@ static double pad_of(const pen *p)
 }
 
 /* Letters of one line shrink until it fits the picture's width, but in the paper's layout. */
-static void lay_out(pen *p, const cn_lettering *l, const char *text)
+static cn_status lay_out(pen *p, const cn_lettering *l, const char *text, cn_error *err)
 {
+    cn_status st = CN_OK;
     PangoRectangle ink;
+    PangoFontDescription *font = NULL;
     cairo_font_options_t *options = cairo_font_options_create();
     cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
     cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
@@ -75,7 +163,7 @@ static void lay_out(pen *p, const cn_lettering *l, const char *text)
     pango_cairo_context_set_font_options(pango_layout_get_context(p->layout), options);
     pango_context_set_round_glyph_positions(pango_layout_get_context(p->layout), FALSE);
     cairo_font_options_destroy(options);
-    PangoFontDescription *font = pango_font_description_from_string(l->font ? l->font : "DejaVu Sans");
+    CN_TRY(choose_font(p, l, &font, err));
     double size = (l->size > 0 ? l->size : l->layout == CN_LETTERING_PAPER ? 24 : 48) * p->scale;
     pango_layout_set_single_paragraph_mode(p->layout, TRUE);
     pango_layout_set_text(p->layout, text, -1);
@@ -92,7 +180,11 @@ static void lay_out(pen *p, const cn_lettering *l, const char *text)
             break;
         size *= 0.999 * most / needed; /* paper has edges that do not shrink with the letters: a few rounds */
     }
-    pango_font_description_free(font);
+    CN_CHECK(pango_layout_get_unknown_glyphs_count(p->layout) == 0, CN_EUNSUPPORTED, "%s has not all letters of '%s'",
+             l->font_file ? l->font_file : "no font of this system", text);
+done:
+    pango_font_description_free(font); /* takes NULL */
+    return st;
 }
 
 /* One copy with the middle of its ink at x, y. */
@@ -180,9 +272,11 @@ cn_status cn_lettering_draw(uint8_t *rgb, int width, int height, const char *tex
     p.cr = cairo_create(surface);
     cairo_set_antialias(p.cr, CAIRO_ANTIALIAS_GRAY);
     cairo_set_tolerance(p.cr, 0.05);
-    p.layout = pango_cairo_create_layout(p.cr);
+    if (lettering->font_file)
+        CN_TRY(open_font_file(&p, lettering->font_file, err));
+    p.layout = layout_of(&p);
     look(&p, lettering);
-    lay_out(&p, lettering, text);
+    CN_TRY(lay_out(&p, lettering, text, err));
     draw_copies(&p, lettering);
     CN_CHECK(cairo_status(p.cr) == CAIRO_STATUS_SUCCESS, CN_EBACKEND, "cannot draw a text: %s", cairo_status_to_string(cairo_status(p.cr)));
     cairo_surface_flush(surface);
@@ -192,6 +286,8 @@ cn_status cn_lettering_draw(uint8_t *rgb, int width, int height, const char *tex
 done:
     if (p.layout)
         g_object_unref(p.layout);
+    if (p.fonts)
+        g_object_unref(p.fonts);
     if (p.cr)
         cairo_destroy(p.cr);
     if (surface)
