@@ -44,11 +44,16 @@ done:
 cn_status kept_begin(kept_writer *k, const cn_study *s, const char *schema, cn_error *err)
 {
     cn_status st = CN_OK;
+    int moved = 0;
     *k = (kept_writer){.file = reader_file(s->path)};
     CN_CHECK(k->file, CN_ENOMEM, "out of memory for a study");
     CN_TRY(reader_open_writable(&k->db, k->file, err));
-    if (sqlite3_exec(k->db, "PRAGMA synchronous = FULL; BEGIN IMMEDIATE;", NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_exec(k->db, schema, NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_exec(k->db, "PRAGMA synchronous = FULL; BEGIN IMMEDIATE;", NULL, NULL, NULL) != SQLITE_OK)
+        CN_TRY(kept_failed(k, err));
+    /* Behind the lock, which an exchange waits for (carried.h): pictures have other numbers in another study. */
+    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    CN_CHECK(!moved, CN_EINVAL, "%s: was replaced since it was opened: start again", s->path);
+    if (sqlite3_exec(k->db, schema, NULL, NULL, NULL) != SQLITE_OK)
         st = kept_failed(k, err);
 done:
     return st;

@@ -18,7 +18,7 @@ typedef struct kept_writer {
     sqlite3_stmt *last; /* of kept_run: rows come one after the other by the same statement */
 } kept_writer;
 
-/* schema: SQL that makes the tables unless they are there. kept_end in any case. */
+/* schema: SQL that makes the tables unless they are there. kept_end in any case. CN_EINVAL: the study was replaced by another since it was opened. */
 cn_status kept_begin(kept_writer *k, const cn_study *s, const char *schema, cn_error *err);
 /* Why the last call on the database failed. */
 cn_status kept_failed(const kept_writer *k, cn_error *err);

@@ -1,4 +1,5 @@
 /* What people made in a study is in the one that replaces it, or the study is not replaced. */
+#include "clipneuron/rating.h"
 #include "dump.h"
 #include "fake.h"
 #include "tempdir.h"
@@ -200,6 +201,33 @@ static void visualisations_are_not_shown_with_values_of_another_kind(void **stat
                 "would lose 1 of 1 visualisation, which");
 }
 
+/* Pictures have other numbers in the new study: an answer that comes from before would be one to another picture. */
+static void who_has_the_older_study_open_does_not_answer_into_the_new_one(void **state)
+{
+    (void)state;
+    cn_study *s;
+    cn_error err = {0};
+    int64_t removed;
+    assert_int_equal(cn_study_open(&s, tempdir_path(dir, "study"), &err), CN_OK);
+    const cn_unit_ref unit = {0, 2};
+    cn_rating_picture *p;
+    size_t n;
+    assert_int_equal(cn_study_rating_pictures(s, unit, NULL, &p, &n, &err), CN_OK);
+    assert_int_equal(cn_study_keep_rating(s, unit, p[0].image, "ben", "warm", &err), CN_OK);
+    copy("pics/green/001.png", "pics/aaa.png");
+    must_scan(3, (cn_scan_options){.force = true}, NULL);
+    assert_int_equal(cn_study_keep_rating(s, unit, p[0].image, "ben", "other", &err), CN_EINVAL);
+    assert_non_null(strstr(err.text, "study: was replaced since it was opened: start again"));
+    assert_int_equal(cn_study_remove_ratings(s, unit, NULL, &removed, &err), CN_EINVAL);
+    cn_rating_pictures_free(p);
+    cn_study_close(s);
+    says("SELECT count(*) FROM ratings", "4");
+    assert_int_equal(cn_study_open(&s, tempdir_path(dir, "study"), &err), CN_OK);
+    assert_int_equal(cn_study_remove_ratings(s, unit, "ben", &removed, &err), CN_OK);
+    assert_int_equal(removed, 2);
+    cn_study_close(s);
+}
+
 static void a_study_that_cannot_be_read_stays(void **state)
 {
     (void)state;
@@ -222,6 +250,7 @@ int main(void)
         T(a_study_with_answers_to_missing_pictures_stays),
         T(sites_that_are_gone_are_counted_as_well),
         T(visualisations_are_not_shown_with_values_of_another_kind),
+        T(who_has_the_older_study_open_does_not_answer_into_the_new_one),
         T(a_study_that_cannot_be_read_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
