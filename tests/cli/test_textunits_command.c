@@ -25,6 +25,35 @@ static void explain_says_what_a_text_calls_on(void **state)
     assert_true(shell_number("\"weight\": ") + weight < 1e-6 && shell_number("\"weight\": ") + weight > -1e-6);
 }
 
+/* The table has one unit; a token's own are named all the same. */
+static void tokens_units_have_names(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron explain study \"happy apple\" --tokens -n 1"), 0);
+    const char *tokens = strstr(shell_out, "token by token");
+    assert_non_null(tokens);
+    assert_non_null(strstr(tokens, "happy"));
+    assert_null(strstr(tokens, "unit ("));
+    assert_int_equal(shell("clipneuron explain study \"happy apple\" --tokens -n 1 --json"), 0);
+    assert_null(strstr(shell_out, "\"name\": \"\""));
+}
+
+static void what_cannot_be_explained_is_refused(void **state)
+{
+    (void)state;
+    static const struct refusal cases[] = {
+        {"\"I am feeling surprised\"", 2, "STUDY comes first"},
+        {"study happy --minus \"\"", 2, "--minus is empty"},
+        {"study \"\"", 2, "TEXT is empty"},
+    };
+    shell_refuses("clipneuron explain", cases, sizeof cases / sizeof *cases);
+    /* a text less itself has no fit, which is not a fit of 0 */
+    assert_int_equal(shell("clipneuron explain study happy --minus happy -n 1"), 0);
+    assert_non_null(strstr(shell_out, "linear picture: not measured: no unit has a weight"));
+    assert_int_equal(shell("clipneuron explain study happy --minus happy -n 1 --json"), 0);
+    assert_non_null(strstr(shell_out, "\"r\": null"));
+}
+
 static void explain_names_words_that_were_never_seen(void **state)
 {
     (void)state;
@@ -38,7 +67,7 @@ static void codes_are_short_sums(void **state)
 {
     (void)state;
     assert_int_equal(shell("clipneuron codes study happy sad angry apple bee --template {}"), 0);
-    assert_non_null(strstr(shell_out, "5 words, 1 templates\n"));
+    assert_non_null(strstr(shell_out, "5 words, 1 template\n"));
     assert_non_null(strstr(shell_out, " happy ("));
     assert_int_equal(shell("clipneuron codes study happy sad angry --template {} --template \"this is {}\" --json"), 0);
     assert_non_null(strstr(shell_out, "\"stability\": 1"));
@@ -47,7 +76,7 @@ static void codes_are_short_sums(void **state)
     assert_non_null(strstr(shell_err, "nothing.txt"));
     assert_int_equal(shell("clipneuron codes study happy"), 1);
     assert_non_null(strstr(shell_err, "a code needs others"));
-    assert_int_equal(shell("clipneuron codes study happy sad --template none"), 1);
+    assert_int_equal(shell("clipneuron codes study happy sad --template none"), 2);
     assert_non_null(strstr(shell_err, "one {}"));
 }
 
@@ -96,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(explain_says_what_a_text_calls_on), cmocka_unit_test(explain_names_words_that_were_never_seen),
+        cmocka_unit_test(tokens_units_have_names), cmocka_unit_test(what_cannot_be_explained_is_refused),
         cmocka_unit_test(codes_are_short_sums),              cmocka_unit_test(atlas_draws_and_is_the_same_again),
         cmocka_unit_test(nonsense_is_refused_in_one_line),
     };
