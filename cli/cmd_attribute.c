@@ -2,6 +2,7 @@
 #include "commands.h"
 #include "goals.h"
 #include "grid.h"
+#include "people.h"
 #include "pictures.h"
 #include "report.h"
 
@@ -19,7 +20,7 @@ struct arguments {
     const char *text, *versus, *site, *study, *unit, *map, *output, *head_map;
     int baseline;
     int64_t steps, ablate, top, heads, threads;
-    bool json, renormalise;
+    bool json, renormalise, quiet;
 };
 
 enum { BASELINE_ZERO, BASELINE_MEAN };
@@ -51,6 +52,7 @@ static const struct option options[] = {
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON in place of the table."},
     IMAGE_OPTIONS(struct arguments, image),
     {'t', "threads", OPTION_COUNT, offsetof(struct arguments, threads), "N", "CPU threads. Default: all cores.", 1, 1024},
+    {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, quiet), NULL, "No notes."},
 };
 
 static const struct grid_column unit_columns[] = {
@@ -80,6 +82,7 @@ struct job {
     cn_study *study;
     size_t study_site;
     bool named; /* the study has the site */
+    struct people people; /* of the units' names */
     uint8_t *rgb;
     float *pixels, *goal, *baseline;
     cn_attribution *result;
@@ -92,6 +95,13 @@ static const char *keep(struct job *j, char *text)
 {
     j->kept = need(realloc(j->kept, (j->n_kept + 1) * sizeof *j->kept));
     return j->kept[j->n_kept++] = text;
+}
+
+static const char *name_of(struct job *j, int64_t unit)
+{
+    const char *name = keep(j, goals_unit_name(j->study, j->study_site, unit));
+    people_note(&j->people, name);
+    return name;
 }
 
 static int read_picture(struct job *j, const char *path)
@@ -133,7 +143,7 @@ static int open_study(struct job *j)
         return fail_error(&err, st);
     j->named = goals_study_site(j->study, j->site, &j->study_site);
     if (!j->named)
-        note(j->a->json, "clipneuron: the study has no %s: units stay without names", j->site->name);
+        note(j->a->json || j->a->quiet, "clipneuron: the study has no %s: units stay without names", j->site->name);
     if (j->a->baseline == BASELINE_ZERO)
         return EXIT_DONE;
     if (!j->named)
@@ -193,7 +203,7 @@ static void add_units(struct job *j, struct grid *g)
             exact = r->ablation[k].unit == u ? &r->ablation[k] : exact;
         grid_text(g, keep(j, need_format("%s:%lld", shown, (long long)u)));
         grid_int(g, u);
-        grid_text(g, j->named ? keep(j, goals_unit_name(j->study, j->study_site, u)) : "");
+        grid_text(g, j->named ? name_of(j, u) : "");
         grid_real(g, r->activation[u]);
         grid_real(g, gradient);
         grid_real(g, order[i][0]);
@@ -227,10 +237,9 @@ static char *head_units(struct job *j, const float *parts)
                 best[k] = u;
         if (best[k] < 0)
             break;
-        char *name = j->named && j->site->units == j->heads->units ? goals_unit_name(j->study, j->study_site, best[k]) : need_format("%s", "");
+        const char *name = j->named && j->site->units == j->heads->units ? name_of(j, best[k]) : "";
         char *longer = need_format("%s%s%lld %s%+.2f", text, k ? ", " : "", (long long)best[k], name[0] ? need_format("%s ", name) : "",
                                    (double)parts[best[k]]);
-        free(name);
         free(text);
         text = longer;
     }
@@ -266,6 +275,7 @@ static void print(struct job *j)
     add_units(j, &units);
     if (j->heads)
         add_heads(j, &heads);
+    j->people.study = j->study; /* for base rates */
     if (j->a->json) {
         struct json out;
         json_begin(&out, stdout);
@@ -285,6 +295,8 @@ static void print(struct job *j)
             json_real(&out, "head_bias", j->heads->bias);
             grid_json(&heads, &out, "heads");
         }
+        if (j->study)
+            people_json(&j->people, &out);
         json_close(&out, '}');
         json_end(&out);
     } else {
@@ -301,6 +313,7 @@ static void print(struct job *j)
             printf("\nheads of the attention pool add up to %.3f with a bias of %.3f; the strongest:\n\n", j->heads->value, j->heads->bias);
             grid_print(&heads, stdout);
         }
+        people_print(&j->people);
     }
     grid_free(&units);
     grid_free(&heads);
@@ -380,7 +393,7 @@ static int attribute(struct job *j)
     if (st != CN_OK)
         return fail_error(&err, st);
     if (j->result->error > CN_ATTRIBUTION_TOLERANCE)
-        note(false, "clipneuron: integrated gradients are %.1f%% off; more --steps would bring them closer", 100 * j->result->error);
+        note(a->quiet, "clipneuron: integrated gradients are %.1f%% off; more --steps would bring them closer", 100 * j->result->error);
     code = write_files(j, unit);
     if (code == EXIT_DONE)
         print(j);
@@ -398,6 +411,10 @@ static int run(int argc, char **argv)
         code = fail_usage("attribute", "name one image");
     else if (!a.text)
         code = fail_usage("attribute", "--text TEXT is missing");
+    else if (!*a.text)
+        code = fail_usage("attribute", "--text is empty");
+    else if (a.versus && !*a.versus)
+        code = fail_usage("attribute", "--versus is empty");
     else if (a.baseline == BASELINE_MEAN && !a.study)
         code = fail_usage("attribute", "--baseline mean needs --study STUDY, whose means are meant");
     else if (a.unit && !a.map)

@@ -226,6 +226,8 @@ static int explain(const struct arguments *a)
     if (code == EXIT_DONE)
         code = ask_site("explain", study, a->site, &site);
     if (code == EXIT_DONE)
+        linear_fit_tokens(study, site, a->quiet);
+    if (code == EXIT_DONE)
         code = model_open(&a->model, &model);
     if (code == EXIT_DONE) {
         const cn_explain_options o = {.site = site,
@@ -269,9 +271,13 @@ static int run(int argc, char **argv)
     if (!a.operands.count)
         code = fail_usage("explain", "no study named");
     else if (a.operands.count == 1)
-        code = fail_usage("explain", "no text; put a sentence in quotes");
+        code = fail_usage("explain", "STUDY comes first, then a text in quotes: one of the two is missing");
     else if (a.operands.count > 2)
         code = fail_usage("explain", "one text at a time: put a sentence in quotes, a second one behind --minus");
+    else if (!*a.operands.items[1])
+        code = fail_usage("explain", "TEXT is empty");
+    else if (a.minus && !*a.minus)
+        code = fail_usage("explain", "--minus is empty");
     else if (a.minus && a.absolute)
         code = fail_usage("explain", "either --minus or --absolute");
     else

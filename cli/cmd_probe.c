@@ -254,8 +254,8 @@ static void print_probe(const struct showing *s)
     printf(": %zu classes from units of %s%s; %lld pictures, %lld held out\n", p->n_classes, p->site, p->relu ? " behind a ReLU" : "",
            (long long)p->train, (long long)p->test);
     if (p->left_classes || p->without)
-        printf("left out: %lld classes with too few pictures (%lld), %lld pictures without a %s\n", (long long)p->left_classes,
-               (long long)p->left_pictures, (long long)p->without, p->column);
+        printf("left out: %lld class%s with too few pictures (%lld), %lld picture%s without a %s\n", (long long)p->left_classes,
+               p->left_classes == 1 ? "" : "es", (long long)p->left_pictures, (long long)p->without, p->without == 1 ? "" : "s", p->column);
     putchar('\n');
     print_path(s);
     if (p->zero1.of) {
@@ -522,6 +522,8 @@ static int run(int argc, char **argv)
         return code;
     if (a.operands.count != 1)
         code = fail_usage("probe", a.operands.count ? "one study at a time" : "no study named");
+    else if (a.template && options_template("probe", a.template) != EXIT_DONE)
+        code = EXIT_USAGE;
     else if (a.direction && a.classes.count != 1)
         code = fail_usage("probe", "--direction is of one class: name it with --class");
     else if (a.unit >= 0 && a.classes.count)

@@ -12,11 +12,16 @@ int coding_run(const char *command, const struct coding_arguments *a, const char
     cn_error err = {0};
     size_t site = 0;
     struct text_progress shown = {a->quiet, NULL};
+    *out = NULL;
+    for (size_t i = 0; i < a->templates.count; i++)
+        if (options_template(command, a->templates.items[i]) != EXIT_DONE)
+            return EXIT_USAGE;
     cn_status st = cn_study_open(&study, path, &err);
     int code = st == CN_OK ? EXIT_DONE : fail_error(&err, st);
-    *out = NULL;
     if (code == EXIT_DONE)
         code = ask_site(command, study, a->site, &site);
+    if (code == EXIT_DONE)
+        linear_fit_tokens(study, site, a->quiet);
     if (code == EXIT_DONE)
         code = model_open(&a->model, &model);
     if (code == EXIT_DONE) {
@@ -45,9 +50,10 @@ int coding_run(const char *command, const struct coding_arguments *a, const char
 
 void coding_print(const cn_codes *codes)
 {
-    printf("%zu words, %zu templates", codes->n, codes->templates);
+    printf("%zu words, %zu template%s", codes->n, codes->templates, codes->templates == 1 ? "" : "s");
     if (codes->unknown || codes->unknown_templates)
-        printf("; left out, as the model has never seen them: %lld words, %zu templates", (long long)codes->unknown, codes->unknown_templates);
+        printf("; left out, as the model has never seen them: %lld word%s, %zu template%s", (long long)codes->unknown,
+               codes->unknown == 1 ? "" : "s", codes->unknown_templates, codes->unknown_templates == 1 ? "" : "s");
     putchar('\n');
     linear_fit_print(&codes->fit);
 }

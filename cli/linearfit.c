@@ -21,6 +21,14 @@ void linear_fit_print(const cn_linear_fit *fit)
         printf("  median of %lld words: r %.3f, R2 %.3f\n", (long long)fit->words, fit->words_r, fit->words_r2);
 }
 
+void linear_fit_tokens(const cn_study *study, size_t site, bool quiet)
+{
+    const cn_study_site *s = cn_study_site_at(study, site);
+    if (s->layout == CN_SITE_TOKENS)
+        note(quiet, "clipneuron: warning: %s has tokens: directions are those of the class token, the study's activations are of all tokens, so weights do not "
+                    "say what its pictures get", s->name);
+}
+
 void linear_fit_json(struct json *j, const cn_linear_fit *fit)
 {
     json_open(j, "linear_fit", '{');

@@ -251,6 +251,14 @@ int options_begin(const struct command *c, int argc, char **argv, void *argument
     return EXIT_USAGE;
 }
 
+int options_template(const char *command, const char *text)
+{
+    const char *hole = strstr(text, "{}");
+    if (!hole || strstr(hole + 2, "{}"))
+        return fail_usage(command, "a template has one {} where the word goes, not '%s'", text);
+    return EXIT_DONE;
+}
+
 int options_number(const char *command, const char *name, const char *text, double least, double most, float *out)
 {
     char *end = NULL;

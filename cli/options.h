@@ -62,6 +62,8 @@ void options_free(const struct command *command, void *arguments);
 
 /* Reads what --name was given as a number from least to most; *out stays where nothing was given. Reports; EXIT_DONE or EXIT_USAGE. */
 int options_number(const char *command, const char *name, const char *text, double least, double most, float *out);
+/* Whether a prompt has one {} where the word goes. Reports; EXIT_DONE or EXIT_USAGE. */
+int options_template(const char *command, const char *text);
 
 /* Writes the manual page of a command (help.c). */
 void help_command(const struct command *command, FILE *out);

@@ -231,7 +231,10 @@ static cn_status fill_units(const explaining *e, kept_explanation *kept, cn_erro
         r->units[i].example = kept->strings[2 * i + 1];
     }
     /* the fit is about the cosine itself, so the mean of the words stays in; a difference of texts is what was asked for */
-    CN_TRY(textspace_measure(s, e->o.minus ? text : e->texts, &r->fit, err));
+    if (squares > 0)
+        CN_TRY(textspace_measure(s, e->o.minus ? text : e->texts, &r->fit, err));
+    else /* nothing to correlate with */
+        snprintf(r->fit.why, sizeof r->fit.why, "no unit has a weight: the text is what is taken away from it");
 done:
     cn_free(v);
     cn_free(text);

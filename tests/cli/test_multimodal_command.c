@@ -35,6 +35,11 @@ static void multimodal_prints_keeps_and_shows(void **state)
     assert_string_equal(first, strstr(shell_out, "\"units\"")); /* whatever the threads */
     assert_int_equal(shell("clipneuron multimodal study --no-draw --shuffles 19 --resamples 50 --dry-run --csv"), 0);
     assert_non_null(strstr(shell_out, "unit,concept,family,multimodal,score,p,q,matched,base_rate,drawing_auc,drawing_low"));
+    assert_string_equal(shell_err, ""); /* none of them is shown to be about people */
+    assert_int_equal(shell("clipneuron multimodal study --no-draw --shuffles 99 --resamples 99 --fdr 0.9 --dry-run --csv"), 0);
+    assert_non_null(strstr(shell_out, ",canada,region,yes,"));
+    assert_null(strstr(shell_out, "warning"));
+    assert_int_equal(strncmp(shell_err, "warning: region is about people: ", 33), 0); /* beside the table */
     assert_int_equal(shell("clipneuron multimodal study --no-draw --shuffles 19 --resamples 50 --dry-run --medium icon=colour,solid --medium word --csv"), 0);
     assert_non_null(strstr(shell_out, "icon_auc"));
 }

@@ -38,6 +38,35 @@ static void names_come_with_base_rates(void **state)
     assert_non_null(strstr(shell_out, "\"warnings\": [\n    {\"name\": \"canada\", \"family\": \"region\", \"base_rate\": 0.228571429, \"warning\": \"" ABOUT "\"}\n  ]"));
 }
 
+static void lists_of_units_come_with_base_rates(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron find study mosque --by labels -n 1 --json"), 0);
+    const int unit = (int)shell_number("\"unit\": ");
+    char command[200];
+    snprintf(command, sizeof command, "clipneuron top study %d -n 1", unit);
+    warns(command, "\nwarning: mosque (religion, 26% of the pictures) is " ABOUT "\n");
+    assert_int_equal(shell("clipneuron top study %d -n 1 --json", unit), 0);
+    assert_non_null(strstr(shell_out, "{\"name\": \"mosque\", \"family\": \"religion\", \"base_rate\": 0.257142857, "));
+    assert_int_equal(shell("clipneuron top study %d -n 1 --csv", unit), 0); /* a table for programs: beside it */
+    assert_null(strstr(shell_out, "warning"));
+    assert_non_null(strstr(shell_err, "warning: mosque (religion, 26% of the pictures) is " ABOUT "\n"));
+    assert_int_equal(shell("clipneuron units study --label mosque -n 1"), 0);
+    assert_non_null(strstr(shell_out, "\nwarning: mosque (religion, 26% of the pictures)"));
+    assert_int_equal(shell("clipneuron units study --label mosque -n 1 --csv"), 0);
+    assert_null(strstr(shell_out, "warning"));
+    assert_non_null(strstr(shell_err, "warning: mosque (religion, 26% of the pictures)"));
+    assert_int_equal(shell("clipneuron attribute p/mosque/mosque-colour-0.png --text mosque --study study --ablate 0 --top 40"), 0);
+    assert_non_null(strstr(shell_out, "\nwarning: "));
+    assert_non_null(strstr(shell_out, "mosque (religion, 26% of the pictures)"));
+    assert_int_equal(shell("clipneuron attribute p/mosque/mosque-colour-0.png --text mosque --study study --ablate 0 --top 40 --json -q"), 0);
+    assert_non_null(strstr(shell_out, "{\"name\": \"mosque\", \"family\": \"religion\", "));
+    assert_int_equal(shell("clipneuron attribute p/mosque/mosque-colour-0.png --text \"\""), 2);
+    assert_non_null(strstr(shell_err, "--text is empty"));
+    assert_int_equal(shell("clipneuron attribute p/mosque/mosque-colour-0.png --text a --versus \"\""), 2);
+    assert_non_null(strstr(shell_err, "--versus is empty"));
+}
+
 static void other_names_do_not(void **state)
 {
     (void)state;
@@ -94,7 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_come_with_base_rates),        cmocka_unit_test(other_names_do_not),
         cmocka_unit_test(names_that_are_no_label_have_none), cmocka_unit_test(places_are_counted_among_the_words),
-        cmocka_unit_test(cards_say_what_was_found),
+        cmocka_unit_test(cards_say_what_was_found),          cmocka_unit_test(lists_of_units_come_with_base_rates),
     };
     return cmocka_run_group_tests(tests, make_study, shell_end);
 }

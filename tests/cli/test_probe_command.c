@@ -112,7 +112,7 @@ static void it_refuses_what_makes_no_sense(void **state)
         {"study --units 5 --most 2", 1, "before the 5"},
         {"study --least 100", 1, "a probe needs two"},
         {"study --site layer9", 1, "layer4"},
-        {"study --template a --no-zero-shot", 1, "one {}"},
+        {"study --template a --no-zero-shot", 2, "one {}"},
         {"study -o probe.txt", 2, ".npz"},
         {"probe.npz -o other.npz", 2, "is one already"},
         {"probe.npz -c graps", 1, "did you mean \"grapes\""},

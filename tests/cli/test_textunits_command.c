@@ -25,6 +25,49 @@ static void explain_says_what_a_text_calls_on(void **state)
     assert_true(shell_number("\"weight\": ") + weight < 1e-6 && shell_number("\"weight\": ") + weight > -1e-6);
 }
 
+/* The table has one unit; a token's own are named all the same. */
+static void tokens_units_have_names(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron explain study \"happy apple\" --tokens -n 1"), 0);
+    const char *tokens = strstr(shell_out, "token by token");
+    assert_non_null(tokens);
+    assert_non_null(strstr(tokens, "happy"));
+    assert_null(strstr(tokens, "unit ("));
+    assert_int_equal(shell("clipneuron explain study \"happy apple\" --tokens -n 1 --json"), 0);
+    assert_null(strstr(shell_out, "\"name\": \"\""));
+}
+
+/* Of a ViT a study holds means over tokens, and directions are those of the class token. */
+static void token_sites_come_with_a_warning(void **state)
+{
+    (void)state;
+    static const char says[] = "clipneuron: warning: visual.transformer.resblocks.2.mlp.gelu has tokens: directions are those of the class token, ";
+    assert_int_equal(shell("clipneuron scan --quiet --model " VIT " p -o vit > /dev/null && clipneuron explain vit a --model " VIT " -n 1"), 0);
+    assert_non_null(strstr(shell_err, says));
+    assert_ptr_equal(strchr(shell_err, '\n'), strrchr(shell_err, '\n')); /* one line */
+    assert_int_equal(shell("clipneuron codes vit a photo dog --template {} --model " VIT), 0);
+    assert_non_null(strstr(shell_err, says));
+    assert_int_equal(shell("clipneuron explain study happy -n 1"), 0);
+    assert_null(strstr(shell_err, "warning"));
+}
+
+static void what_cannot_be_explained_is_refused(void **state)
+{
+    (void)state;
+    static const struct refusal cases[] = {
+        {"\"I am feeling surprised\"", 2, "STUDY comes first"},
+        {"study happy --minus \"\"", 2, "--minus is empty"},
+        {"study \"\"", 2, "TEXT is empty"},
+    };
+    shell_refuses("clipneuron explain", cases, sizeof cases / sizeof *cases);
+    /* a text less itself has no fit, which is not a fit of 0 */
+    assert_int_equal(shell("clipneuron explain study happy --minus happy -n 1"), 0);
+    assert_non_null(strstr(shell_out, "linear picture: not measured: no unit has a weight"));
+    assert_int_equal(shell("clipneuron explain study happy --minus happy -n 1 --json"), 0);
+    assert_non_null(strstr(shell_out, "\"r\": null"));
+}
+
 static void explain_names_words_that_were_never_seen(void **state)
 {
     (void)state;
@@ -38,7 +81,7 @@ static void codes_are_short_sums(void **state)
 {
     (void)state;
     assert_int_equal(shell("clipneuron codes study happy sad angry apple bee --template {}"), 0);
-    assert_non_null(strstr(shell_out, "5 words, 1 templates\n"));
+    assert_non_null(strstr(shell_out, "5 words, 1 template\n"));
     assert_non_null(strstr(shell_out, " happy ("));
     assert_int_equal(shell("clipneuron codes study happy sad angry --template {} --template \"this is {}\" --json"), 0);
     assert_non_null(strstr(shell_out, "\"stability\": 1"));
@@ -47,7 +90,7 @@ static void codes_are_short_sums(void **state)
     assert_non_null(strstr(shell_err, "nothing.txt"));
     assert_int_equal(shell("clipneuron codes study happy"), 1);
     assert_non_null(strstr(shell_err, "a code needs others"));
-    assert_int_equal(shell("clipneuron codes study happy sad --template none"), 1);
+    assert_int_equal(shell("clipneuron codes study happy sad --template none"), 2);
     assert_non_null(strstr(shell_err, "one {}"));
 }
 
@@ -69,10 +112,10 @@ static void nonsense_is_refused_in_one_line(void **state)
     (void)state;
     static const struct refusal cases[] = {
         {"explain", 2, "no study named"},
-        {"explain study", 2, "no text"},
+        {"explain study", 2, "STUDY comes first"},
         {"explain study a b", 2, "one text at a time"},
         {"explain study a --minus b --absolute", 2, "either"},
-        {"explain study \"\"", 1, "the text is empty"},
+        {"explain study \"\"", 2, "TEXT is empty"},
         {"explain study happy --site layer9", 1, "layer4"},
         {"explain study happy --at nothing.png", 1, "nothing.png"},
         {"explain study happy --model " RN, 1, "another model"},
@@ -96,6 +139,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(explain_says_what_a_text_calls_on), cmocka_unit_test(explain_names_words_that_were_never_seen),
+        cmocka_unit_test(tokens_units_have_names),
+        cmocka_unit_test(token_sites_come_with_a_warning), cmocka_unit_test(what_cannot_be_explained_is_refused),
         cmocka_unit_test(codes_are_short_sums),              cmocka_unit_test(atlas_draws_and_is_the_same_again),
         cmocka_unit_test(nonsense_is_refused_in_one_line),
     };
