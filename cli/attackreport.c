@@ -3,6 +3,7 @@
 #include "attacking.h"
 #include "commands.h"
 #include "grid.h"
+#include "people.h"
 #include "report.h"
 
 #include <string.h>
@@ -44,7 +45,10 @@ void attack_table_print(const cn_attack_table *t)
     print_safely(stdout, t->collection_name);
     printf(", %zu classes; right without a text:", t->n_classes);
     for (size_t p = 0; p < t->n_prompts; p++)
-        printf("%s %.1f%%", p ? "," : "", 100 * t->clean[p].share);
+        if (t->clean[p].of)
+            printf("%s %.1f%%", p ? "," : "", 100 * t->clean[p].share);
+        else /* no picture has a label among the classes */
+            printf("%s -", p ? "," : "");
     printf("\n\n");
     grid_begin(&g, columns, CN_COUNT(columns));
     for (size_t i = 0; i < t->n_rows; i++)
@@ -97,7 +101,7 @@ void attack_table_json(const cn_attack_table *t, int64_t seed)
 
 static const char *const origins[] = {"target", "class", "word", "unit", "genetic"};
 
-void attack_search_print(const cn_attack_search_result *r)
+void attack_search_print(const cn_attack_search_result *r, struct people *people)
 {
     static const struct grid_column columns[] = {
         {NULL, "text", GRID_TEXT, 0},  {NULL, "from", GRID_TEXT, 0}, {NULL, "unit", GRID_INT, 0},    {NULL, "margin", GRID_REAL, 3}, {NULL, "pixels", GRID_SHARE, 1},
@@ -125,9 +129,10 @@ void attack_search_print(const cn_attack_search_result *r)
         }
     grid_print(&g, stdout);
     grid_free(&g);
+    people_print(people);
 }
 
-void attack_search_json(const cn_attack_search_result *r, int64_t seed)
+void attack_search_json(const cn_attack_search_result *r, int64_t seed, struct people *people)
 {
     struct json j;
     json_begin(&j, stdout);
@@ -153,6 +158,7 @@ void attack_search_json(const cn_attack_search_result *r, int64_t seed)
         json_close(&j, '}');
     }
     json_close(&j, ']');
+    people_json(people, &j);
     json_close(&j, '}');
     json_end(&j);
 }
@@ -179,7 +185,7 @@ static void print_readers(const char *what, const cn_reader_unit *units, size_t 
     putchar('\n');
 }
 
-void defence_print(const cn_defence_result *r, size_t readers)
+void defence_print(const cn_defence_result *r, size_t readers, struct people *people)
 {
     static const struct grid_column columns[] = {
         {NULL, "defence", GRID_TEXT, 0},   {NULL, "removed", GRID_INT, 0},  {NULL, "attack", GRID_SHARE, 1}, {NULL, "from", GRID_SHARE, 1},
@@ -202,6 +208,7 @@ void defence_print(const cn_defence_result *r, size_t readers)
         grid_step(&g, r->prompts[p], &r->prompt[p]);
     grid_print(&g, stdout);
     grid_free(&g);
+    people_print(people);
 }
 
 static void json_step(struct json *j, const char *prompt, const cn_defence_step *s)
@@ -234,7 +241,7 @@ static void json_readers(struct json *j, const char *key, const cn_reader_unit *
     json_close(j, ']');
 }
 
-void defence_json(const cn_defence_result *r, size_t readers, int64_t seed)
+void defence_json(const cn_defence_result *r, size_t readers, int64_t seed, struct people *people)
 {
     struct json j;
     const size_t n = readers < r->n_readers ? readers : r->n_readers;
@@ -263,6 +270,7 @@ void defence_json(const cn_defence_result *r, size_t readers, int64_t seed)
     for (size_t p = 0; p < r->n_prompts; p++)
         json_step(&j, r->prompts[p], &r->prompt[p]);
     json_close(&j, ']');
+    people_json(people, &j);
     json_close(&j, '}');
     json_end(&j);
 }

@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "grid.h"
 #include "interrupt.h"
+#include "people.h"
 #include "pictures.h"
 #include "progress.h"
 #include "report.h"
@@ -96,9 +97,12 @@ static int add_files(struct job *job, struct words *to, const struct words *file
     for (size_t i = 0; i < files->count && code == EXIT_DONE; i++) {
         struct lines *lines = &job->lines[job->n_lines++];
         code = lines_read(lines, files->items[i], true);
+        const size_t before = to->count;
         for (size_t k = 0; code == EXIT_DONE && k < lines->count; k++)
             if (lines->items[k][0] != '#')
                 words_add(to, lines->items[k]);
+        if (code == EXIT_DONE && to->count == before)
+            code = fail("%s: has no lines", files->items[i]);
     }
     return code;
 }
@@ -112,13 +116,13 @@ static int prepare(struct job *job)
     int code = add_files(job, &job->classes, &a->class_files);
     if (code == EXIT_DONE)
         code = add_files(job, &job->words, &a->word_files);
-    if (code == EXIT_DONE && a->word_files.count && !job->words.count)
-        code = fail("%s: no words in this file", a->word_files.items[0]);
     for (size_t i = 0; i < a->prompts.count && code == EXIT_DONE; i++)
         if (!strstr(a->prompts.items[i], "{}"))
             code = fail_usage("attack", "the prompt '%s' has no {} where the class goes", a->prompts.items[i]);
     if (code == EXIT_DONE)
         code = lettering_options("attack", &a->lettering, &job->o.lettering);
+    if (code == EXIT_DONE && strcmp(a->operands.items[0], "draw") == 0 && job->classes.count == 1)
+        code = fail_usage("attack", "draw: two classes are needed to choose from, not '%s' alone", job->classes.items[0]);
     job->o.classes = job->classes.count ? job->classes.items : NULL;
     job->o.n_classes = job->classes.count;
     job->o.prompts = a->prompts.count ? a->prompts.items : NULL;
@@ -200,6 +204,11 @@ static cn_status probe_pictures(const struct arguments *a, const cn_model *model
         st = cn_probe_load(&to->probe, a->probe, err);
     } else {
         st = cn_study_open(&study, a->probe, err);
+        if (st == CN_OK && *cn_study_get_info(study)->edits) {
+            snprintf(err->text, sizeof err->text, "%s: its network was edited (%s), the one that sees the text is not", a->probe,
+                     cn_study_get_info(study)->edits);
+            st = err->status = CN_EMISMATCH;
+        }
         if (st == CN_OK)
             st = cn_study_kept_probe(&to->probe, study, err);
         cn_study_close(study);
@@ -341,6 +350,17 @@ static int attack(struct job *job, const cn_model *model)
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
 }
 
+/* The collection, where it is a study; for base rates. */
+static cn_study *study_of(const struct arguments *a)
+{
+    cn_study *study = NULL;
+    char *file = need_format("%s/study.sqlite", a->operands.items[1]);
+    if (access(file, F_OK) == 0 && cn_study_open(&study, a->operands.items[1], NULL) != CN_OK)
+        study = NULL;
+    free(file);
+    return study;
+}
+
 static int search(struct job *job, const cn_model *model)
 {
     const struct arguments *a = job->a;
@@ -356,10 +376,19 @@ static int search(struct job *job, const cn_model *model)
                                           .top = (int)a->top};
     cn_status st = cn_attack_search(&r, model, a->operands.items[1], a->target, &how, &job->o, &err);
     progress_end();
-    if (st == CN_OK && a->json)
-        attack_search_json(r, a->seed);
-    else if (st == CN_OK)
-        attack_search_print(r);
+    if (st == CN_OK) {
+        struct people people;
+        cn_study *study = study_of(a);
+        people_begin(&people, study);
+        people_note(&people, r->target);
+        for (size_t i = 0; i < r->n; i++)
+            people_note(&people, r->found[i].text);
+        if (a->json)
+            attack_search_json(r, a->seed, &people);
+        else
+            attack_search_print(r, &people);
+        cn_study_close(study);
+    }
     cn_attack_search_free(r);
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
 }
@@ -420,10 +449,21 @@ static int defend(struct job *job, const cn_model *model)
     const size_t listed = a->top ? (size_t)a->top : 5;
     if (st == CN_OK && !a->dry)
         st = keep_readers(a, r, &err);
-    if (st == CN_OK && a->json)
-        defence_json(r, listed, a->seed);
-    else if (st == CN_OK)
-        defence_print(r, listed);
+    if (st == CN_OK) {
+        struct people people;
+        cn_study *study = study_of(a);
+        people_begin(&people, study);
+        for (size_t i = 0; i < a->targets.count; i++) {
+            people_note(&people, targets[i].target);
+            if (targets[i].text)
+                people_note(&people, targets[i].text);
+        }
+        if (a->json)
+            defence_json(r, listed, a->seed, &people);
+        else
+            defence_print(r, listed, &people);
+        cn_study_close(study);
+    }
     cn_defence_free(r);
     targets_free(targets, a->targets.count);
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
@@ -455,6 +495,12 @@ static int check(const struct arguments *a, const struct verb **verb)
         return fail_usage("attack", a->operands.count < 2 ? "%s: %s is needed" : "%s: %s at a time, and one only", (*verb)->name, (*verb)->operand);
     if (drawing && !a->text)
         return fail_usage("attack", "draw: --text is missing");
+    if (a->targets.count && (drawing || searching))
+        return fail_usage("attack", "--targets belong to run and defend%s", searching ? "; search has one --target" : "");
+    if (a->target && !searching)
+        return fail_usage("attack", "--target belongs to search%s", drawing ? "" : "; run and defend have --targets");
+    if (drawing && a->output && wrong_ending(a->output, ".png"))
+        return fail_usage("attack", "a picture with a text is written as .png, not '%s'", a->output);
     if (searching && !a->target)
         return fail_usage("attack", "search: --target is missing");
     if (!drawing && !searching && !a->targets.count)

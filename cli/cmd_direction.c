@@ -4,6 +4,7 @@
 #include "goals.h"
 #include "interrupt.h"
 #include "models.h"
+#include "people.h"
 #include "progress.h"
 #include "report.h"
 
@@ -93,7 +94,7 @@ static void way_json(struct json *j, const char *key, const cn_direction_way *wa
 }
 
 static void print_json(const struct arguments *a, cn_study *study, size_t site, const cn_direction *d, const struct grid *examples, const struct grid *means,
-                       const struct grid *logistic, double reached)
+                       const struct grid *logistic, double reached, struct people *people)
 {
     struct json j;
     json_begin(&j, stdout);
@@ -106,6 +107,7 @@ static void print_json(const struct arguments *a, cn_study *study, size_t site, 
     json_int(&j, "unit", d->unit);
     auc_json(&j, "unit_auc", &d->unit_auc);
     json_int(&j, "unit_folds", d->unit_folds);
+    auc_json(&j, "lead", &d->lead);
     way_json(&j, "logistic", &d->logistic, logistic);
     way_json(&j, "means", &d->means, means);
     json_open(&j, "sizes", '[');
@@ -121,18 +123,20 @@ static void print_json(const struct arguments *a, cn_study *study, size_t site, 
     grid_json(examples, &j, "examples");
     json_text(&j, "picture", a->see);
     json_real(&j, "reached", reached);
+    people_json(people, &j);
     json_close(&j, '}');
     json_end(&j);
 }
 
-static void print_text(cn_study *study, size_t site, const cn_direction *d, const struct grid *examples, const struct grid *logistic)
+static void print_text(cn_study *study, size_t site, const cn_direction *d, const char *name, const struct grid *examples, const struct grid *logistic)
 {
-    char *name = goals_unit_name(study, site, d->unit);
     printf("%s: ", cn_study_site_at(study, site)->short_name);
     if (d->kind == CN_DIRECTION_NONE)
         puts("nothing tells the concept from the rest");
     else if (d->kind == CN_DIRECTION_UNIT)
         puts("a unit carries it");
+    else if (d->kind == CN_DIRECTION_UNDECIDED)
+        puts("not decided whether a unit carries it");
     else
         printf("no unit carries it alone; it is %s\n", d->kind == CN_DIRECTION_FEW ? "the sum of a few units" : "a diffuse direction");
     printf("%lld pictures of the concept, %lld others; held out, %lld folds:\n\n", (long long)d->positives, (long long)d->negatives, (long long)d->folds);
@@ -141,7 +145,10 @@ static void print_text(cn_study *study, size_t site, const cn_direction *d, cons
     printf("means       %.3f  %.3f to %.3f  %.1f units\n", d->means.auc.value, d->means.auc.low, d->means.auc.high, d->means.participation);
     printf("best unit   %.3f  %.3f to %.3f  %lld ", d->unit_auc.value, d->unit_auc.low, d->unit_auc.high, (long long)d->unit);
     print_safely(stdout, name);
-    printf(", the best in %lld of %lld folds\n\nregression with the strongest units alone:\n", (long long)d->unit_folds, (long long)d->folds);
+    printf(", the best in %lld of %lld folds\n", (long long)d->unit_folds, (long long)d->folds);
+    printf("lead       %+.3f  %+.3f to %+.3f  of the logistic one over the best unit, on the same resampled pictures; a unit is enough up to %.2f\n",
+           d->lead.value, d->lead.low, d->lead.high, CN_DIRECTION_NEAR);
+    printf("\nregression with the strongest units alone:\n");
     for (int i = 0; i < d->n_sizes; i++)
         printf("%s%d: %.3f", i ? ", " : "  ", d->size[i], d->size_auc[i]);
     puts("\n\nstrongest units of the regression, as shares of all weights:\n");
@@ -150,13 +157,13 @@ static void print_text(cn_study *study, size_t site, const cn_direction *d, cons
         puts("\nbest pictures, by scores of folds that had not seen them (in deviations of the other pictures; * of the concept):\n");
         grid_print(examples, stdout);
     }
-    free(name);
 }
 
 static void show(const struct arguments *a, cn_study *study, size_t site, const cn_direction *d, double reached)
 {
     struct grid examples, units[2];
-    char *names[2][CN_DIRECTION_STRONGEST] = {{NULL}};
+    struct people people;
+    char *names[2][CN_DIRECTION_STRONGEST] = {{NULL}}, *best = goals_unit_name(study, site, d->unit);
     grid_begin(&examples, example_columns, CN_COUNT(example_columns));
     for (size_t i = 0; i < d->n_examples; i++) {
         const cn_direction_example *e = &d->example[i];
@@ -169,12 +176,24 @@ static void show(const struct arguments *a, cn_study *study, size_t site, const 
     }
     fill_units(&units[0], study, site, &d->logistic, names[0]);
     fill_units(&units[1], study, site, &d->means, names[1]);
+    people_begin(&people, study);
+    for (size_t i = 0; i < a->concepts.count; i++)
+        people_note(&people, a->concepts.items[i]);
+    for (size_t i = 0; i < a->captions.count; i++)
+        people_note(&people, a->captions.items[i]);
+    people_note(&people, best);
+    for (int i = 0; i < 2 * CN_DIRECTION_STRONGEST && (i < CN_DIRECTION_STRONGEST || a->json); i++)
+        if (names[i / CN_DIRECTION_STRONGEST][i % CN_DIRECTION_STRONGEST])
+            people_note(&people, names[i / CN_DIRECTION_STRONGEST][i % CN_DIRECTION_STRONGEST]);
     if (a->json)
-        print_json(a, study, site, d, &examples, &units[1], &units[0], reached);
+        print_json(a, study, site, d, &examples, &units[1], &units[0], reached, &people);
     else
-        print_text(study, site, d, &examples, &units[0]);
+        print_text(study, site, d, best, &examples, &units[0]);
     if (a->see && !a->json)
         printf("\n%s: drawn for it, scores %.3g\n", a->see, reached);
+    if (!a->json)
+        people_print(&people);
+    free(best);
     grid_free(&examples);
     for (int k = 0; k < 2; k++) {
         grid_free(&units[k]);
@@ -311,7 +330,8 @@ const struct command command_direction = {
                    "sides.\n\n"
                    "The participation ratio says how many units carry the direction, were they all to weigh the same. With that and the area that 1, 2, "
                    "4, ... of the strongest units reach when they are fitted alone, the first line answers: a unit, a few, or a diffuse direction. "
-                   "Fewer units count as enough within 0.02 of all.\n\n"
+                   "Fewer units count as enough within 0.02 of all. The lead of the regression over the best unit has an interval, from the same resampled pictures for "
+                   "both: below 0.02 a unit carries it, above none does alone, and with 0.02 inside it is not decided.\n\n"
                    "-o writes it as a vector that objectives of 'see' and 'gradient' take as SITE:FILE.npy, scaled so that scores of the "
                    "pictures have deviation 1; --add writes what to add to activations with --edit; --see draws what drives it.",
     .examples = "Where is a label of the collection?\n\n"

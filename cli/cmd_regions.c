@@ -91,6 +91,15 @@ static void show_flags(const cn_region_flags *flags, struct json *j)
     grid_free(&g);
 }
 
+/* Of units that answer in any order: how likely the first 5 of `words` words are all among `names`. */
+static double five_by_chance(size_t names, size_t words)
+{
+    double p = names < 5 ? 0 : 1;
+    for (size_t i = 0; i < 5 && p > 0; i++)
+        p *= (double)(names - i) / (double)(words - i);
+    return p;
+}
+
 static void show_names(const struct arguments *a, const cn_word_space *s, const cn_region_unit *units, size_t n, const cn_region_flags *flags)
 {
     struct grid g;
@@ -100,6 +109,7 @@ static void show_names(const struct arguments *a, const cn_word_space *s, const 
         significant += units[i].auc > 0.5 && units[i].q < 0.05;
     }
     const size_t shown = n < (size_t)a->top ? n : (size_t)a->top;
+    const double chance = (double)n * five_by_chance(names_among(s), cn_word_space_count(s));
     char **texts = need(calloc(shown + 1, sizeof *texts));
     grid_begin(&g, columns, CN_COUNT(columns));
     for (size_t i = 0; i < shown; i++) {
@@ -121,6 +131,7 @@ static void show_names(const struct arguments *a, const cn_word_space *s, const 
         json_open(&j, NULL, '{');
         json_int(&j, "words", (int64_t)cn_word_space_count(s));
         json_int(&j, "geographic", (int64_t)geographic);
+        json_real(&j, "geographic_by_chance", chance);
         json_int(&j, "significant", (int64_t)significant);
         grid_json(&g, &j, "units");
         if (flags)
@@ -130,8 +141,9 @@ static void show_names(const struct arguments *a, const cn_word_space *s, const 
         json_close(&j, '}');
         json_end(&j);
     } else {
-        printf("%zu drawn words; %zu of %zu units answer most to names of places (all of their first 5); %zu tell names from words at q < 0.05\n\n",
-               cn_word_space_count(s), geographic, n, significant);
+        printf("%zu drawn words; %zu of %zu units answer most to names of places (all of their first 5; %.2g would by chance); %zu tell names from words at q < "
+               "0.05\n\n",
+               cn_word_space_count(s), geographic, n, chance, significant);
         grid_print(&g, stdout);
         if (flags)
             show_flags(flags, NULL);

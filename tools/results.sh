@@ -254,17 +254,18 @@ region() {
     } | figures region
 }
 
-# ---- concepts that no unit stands for: of some candidates the first two whose direction is diffuse
+# ---- concepts that no unit stands for: of some candidates the first two whose direction is diffuse, and of which
+# the interval of the regression's lead over the best unit leaves no doubt (docs/compose.md)
 absent() {
     IFS=$newline
     # shellcheck disable=SC2046
     set -- $(family region | sed 's/^/--concept=/')
     unset IFS
-    # labels that no unit answers to, in pictures and in writing, after those that were absent before
-    { echo country; echo mouse
+    # the family of countries, then labels that no unit answers to, in pictures and in writing, in the labels' order
+    { echo country
       awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "concept") c = i; else if ($i == "score") s = i; next }
                $s > best[$c] { best[$c] = $s } END { for (c in best) print c }' "$work/multimodal.csv" 2>/dev/null | sort >"$work/concepts"
-      labels | grep -vxF -f "$work/concepts" | head -n 12; } | awk '!seen[$0]++' >"$work/candidates"
+      labels | grep -vxF -f "$work/concepts" | head -n 40; } | awk '!seen[$0]++' >"$work/candidates"
     rm -f "$out"/absent-*.png
     : >"$work/answers.tsv"
     : >"$work/absent.body"

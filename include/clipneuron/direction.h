@@ -38,7 +38,7 @@ typedef struct cn_direction_options {
     int threads;                 /* 0: all cores */
 } cn_direction_options;
 
-/* An area under the ROC curve with its 95% interval (percentile bootstrap over pictures of both classes). */
+/* An area under the ROC curve, or the difference of two, with its 95% interval (percentile bootstrap over pictures of both classes). */
 typedef struct cn_auc {
     double value, low, high;
 } cn_auc;
@@ -55,11 +55,13 @@ typedef struct cn_direction_way {
 
 typedef enum cn_direction_kind {
     CN_DIRECTION_NONE,    /* not told from the rest: the interval of the logistic AUC reaches 0.5 */
-    CN_DIRECTION_UNIT,    /* a single unit does as well, within CN_DIRECTION_NEAR */
-    CN_DIRECTION_FEW,     /* at most 16 units do */
-    CN_DIRECTION_DIFFUSE
+    CN_DIRECTION_UNIT,    /* a single unit does as well: the regression's lead ends at or below CN_DIRECTION_NEAR, its interval included */
+    CN_DIRECTION_FEW,     /* the lead's interval lies above CN_DIRECTION_NEAR; at most 16 units come as near, by their areas alone */
+    CN_DIRECTION_DIFFUSE, /* the same, and more units are needed */
+    CN_DIRECTION_UNDECIDED /* the lead's interval has CN_DIRECTION_NEAR inside: these pictures do not tell whether a unit carries it; or the regression's
+                              own strongest unit alone comes as near */
 } cn_direction_kind;
-/** "none", "a unit", "a few units", "diffuse"; static. */
+/** "none", "a unit", "a few units", "diffuse", "not decided"; static. */
 CN_API const char *cn_direction_kind_text(cn_direction_kind kind);
 
 typedef struct cn_direction_example {
@@ -75,6 +77,7 @@ typedef struct cn_direction {
     float *difference;   /* (units): mean activation over the concept less that over the others: what --edit adds */
     int64_t unit;        /* the single unit with the largest area, over all pictures */
     cn_auc unit_auc;     /* held out: of the unit that is best in each fold's training pictures */
+    cn_auc lead;         /* area of the regression less that of the best unit, both held out; resamples have the same pictures for both */
     int64_t unit_folds;  /* folds in which it is that very unit */
     int size[CN_DIRECTION_SIZES]; /* 1, 2, 4, ... units: those with the largest logistic weights, fitted again */
     double size_auc[CN_DIRECTION_SIZES]; /* held out */
@@ -95,6 +98,9 @@ CN_API void cn_direction_free(cn_direction *d);
  * replicates 0: no interval (low = high = value). Order n log n, and n for each replicate. @return CN_OK; CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_auc_measure(const double *scores, const bool *positive, int64_t n, int replicates, uint64_t seed, cn_auc *out,
                                               cn_error *err);
+/** The area of scores a less that of scores b of the same pictures, resampled in pairs; else as cn_auc_measure. */
+CN_API CN_MUST_CHECK cn_status cn_auc_difference(const double *a, const double *b, const bool *positive, int64_t n, int replicates, uint64_t seed,
+                                                 cn_auc *out, cn_error *err);
 
 #ifdef __cplusplus
 }

@@ -34,6 +34,11 @@ CN_API void cn_edits_free(cn_edits *edits);
 CN_API const cn_site_edit *cn_edits_sites(const cn_edits *edits, size_t *n);
 /** All that decides what the edits do, joined by "; ": sites by their full names, means as numbers, directions with the start of their sha256; at most CN_MAX_EDITS * CN_MAX_EDIT_TEXT bytes. Borrowed. */
 CN_API const char *cn_edits_text(const cn_edits *edits);
+/** The edits that a study's network ran with, made again from what the study keeps: a direction counts there by its hash and means by their sum, which is not
+ * enough.
+ * @param[out] out NULL where the study has none
+ * @return CN_OK; CN_EUNSUPPORTED (edits with directions or means: the message says which), CN_ENOMEM */
+CN_API CN_MUST_CHECK cn_status cn_edits_of_study(cn_edits **out, const cn_model *model, const cn_study *study, cn_error *err);
 
 /* ---- effects ---- */
 

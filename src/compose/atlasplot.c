@@ -16,6 +16,7 @@
 
 typedef struct placed {
     const cn_atlas_word *word;
+    double x, y;  /* of its dot, points from the middle */
     double angle; /* where it lies, then the direction that its name has in its column */
 } placed;
 
@@ -53,15 +54,26 @@ static double columns(const disc *d)
     return fmax(RADIUS + 18, (d->n > 100 ? 11 : 13.5) * (double)d->n / 4);
 }
 
+/* Where the line to a name ends, from the middle. */
+static double name_x(double angle)
+{
+    return cos(angle) < 0 ? 6 - NAMES : NAMES - 6;
+}
+
+static double name_y(const disc *d, double angle)
+{
+    return columns(d) * asin(sin(angle)) / (TURN / 4);
+}
+
 static void draw_word(plot *p, const disc *d, const placed *at, double cx, double cy)
 {
     const cn_atlas_word *word = at->word;
     const plot_colour colour = mixture(p, word, d->atlas->factors);
-    const double x = cx + RADIUS * word->x, y = cy + RADIUS * word->y;
+    const double x = cx + at->x, y = cy + at->y;
     /* Names lie level: turned ones are hard to read, and an SVG would hold the letters of every turn. Angles are at equal distances, so lines are, too. */
     const bool left = cos(at->angle) < 0;
-    const double line = cy + columns(d) * asin(sin(at->angle)) / (TURN / 4), side = left ? -1 : 1;
-    plot_line(p, x, y, cx + side * (NAMES - 6), line, 0.5, p->colours->line);
+    const double line = cy + name_y(d, at->angle), side = left ? -1 : 1;
+    plot_line(p, x, y, cx + name_x(at->angle), line, 0.6, p->colours->soft);
     plot_ink(p, colour, 1);
     cairo_new_sub_path(p->cr);
     cairo_arc(p->cr, x, y, 4, 0, TURN);
@@ -131,7 +143,7 @@ static cn_status place(disc *d, cn_error *err)
         for (int k = 0; k < d->atlas->factors; k++)
             sum += word->load[k];
         if (sum > 0)
-            d->words[d->n++] = (placed){word, atan2(word->y, word->x)};
+            d->words[d->n++] = (placed){word, RADIUS * word->x, RADIUS * word->y, atan2(word->y, word->x)};
     }
     qsort(d->words, d->n, sizeof *d->words, by_angle);
     for (size_t i = 0; i < d->n; i++) {
@@ -141,6 +153,47 @@ static cn_status place(disc *d, cn_error *err)
     for (size_t i = 0; i < d->n; i++)
         d->words[i].angle = atan2(y, x) + TURN * (double)i / (double)d->n;
     return CN_OK;
+}
+
+/* Words with the same loads have one spot: their dots move apart until each is seen. */
+static void spread(disc *d)
+{
+    const double apart = 8; /* as wide as a dot */
+    for (int round = 0; round < 40; round++)
+        for (size_t i = 0; i < d->n; i++)
+            for (size_t k = i + 1; k < d->n; k++) {
+                placed *a = &d->words[i], *b = &d->words[k];
+                const double dx = b->x - a->x, dy = b->y - a->y, gap = hypot(dx, dy);
+                if (gap >= apart)
+                    continue;
+                const double way = gap > 1e-6 ? atan2(dy, dx) : TURN * (double)(i + k) / 7, step = (apart - gap) / 4;
+                a->x -= step * cos(way), a->y -= step * sin(way);
+                b->x += step * cos(way), b->y += step * sin(way);
+            }
+}
+
+static double line_length(const disc *d, const placed *word, double angle)
+{
+    return hypot(word->x - name_x(angle), word->y - name_y(d, angle));
+}
+
+/* Two names change places where that makes their lines shorter together: lines of the least length do not cross. */
+static void uncross(disc *d)
+{
+    bool moved = true;
+    for (int round = 0; moved && round < 50; round++) {
+        moved = false;
+        for (size_t i = 0; i < d->n; i++)
+            for (size_t k = i + 1; k < d->n; k++) {
+                placed *a = &d->words[i], *b = &d->words[k];
+                const double now = line_length(d, a, a->angle) + line_length(d, b, b->angle);
+                if (line_length(d, a, b->angle) + line_length(d, b, a->angle) < now - 1e-6) {
+                    const double angle = a->angle;
+                    a->angle = b->angle, b->angle = angle;
+                    moved = true;
+                }
+            }
+    }
 }
 
 /* What the picture shows, for those who do not see it. Owned by the caller. */
@@ -167,6 +220,8 @@ cn_status cn_atlas_write(const cn_atlas *atlas, const cn_codes *codes, const cha
     char *description = NULL;
     CN_CHECK(atlas->n <= CN_MAX_ATLAS_WORDS, CN_EINVAL, "%zu words: no more than %d fit around the disc", atlas->n, CN_MAX_ATLAS_WORDS);
     CN_TRY(place(&d, err));
+    spread(&d);
+    uncross(&d);
     description = describe(&d);
     CN_CHECK(description, CN_ENOMEM, "out of memory for an atlas");
     CN_TRY(plot_write(path, theme, SIDE, MIDDLE + 2 * columns(&d) + 50 + 22 * ((atlas->factors + 1) / 2), "An atlas of words by the units that they call on", description,

@@ -221,6 +221,8 @@ cn_status attack_pictures_read(attack_set *s, const char *collection, const char
     struct stat info;
     if (is_study(collection)) {
         CN_TRY(cn_study_open(&study, collection, err));
+        CN_CHECK(!*study->info.edits, CN_EMISMATCH, "%s: its network was edited (%s), attacks run it as it is; name the collection in place of the study",
+                 collection, study->info.edits);
         CN_TRY(origins(study, &text, &from, &n_from, err));
         for (size_t i = 0; i < n_from; i++)
             CN_CHECK(stat(from[i], &info) == 0, CN_ENOTFOUND, "%s: its pictures are not at %s any longer; name the collection in place of the study",

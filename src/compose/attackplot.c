@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LEFT 70.0
 #define TOP 62.0
@@ -51,9 +52,11 @@ static void draw_attack(plot *p, const void *what)
             plot_interval(p, left + bar * 0.46, plot_at(&y, s->low), plot_at(&y, s->high));
         }
         plot_text(p, x + 0.4 * group, TOP + HEIGHT + 16, (plot_style){PLOT_TEXT, true, p->colours->ink, 0.5, group - 6}, r->target);
-        plot_text(p, x + 0.4 * group, TOP + HEIGHT + 33, (plot_style){PLOT_TEXT, false, p->colours->soft, 0.5, group - 6}, r->text);
+        const bool other = strcmp(r->target, r->text) != 0; /* else its own name is written: once is enough */
+        if (other)
+            plot_text(p, x + 0.4 * group, TOP + HEIGHT + 33, (plot_style){PLOT_TEXT, false, p->colours->soft, 0.5, group - 6}, r->text);
         snprintf(text, sizeof text, "%.1f%% px", 100 * r->pixels);
-        plot_text(p, x + 0.4 * group, TOP + HEIGHT + 50, (plot_style){PLOT_TEXT, false, p->colours->soft, 0.5, group - 6}, text);
+        plot_text(p, x + 0.4 * group, TOP + HEIGHT + (other ? 50 : 33), (plot_style){PLOT_TEXT, false, p->colours->soft, 0.5, group - 6}, text);
     }
     for (size_t k = 0; k < t->n_prompts; k++)
         legend(p, LEFT, TOP + HEIGHT + 76 + 18 * (double)k, k, t->prompts[k]);
@@ -75,6 +78,9 @@ cn_status cn_attack_plot(const cn_attack_table *t, cn_plot_theme theme, const ch
 
 static const char *const kinds[CN_DEFENCE_KINDS] = {"units that read common words", "units that read the attack's texts", "random units",
                                                     "heads of the attention pool", "directions of spelling"};
+
+/* Orange, sky blue, green, blue, pink: thin yellow lines are hardly seen on white. */
+static const size_t looks[CN_DEFENCE_KINDS] = {0, 1, 2, 5, 4};
 
 /* Steps are at equal distances: 0, 1, 2, 4... */
 static double step_at(double x, double width, int64_t removed, int64_t most)
@@ -100,7 +106,7 @@ static void draw_band(plot *p, const cn_defence_result *r, int k, int m, double 
         cairo_line_to(p->cr, step_at(x, width, s->removed, most), plot_at(y, i < n ? measured(s, m)->high : measured(s, m)->low));
     }
     cairo_close_path(p->cr);
-    plot_ink(p, plot_series(p, (size_t)k), 0.13);
+    plot_ink(p, plot_series(p, looks[k]), 0.07); /* five of them lie over each other */
     cairo_fill(p->cr);
 }
 
@@ -122,13 +128,16 @@ static void panel(plot *p, const cn_defence_result *r, double x, double width, m
             const cn_share *share = measured(s, m);
             if (share->of)
                 plot_line(p, step_at(x, width, b->removed, most), plot_at(&y, measured(b, m)->share), step_at(x, width, s->removed, most),
-                          plot_at(&y, share->share), 2.2, plot_series(p, (size_t)k));
+                          plot_at(&y, share->share), 2.2, plot_series(p, looks[k]));
         }
     for (int64_t n = 0; n <= most; n = n ? 4 * n : 1) {
         char number[32];
         snprintf(number, sizeof number, "%" PRId64, n);
         plot_text(p, step_at(x, width, n, most), TOP + 22 + HEIGHT + 14, small(p, 0.5), number);
     }
+    plot_text(p, x + width / 2, TOP + 22 + HEIGHT + 32, small(p, 0.5), "removed");
+    if (r->n_steps[0] && measured(&r->steps[0][0], m)->of == 0)
+        plot_text(p, x + width / 2, TOP + 22 + HEIGHT / 2, small(p, 0.5), "no pictures with such a label");
 }
 
 static void draw_defence(plot *p, const void *what)
@@ -140,16 +149,16 @@ static void draw_defence(plot *p, const void *what)
     heading(p, "What removing units, heads or directions does", text);
     for (int m = 0; m < MEASURES; m++)
         panel(p, r, LEFT + m * (width + LEFT), width, m);
-    plot_text(p, LEFT, TOP + HEIGHT + 58, small(p, 0), "removed");
     double y = TOP + HEIGHT + 80;
     for (int k = 0; k < CN_DEFENCE_KINDS; k++)
         if (r->n_steps[k]) {
-            legend(p, LEFT, y, (size_t)k, kinds[k]);
+            legend(p, LEFT, y, looks[k], kinds[k]);
             y += 18;
         }
     for (size_t i = 0; i < r->n_prompts; i++) {
-        snprintf(text, sizeof text, "\"%.80s\": taken for the target %.1f%%, right without %.1f%%", r->prompts[i], 100 * r->prompt[i].success.share,
-                 100 * r->prompt[i].clean.share);
+        const int used = snprintf(text, sizeof text, "\"%.80s\": taken for the target %.1f%%", r->prompts[i], 100 * r->prompt[i].success.share);
+        if (r->prompt[i].clean.of)
+            snprintf(text + used, sizeof text - (size_t)used, ", right without %.1f%%", 100 * r->prompt[i].clean.share);
         plot_text(p, LEFT, y, (plot_style){PLOT_TEXT, false, p->colours->ink, 0, p->width - LEFT - 30}, text);
         y += 18;
     }

@@ -303,6 +303,8 @@ cn_status attack_set_open(attack_set *s, const cn_model *model, const char *coll
         CN_TRY(add_class(s, s->o.classes[i], err));
     if (collection)
         CN_TRY(attack_pictures_read(s, collection, more, all_of_more ? n_more : 0, add_class, err));
+    CN_CHECK(!collection || s->n_classes > 0, CN_EINVAL, "%s: its pictures have no labels, so the targets alone could be answered; name classes (--class)",
+             collection);
     for (size_t i = 0; i < n_more; i++)
         CN_TRY(add_class(s, more[i], err));
     CN_CHECK(s->n_classes >= 2, CN_EINVAL, "there is nothing to choose from: %s", collection ? "the collection has no labels; name classes" : "name classes");

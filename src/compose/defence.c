@@ -754,6 +754,7 @@ cn_status cn_study_keep_readers(cn_study *s, const cn_defence_result *r, cn_erro
     cn_reader_unit *reading = cn_calloc(r->n_readers + 1, sizeof *reading);
     CN_CHECK(reading, CN_ENOMEM, "out of memory for units that read");
     CN_CHECK(site < s->n_sites, CN_EMISMATCH, "%s: the study has not the site %s", s->path, r->site);
+    CN_CHECK(!*s->info.edits, CN_EMISMATCH, "%s: its network was edited (%s), the defender's was not", s->path, s->info.edits);
     for (size_t i = 0; i < r->n_readers; i++)
         if (r->readers[i].low > 0)
             reading[n++] = r->readers[i];

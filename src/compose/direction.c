@@ -445,17 +445,19 @@ static cn_status measure(seeker *s, cn_direction *d, cn_error *err)
         if (!d->enough && auc.value >= good)
             d->enough = d->size[k];
     }
-    d->kind = !(d->logistic.auc.low > 0.5)        ? CN_DIRECTION_NONE
-              : d->unit_auc.value >= good || d->enough == 1 ? CN_DIRECTION_UNIT
-              : d->enough && d->enough <= FEW     ? CN_DIRECTION_FEW
-                                                  : CN_DIRECTION_DIFFUSE;
+    CN_TRY(cn_auc_difference(s->score[BY_LOGISTIC], s->score[BY_UNIT], s->positive, s->n, replicates, s->o->seed, &d->lead, err));
+    d->kind = !(d->logistic.auc.low > 0.5)                                ? CN_DIRECTION_NONE
+              : d->lead.high <= CN_DIRECTION_NEAR                         ? CN_DIRECTION_UNIT
+              : !(d->lead.low > CN_DIRECTION_NEAR) || d->enough == 1      ? CN_DIRECTION_UNDECIDED
+              : d->enough && d->enough <= FEW                             ? CN_DIRECTION_FEW
+                                                                          : CN_DIRECTION_DIFFUSE;
 done:
     return st;
 }
 
 const char *cn_direction_kind_text(cn_direction_kind kind)
 {
-    static const char *const texts[] = {"none", "a unit", "a few units", "diffuse"};
+    static const char *const texts[] = {"none", "a unit", "a few units", "diffuse", "not decided"};
     return texts[kind];
 }
 

@@ -289,6 +289,37 @@ done:
     return st;
 }
 
+cn_status cn_edits_of_study(cn_edits **out, const cn_model *model, const cn_study *study, cn_error *err)
+{
+    cn_status st = CN_OK;
+    cn_error ignored = {0};
+    const cn_study_info *info = cn_study_get_info(study);
+    const char *texts[CN_MAX_EDITS];
+    size_t n = 0;
+    cn_edits *e = NULL;
+    char *copy = cn_strdup(info->edits);
+    *out = NULL;
+    CN_CHECK(copy, CN_ENOMEM, "out of memory for the text of edits");
+    for (char *at = *copy ? copy : NULL; at && n < CN_MAX_EDITS;) {
+        char *end = strstr(at, "; ");
+        texts[n++] = at;
+        if (end)
+            *end = '\0', end += 2;
+        at = end;
+    }
+    if (n) { /* right is what gives the same text again: a file's name may hold anything */
+        st = cn_edits_parse(&e, model, NULL, texts, n, &ignored);
+        CN_CHECK(st != CN_ENOMEM, CN_ENOMEM, "%s", ignored.text);
+        CN_CHECK(st == CN_OK && strcmp(e->text, info->edits) == 0, CN_EUNSUPPORTED,
+                 "%s: its network was edited (%s), which cannot be done again from the study", info->path, info->edits);
+    }
+    *out = e, e = NULL;
+done:
+    cn_edits_free(e);
+    cn_free(copy);
+    return st;
+}
+
 const cn_site_edit *cn_edits_sites(const cn_edits *edits, size_t *n)
 {
     *n = edits->n;

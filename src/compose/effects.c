@@ -79,6 +79,7 @@ cn_status cn_effects_measure(const float *before, const float *after, int64_t n,
     CN_TRY(logits_of(after, n, width, texts, k, scale, b, best + n, err));
     for (int64_t t = 0; t < k; t++) {
         cn_effect e = {0};
+        int64_t best_before = 0, best_after = 0; /* counted, then divided: n times 1/n is not 1 */
         for (int64_t i = 0; i < n; i++) {
             const double p = share_of(a + i * k, k, t), q = share_of(b + i * k, k, t);
             change[i] = b[i * k + t] - a[i * k + t];
@@ -87,9 +88,11 @@ cn_status cn_effects_measure(const float *before, const float *after, int64_t n,
             e.after += b[i * k + t] / (double)n;
             e.share_before += p / (double)n;
             e.share_after += q / (double)n;
-            e.best_before += (best[i] == t) / (double)n;
-            e.best_after += (best[n + i] == t) / (double)n;
+            best_before += best[i] == t;
+            best_after += best[n + i] == t;
         }
+        e.best_before = (double)best_before / (double)n;
+        e.best_after = (double)best_after / (double)n;
         e.change = e.after - e.before;
         e.share_change = e.share_after - e.share_before;
         interval(change, n, replicates, seed, means, &e.low, &e.high);

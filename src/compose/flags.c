@@ -197,6 +197,7 @@ cn_status cn_word_space_flags(const cn_word_space *space, cn_study *s, size_t si
              "%s: %s is another site than that of the drawn words", s->path, s->sites[site].name);
     CN_CHECK(s->info.reduce == CN_REDUCE_MEAN, CN_EUNSUPPORTED, "%s: activations are maxima over space, those of words are means (scan --reduce mean)",
              s->path);
+    CN_CHECK(!*s->info.edits, CN_EMISMATCH, "%s: its network was edited (%s), that of the drawn words was not", s->path, s->info.edits);
     CN_CHECK(s->info.images > 0 && s->info.images <= CN_MAX_STUDY_IMAGES, CN_ENOTFOUND, "%s: the study has no pictures", s->path);
     of = cn_calloc((size_t)s->info.images, sizeof *of);
     images = cn_calloc(n_places, sizeof *images);

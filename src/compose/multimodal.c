@@ -1,6 +1,7 @@
 /* compose/multimodal.c -- from a study's pictures and a list of concepts to groups of pictures in media, and from the tests' numbers to
  * rows with names. The numbers are pairtest.c's. */
 #include "base/memory.h"
+#include "clipneuron/intervene.h"
 #include "compose/auc.h"
 #include "study/conceptlist.h"
 #include "compose/drawnwords.h"
@@ -964,20 +965,29 @@ cn_status cn_study_multimodal(cn_study *s, const cn_model *model, const cn_multi
 {
     cn_status st = CN_OK;
     source from = {0};
+    cn_edits *edits = NULL;
+    cn_error why = {0};
     const cn_multimodal_options o = options ? *options : (cn_multimodal_options){0};
     *out = NULL;
     if (o.drawings >= 0) {
         CN_CHECK(o.site < s->n_sites, CN_EINVAL, "%s: site %zu: the study has %zu", s->path, o.site, s->n_sites);
         CN_CHECK(model, CN_EINVAL, "%s: words are drawn for a model, and there is none", s->path);
         CN_TRY(cn_study_check_model(s, model, err));
+        st = cn_edits_of_study(&edits, model, s, &why); /* words go through the network that the pictures went through */
+        CN_CHECK(st == CN_OK, st, "%s%s", why.text, st == CN_EUNSUPPORTED ? ": words cannot be drawn for it, --no-draw does without them" : "");
         const char *name = s->sites[o.site].name;
-        const cn_scan_options runners = {
+        cn_scan_options runners = {
             .sites = &name, .n_sites = 1, .batch = 32, .threads = o.threads, .precision = o.precision, .backend = o.backend};
+        if (edits) {
+            runners.edits = cn_edits_sites(edits, &runners.n_edits);
+            runners.edit_text = cn_edits_text(edits);
+        }
         CN_TRY(source_open_model(&from, model, &runners, true, err));
     }
     CN_TRY(modalities_run(s, o.drawings >= 0 ? &from : NULL, &o, out, err));
 done:
     if (from.close)
         from.close(&from);
+    cn_edits_free(edits);
     return st;
 }

@@ -15,7 +15,8 @@
 #define MARGIN 14.0
 #define NAMES 200.0 /* points for a column of names */
 #define GAP 340.0   /* between them */
-#define TOP 40.0
+#define TITLE 32.0
+#define TOP (TITLE + 40.0)
 
 typedef struct node {
     size_t number; /* of the class; of the unit's first term */
@@ -30,6 +31,7 @@ typedef struct graph {
     size_t *row_of_unit; /* (units of the site): its row + 1; 0: not drawn */
     size_t *row_of_class;
     double least, most;  /* weights */
+    const char *title;
 } graph;
 
 static int by_place(const void *a, const void *b)
@@ -143,6 +145,17 @@ static double height_of(const graph *g)
     return TOP + (double)rows * ROW + MARGIN + 24;
 }
 
+/* Room for the classes' names: as long as they are, about 7 points a letter. */
+static double class_room(const graph *g)
+{
+    size_t longest = strlen(g->p->column);
+    for (size_t i = 0; i < g->n_classes; i++) {
+        const size_t length = strlen(g->p->classes[g->classes[i].number].name);
+        longest = length > longest ? length : longest;
+    }
+    return fmin(NAMES, 16 + 7.2 * (double)longest);
+}
+
 /* The middle of row i of n, which are spread over the whole height. */
 static double middle(const graph *g, size_t i, size_t n)
 {
@@ -157,8 +170,9 @@ static void draw(plot *p, const void *what)
     const plot_style heading = {.size = PLOT_TEXT, .bold = true, .colour = p->colours->ink};
     plot_style s = heading;
     s.align = 1;
-    plot_text(p, left - 6, TOP / 2, s, "units");
-    plot_text(p, right + 6, TOP / 2, heading, g->p->column);
+    plot_text(p, MARGIN, TITLE / 2 + 6, (plot_style){.size = PLOT_TEXT + 3, .bold = true, .colour = p->colours->ink, .room = p->width - 2 * MARGIN}, g->title);
+    plot_text(p, left - 6, TITLE + 20, s, "units");
+    plot_text(p, right + 6, TITLE + 20, heading, g->p->column);
     for (size_t i = 0; i < g->n_classes; i++) {
         const cn_probe_class *c = &g->p->classes[g->classes[i].number];
         for (size_t t = c->first; t < c->first + c->n; t++) {
@@ -177,7 +191,7 @@ static void draw(plot *p, const void *what)
     }
     cairo_set_dash(p->cr, NULL, 0, 0);
     const plot_style unit = {.size = PLOT_TEXT, .colour = p->colours->ink, .align = 1, .room = NAMES - 10},
-                     class = {.size = PLOT_TEXT, .colour = p->colours->ink, .room = NAMES - 10};
+                     class = {.size = PLOT_TEXT, .colour = p->colours->ink, .room = class_room(g) - 6};
     for (size_t i = 0; i < g->n_units; i++) {
         const cn_probe_term *x = &g->p->terms[g->units[i].number];
         char text[256];
@@ -254,7 +268,8 @@ cn_status cn_probe_write_graph(const cn_probe *p, const char *path, const cn_pro
         snprintf(title, sizeof title, "Classes of %.200s as sums of units of %.200s", p->column, p->site);
         snprintf(text, sizeof text, "%zu classes and %zu units, weights in nats a standard deviation; the largest is %.2f", g.n_classes, g.n_units,
                  g.most);
-        CN_TRY(plot_write(path, o ? o->theme : CN_PLOT_LIGHT, 2 * (MARGIN + NAMES) + GAP, height_of(&g), title, text, draw, &g, err));
+        g.title = title;
+        CN_TRY(plot_write(path, o ? o->theme : CN_PLOT_LIGHT, 2 * MARGIN + NAMES + GAP + class_room(&g), height_of(&g), title, text, draw, &g, err));
     }
 done:
     graph_free(&g);

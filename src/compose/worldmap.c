@@ -29,6 +29,8 @@ typedef struct world {
     mark *marks; /* (n): those that are written first, the strongest first */
     size_t n;
     double most; /* sd at the ends of the scale */
+    bool below;  /* whether anything is below zero */
+    size_t missing; /* countries that nothing is known of: they are not drawn */
     bool flags;
 } world;
 
@@ -104,7 +106,7 @@ static double radius_of(double share)
 static double mark_radius(const world *w, const mark *m)
 {
     const double name = isnan(m->name) ? 0 : m->name / w->most, flag = isnan(m->flag) ? 0 : m->flag / w->most;
-    return isnan(m->name) && isnan(m->flag) ? 1.5 : radius_of(fmax(fabs(name), fabs(flag)));
+    return isnan(m->name) && isnan(m->flag) ? 0 : radius_of(fmax(fabs(name), fabs(flag)));
 }
 
 static void fill_half(plot *p, double x, double y, double radius, int half, plot_colour colour)
@@ -119,13 +121,8 @@ static void fill_half(plot *p, double x, double y, double radius, int half, plot
 static void draw_mark(plot *p, const world *w, const mark *m)
 {
     const double radius = mark_radius(w, m);
-    if (isnan(m->name) && isnan(m->flag)) {
-        plot_ink(p, p->colours->soft, 0.45);
-        cairo_new_sub_path(p->cr);
-        cairo_arc(p->cr, m->x, m->y, radius, 0, TURN);
-        cairo_fill(p->cr);
+    if (isnan(m->name) && isnan(m->flag)) /* a dot would look like one that was measured */
         return;
-    }
     fill_half(p, m->x, m->y, radius + 0.8, 0, p->colours->page); /* a rim, where marks lie over each other */
     if (!isnan(m->name))
         fill_half(p, m->x, m->y, radius, isnan(m->flag) ? 0 : -1, shade(m->name / w->most));
@@ -157,6 +154,7 @@ static void write_name(plot *p, const world *w, const mark *m, box *taken, size_
     const plot_style style = {.size = NAME_SIZE, .colour = m->strong ? p->colours->ink : p->colours->soft};
     const double radius = mark_radius(w, m) + 3, width = plot_text_width(p, style, m->text), height = NAME_SIZE + 2;
     double least = INFINITY, x = 0, y = 0;
+    size_t way = 0;
     box best = {0};
     for (size_t i = 0; i < sizeof ways / sizeof *ways && least > 0; i++) {
         const double at = m->x + ways[i].x * radius, middle = m->y + ways[i].y * height, left = at - ways[i].align * width;
@@ -167,11 +165,14 @@ static void write_name(plot *p, const world *w, const mark *m, box *taken, size_
         if (hidden < least) {
             least = hidden;
             best = b;
+            way = i;
             x = left;
             y = middle;
         }
     }
     taken[(*n)++] = best;
+    if (fabs(ways[way].y) > 1) /* a line or more away from its mark */
+        plot_line(p, m->x, m->y, fmin(fmax(m->x, best.x1), best.x2), fmin(fmax(m->y, best.y1), best.y2), 0.7, p->colours->soft);
     plot_text(p, x, y, style, m->text);
 }
 
@@ -179,17 +180,37 @@ static void draw_scale(plot *p, const world *w)
 {
     const double y = map_y(-60) + 26;
     char text[64];
-    for (int i = -2; i <= 2; i++) {
-        const double x = LEFT + 40 + 70 * (i + 2);
+    for (int i = w->below ? -2 : 0; i <= 2; i++) {
+        const double x = LEFT + 10 + 70 * (i + (w->below ? 2 : 0));
         fill_half(p, x, y, radius_of(i / 2.0), 0, shade(i / 2.0));
         snprintf(text, sizeof text, "%+.1f", w->most * i / 2);
         plot_text(p, x + 12, y, (plot_style){.size = NAME_SIZE, .colour = p->colours->ink}, text);
+    }
+    if (w->missing) {
+        snprintf(text, sizeof text, "%zu countries without %s are not drawn", w->missing, w->flags ? "a name or pictures" : "a name");
+        plot_text(p, LEFT, y + 24, (plot_style){.size = NAME_SIZE, .colour = p->colours->soft}, text);
     }
     if (w->flags) {
         const mark example = {.x = LEFT + 430, .y = y, .name = w->most, .flag = 0};
         draw_mark(p, w, &example);
         plot_text(p, LEFT + 444, y, (plot_style){.size = NAME_SIZE, .colour = p->colours->ink}, "left half: the written name; right half: the flag");
     }
+}
+
+/* Marks move apart until no one hides more than a rim of another. */
+static void spread(world *w)
+{
+    for (int round = 0; round < 40; round++)
+        for (size_t i = 0; i < w->n; i++)
+            for (size_t k = i + 1; k < w->n; k++) {
+                mark *a = &w->marks[i], *b = &w->marks[k];
+                const double apart = 0.85 * (mark_radius(w, a) + mark_radius(w, b)), dx = b->x - a->x, dy = b->y - a->y, gap = hypot(dx, dy);
+                if (mark_radius(w, a) <= 0 || mark_radius(w, b) <= 0 || gap >= apart)
+                    continue;
+                const double way = gap > 1e-6 ? atan2(dy, dx) : 0, step = (apart - gap) / 4;
+                a->x -= step * cos(way), a->y -= step * sin(way);
+                b->x += step * cos(way), b->y += step * sin(way);
+            }
 }
 
 static void draw(plot *p, const void *what)
@@ -205,10 +226,10 @@ static void draw(plot *p, const void *what)
         plot_line(p, map_x(longitude), map_y(80), map_x(longitude), map_y(-60), 0.6, p->colours->line);
     for (int latitude = -60; latitude <= 80; latitude += 20)
         plot_line(p, map_x(-180), map_y(latitude), map_x(180), map_y(latitude), latitude ? 0.6 : 1.2, p->colours->line);
-    for (size_t i = w->n; i-- > 0;) { /* the strong ones over the others */
+    for (size_t i = 0; i < w->n; i++) { /* the small ones over the others: a large one would hide them */
         const double radius = mark_radius(w, &w->marks[i]);
         draw_mark(p, w, &w->marks[i]);
-        if (taken && radius > 4)
+        if (taken && radius > 0)
             taken[n++] = (box){w->marks[i].x - radius, w->marks[i].y - radius, w->marks[i].x + radius, w->marks[i].y + radius};
     }
     for (size_t i = 0; i < w->n && taken; i++)
@@ -284,9 +305,12 @@ cn_status cn_word_space_map(const cn_word_space *s, const cn_region_flags *flags
             m->name = answer_to_names(s, &places[i], unit, sd[unit]);
             m->flag = flags && c ? (double)flags_values(flags)[(size_t)(c - flags->countries) * (size_t)s->units + (size_t)unit] : (double)NAN;
         }
-        if (isnan(m->name) && isnan(m->flag))
+        if (isnan(m->name) && isnan(m->flag)) {
+            w.missing++;
             continue;
+        }
         there++;
+        w.below = w.below || m->name < 0 || m->flag < 0;
         w.most = fmax(w.most, strength(m));
         at += (size_t)snprintf(description + at, room - at, "%s %.2f", unit < 0 ? m->text : places[i].country, m->name);
         if (!isnan(m->flag))
@@ -302,7 +326,8 @@ cn_status cn_word_space_map(const cn_word_space *s, const cn_region_flags *flags
             snprintf(m->text, sizeof m->text, "%s", places[i].country);
     }
     qsort(w.marks, n, sizeof *w.marks, stronger);
-    CN_TRY(plot_write(path, theme, 2 * LEFT + 360 * SCALE, map_y(-60) + 52, title, description, draw, &w, err));
+    spread(&w);
+    CN_TRY(plot_write(path, theme, 2 * LEFT + 360 * SCALE, map_y(-60) + (w.missing ? 70 : 52), title, description, draw, &w, err));
 done:
     cn_free(w.marks);
     cn_free(description);

@@ -37,6 +37,23 @@ static void run_goes_on_from_its_log(void **state)
     assert_string_equal(shell_out, "");
 }
 
+/* The bundled DejaVu Sans is the system's (Debian's): the same pixels by file and by family. Pictures without labels are never right. */
+static void fonts_come_from_files_and_unknown_shares_are_dashes(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron attack draw cat.png --text iPod --font-file %s/tests/data/fonts/DejaVuSans.ttf -o file.png && "
+                           "clipneuron attack draw cat.png --text iPod --font 'dejavu sans' -o family.png && cmp file.png family.png", CN_SOURCE_DIR), 0);
+    assert_int_equal(shell("clipneuron attack run photos --targets balloon --class airplane -n 4 --prompt '{}' --prompt 'a {}'"), 0);
+    assert_non_null(strstr(shell_out, "2 classes; right without a text: -, -\n"));
+    assert_null(strstr(shell_out, "nan"));
+    assert_int_equal(shell("clipneuron attack defend photos --targets balloon=canada --class airplane -n 10 --steps 0"), 0);
+    assert_non_null(strstr(shell_out, "\nwarning: canada (region) is "));
+    assert_int_equal(shell("clipneuron attack defend photos --targets balloon=canada --class airplane -n 10 --steps 0 --json"), 0);
+    assert_non_null(strstr(shell_out, "{\"name\": \"canada\", \"family\": \"region\", \"base_rate\": null, "));
+    assert_int_equal(shell("clipneuron attack search photos --target canada --class airplane -n 4 --train 2 --no-genetic --top 1"), 0);
+    assert_non_null(strstr(shell_out, "\nwarning: canada (region) is "));
+}
+
 static void plots_are_written(void **state)
 {
     (void)state;
@@ -89,7 +106,18 @@ static void what_makes_no_sense_is_refused(void **state)
         {"attack draw cat.png --text a --copies 9", 2, "1 to 8 copies"},
         {"attack draw cat.png --text ''", 1, "1 to 256 bytes"},
         {"attack draw nothing.png --text a", 1, "nothing.png"},
-        {"attack run photos --targets cat", 1, "nothing to choose from"},
+        {"attack draw cat.png --text '   '", 1, "not blanks alone"},
+        {"attack draw cat.png --text a --font NoSuchFont", 1, "no font family 'NoSuchFont' on this system; there are "},
+        {"attack draw cat.png --text a --font Sans --font-file x.ttf", 2, "exclude each other"},
+        {"attack draw cat.png --text a --font-file cat.png", 1, "cat.png: cannot be read as a font"},
+        {"attack draw cat.png --text a -o x.jpg", 2, "written as .png, not 'x.jpg'"},
+        {"attack draw cat.png --text a --class cat", 2, "two classes are needed to choose from, not 'cat' alone"},
+        {"attack draw cat.png --text a --classes /dev/null", 1, "/dev/null: has no lines"},
+        {"attack draw cat.png --text a --targets cat", 2, "--targets belong to run and defend"},
+        {"attack search photos --target cat --targets dog", 2, "search has one --target"},
+        {"attack run photos --targets cat --target dog", 2, "--target belongs to search"},
+        {"attack run photos --targets cat", 1, "its pictures have no labels"},
+        {"attack run photos --targets cat dog", 1, "name classes (--class)"},
         {"attack run nowhere --targets cat", 1, "nowhere"},
         {"attack run photos --targets cat --class dog --prompt x", 2, "has no {}"},
         {"attack run photos --targets cat --class dog --plot x.pdf", 2, ".svg or .png"},
@@ -111,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_NEW_FOLDER(draw_counts_pixels_and_asks_before_and_after),
         IN_A_NEW_FOLDER(run_goes_on_from_its_log),
+        IN_A_NEW_FOLDER(fonts_come_from_files_and_unknown_shares_are_dashes),
         IN_A_NEW_FOLDER(plots_are_written),
         IN_A_NEW_FOLDER(search_uses_the_names_of_a_study),
         IN_A_NEW_FOLDER(what_makes_no_sense_is_refused),

@@ -66,11 +66,39 @@ static void multimodal_refuses_what_makes_no_sense(void **state)
     assert_non_null(strstr(shell_err, "--matrices none"));
 }
 
+/* A study of a network whose unit 3 answers with the other sign: pictures and drawn words alike, so that every AUC turns round. Words once
+ * went through the network as it is, and theirs did not. */
+static void words_go_through_the_network_of_the_study(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron scan --quiet p --labels labels.csv -o turned --edit 'layer4.3.add:3*-1' > /dev/null\n"
+                           "clipneuron scan --quiet p --labels labels.csv -o plain > /dev/null\n"
+                           "for s in plain turned; do clipneuron multimodal $s 3 --best 16 --drawings 4 --shuffles 19 --resamples 20 --dry-run --csv |\n"
+                           "  awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next } { print $at[\"concept\"], $at[\"drawing_auc\"], "
+                           "$at[\"drawn_auc\"] }' > $s.txt; done; awk 'NR == FNR { c[$1] = $2; d[$1] = $3; next } { n++; print $1, c[$1] + $2, d[$1] + $3; "
+                           "bad += (c[$1] + $2 - 1) ^ 2 > 1e-5 || (d[$1] + $3 - 1) ^ 2 > 1e-5 } END { print n, \"concepts,\", bad + 0, \"differ\" }' "
+                           "plain.txt turned.txt"), 0);
+    if (!strstr(shell_out, "8 concepts, 0 differ"))
+        fail_msg("%s", shell_out);
+    /* a direction counts in a study by its hash alone */
+    assert_int_equal(shell("clipneuron direction plain --concept dog --folds 2 --replicates 40 --add dog.npy > /dev/null\n"
+                           "clipneuron scan --quiet p --labels labels.csv -o moved --edit layer4.3.add+dog.npy*0.1 > /dev/null"), 0);
+    assert_int_equal(shell("clipneuron multimodal moved 3 --drawings 2 --dry-run"), 1);
+    assert_non_null(strstr(shell_err, "moved: its network was edited (visual.layer4.3.add+dog.npy*"));
+    assert_non_null(strstr(shell_err, "words cannot be drawn for it, --no-draw does without them"));
+    assert_int_equal(shell("clipneuron multimodal moved 3 --no-draw --shuffles 19 --resamples 20 --dry-run"), 0);
+    assert_int_equal(shell("clipneuron attack run moved --targets dog --class cat"), 1);
+    assert_non_null(strstr(shell_err, "name the collection in place of the study"));
+    assert_int_equal(shell("clipneuron attack draw p/dog-solid-0.png --text cat --probe moved"), 1);
+    assert_non_null(strstr(shell_err, "its network was edited"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(multimodal_prints_keeps_and_shows),
         cmocka_unit_test(multimodal_refuses_what_makes_no_sense),
+        cmocka_unit_test(words_go_through_the_network_of_the_study),
     };
     return cmocka_run_group_tests(tests, make_study, shell_end);
 }

@@ -1,6 +1,8 @@
 /* `words` and `regions` with the default model: what they print, write and refuse. */
 #include "shell.h"
 
+#include <math.h>
+
 static int make_list(void **state)
 {
     const int failed = shell_begin(state);
@@ -45,6 +47,13 @@ static void regions_ask_a_study_for_flags(void **state)
     assert_int_equal(shell("clipneuron regions study --list list.txt --versions 1 -n 1 --json -u 0 -o u.png"), 0);
     assert_non_null(strstr(shell_out, "\"country\": \"cuba\", \"pictures\": 5,"));
     assert_true(shell_number("\"by_chance\":") >= 0);
+    const double words = shell_number("\"words\":"), names = shell_number("\"names\":"); /* 1024 units: how often would 5 of 5 words be names? */
+    double chance = 1024;
+    for (int i = 0; i < 5; i++)
+        chance *= (names - i) / (words - i);
+    assert_true(names > 5 && fabs(shell_number("\"geographic_by_chance\":") - chance) < 1e-6 * chance);
+    assert_int_equal(shell("clipneuron scan --quiet p -o edited --edit 'layer4.3.add:3=0' > /dev/null; clipneuron regions edited --list list.txt --versions 1"), 1);
+    assert_non_null(strstr(shell_err, "edited: its network was edited (visual.layer4.3.add:3=0), that of the drawn words was not"));
     assert_int_equal(shell("rm -r p/cuba && clipneuron scan --quiet p -o two > /dev/null && clipneuron regions two --list list.txt --versions 1"), 1);
     assert_non_null(strstr(shell_err, "2 countries"));
 }

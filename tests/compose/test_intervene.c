@@ -202,7 +202,7 @@ static void effects_are_differences_with_intervals(void **state)
     assert_true(fabs(e[0].change - change) < 1e-6 && fabs(e[0].after - e[0].before - change) < 1e-6);
     assert_true(fabs(e[0].share_change - share) < 1e-6 && fabs(e[0].share_change + e[1].share_change) < 1e-9);
     assert_true(fabs(e[0].low - (change - 1.96 * error)) < 0.25 * error && fabs(e[0].high - (change + 1.96 * error)) < 0.25 * error);
-    assert_true(e[0].best_before + e[1].best_before > 0.999 && e[0].best_after < 0.001 && fabs(changed - e[0].best_before) < 1e-9);
+    assert_true(e[0].best_before + e[1].best_before == 1 && e[0].best_after == 0 && e[1].best_after == 1 && fabs(changed - e[0].best_before) < 1e-9);
     assert_int_equal(cn_effects_measure(before, after, N, WIDTH, texts, K, 10, NULL, again, NULL, &err), CN_OK);
     assert_memory_equal(e, again, sizeof e);
     before[4] = NAN;
