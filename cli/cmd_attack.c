@@ -350,14 +350,20 @@ static int attack(struct job *job, const cn_model *model)
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
 }
 
+static bool is_study(const char *collection)
+{
+    char *file = need_format("%s/study.sqlite", collection);
+    const bool there = access(file, F_OK) == 0;
+    free(file);
+    return there;
+}
+
 /* The collection, where it is a study; for base rates. */
 static cn_study *study_of(const struct arguments *a)
 {
     cn_study *study = NULL;
-    char *file = need_format("%s/study.sqlite", a->operands.items[1]);
-    if (access(file, F_OK) == 0 && cn_study_open(&study, a->operands.items[1], NULL) != CN_OK)
+    if (is_study(a->operands.items[1]) && cn_study_open(&study, a->operands.items[1], NULL) != CN_OK)
         study = NULL;
-    free(file);
     return study;
 }
 
@@ -411,19 +417,16 @@ static int read_steps(const char *text, int64_t *steps, size_t *n)
 static cn_status keep_readers(const struct arguments *a, const cn_defence_result *r, cn_error *err)
 {
     cn_study *study = NULL;
-    char *file = need_format("%s/study.sqlite", a->operands.items[1]);
-    cn_status st = CN_OK;
-    if (access(file, F_OK) == 0) {
-        st = cn_study_open(&study, a->operands.items[1], err);
-        if (st == CN_OK)
-            st = cn_study_keep_readers(study, r, err);
-        if (st == CN_EMISMATCH) { /* a study of another site has no place for them */
-            note(a->quiet, "%s: the units that read are not kept", err->text);
-            st = CN_OK;
-        }
-        cn_study_close(study);
+    if (!is_study(a->operands.items[1]))
+        return CN_OK;
+    cn_status st = cn_study_open(&study, a->operands.items[1], err);
+    if (st == CN_OK)
+        st = cn_study_keep_readers(study, r, err);
+    if (st == CN_EMISMATCH) { /* a study of another site has no place for them */
+        note(a->quiet, "%s: the units that read are not kept", err->text);
+        st = CN_OK;
     }
-    free(file);
+    cn_study_close(study);
     return st;
 }
 

@@ -270,12 +270,12 @@ static void print(struct job *j)
 {
     const cn_attribution *r = j->result;
     struct grid units, heads;
+    people_begin(&j->people, j->study);
     grid_begin(&units, unit_columns, CN_COUNT(unit_columns));
     grid_begin(&heads, head_columns, CN_COUNT(head_columns));
     add_units(j, &units);
     if (j->heads)
         add_heads(j, &heads);
-    j->people.study = j->study; /* for base rates */
     if (j->a->json) {
         struct json out;
         json_begin(&out, stdout);

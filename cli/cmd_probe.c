@@ -162,6 +162,9 @@ static void print_share(const char *before, const cn_probe_share *x)
 static void print_path(const struct showing *s)
 {
     const cn_probe *p = s->p;
+    const double violation = p->points[p->chosen].violation;
+    if (violation > 0.05)
+        note(false, "the chosen fit ended before it was optimal (violation %.2g, wanted 0.001): its weights are not to be trusted", violation);
     printf("  strength  units/class  units  top-1 held out           top-5\n");
     size_t last = 0;
     for (size_t i = 0; i < p->n_points; i++) {
@@ -169,8 +172,6 @@ static void print_path(const struct showing *s)
         if (i != p->chosen && i > 0 && p->points[last].strength < 1.2 * x->strength && i + 1 < p->n_points)
             continue; /* the search for the wanted number is a crowd: a line for a fifth is enough */
         last = i;
-        if (i == p->chosen && x->violation > 0.05)
-            note(false, "the chosen fit ended before it was optimal (violation %.2g, wanted 0.001): its weights are not to be trusted", x->violation);
         printf("%c%9.3g  %11.2f  %5lld", i == p->chosen ? '*' : ' ', x->strength, x->units_a_class, (long long)x->units);
         print_share("  ", &x->top1);
         print_share("  ", &x->top5);

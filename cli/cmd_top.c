@@ -60,11 +60,10 @@ static void write_head(struct json *j, const void *user)
 
 static void print_people(const struct arguments *a, cn_study *study, const cn_unit_row *row)
 {
+    if (a->show.json) /* the head has them */
+        return;
     struct people people = people_of(study, row);
-    if (a->show.json)
-        free(people.names); /* the head has them */
-    else
-        (a->show.csv ? people_tell : people_print)(&people);
+    (a->show.csv ? people_tell : people_print)(&people);
 }
 
 static void print_head(const struct arguments *a, const cn_study *study, const cn_unit_row *row, const char *what)

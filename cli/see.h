@@ -22,6 +22,9 @@ struct see_arguments {
     bool text, all, negative, alpha, correlated, importance, animate, json, quiet;
 };
 
+/* The objective of an operand, with every sign turned where --negative says so; owned by the caller. */
+char *see_objective(const char *operand, bool negative);
+
 extern const char *const see_canvases[]; /* names, by cn_canvas; NULL at the end */
 
 /* Reports everything; EXIT_DONE or an exit code. */

@@ -209,6 +209,12 @@ static int list_units(struct work *w, const char *const *sites, size_t n, const 
     return EXIT_DONE;
 }
 
+char *see_objective(const char *operand, bool negative)
+{
+    const bool one_term = !strpbrk(operand, " +(") && *operand != '-'; /* stays a unit's name to studies and files */
+    return need_format(!negative ? "%s" : one_term ? "-%s" : "-(%s)", operand);
+}
+
 /* Whether an expression can be read. It only names files, so what those hold is a setting of its own. */
 static int check_objective(const struct work *w, const char *expression, uint32_t *sum)
 {
@@ -249,8 +255,7 @@ static int list_jobs(struct work *w, const char *const *operands, size_t n)
     char **objectives = need(calloc(n, sizeof *objectives));
     uint32_t *files_sum = need(calloc(n, sizeof *files_sum));
     for (size_t i = 0; i < n && !a->all && code == EXIT_DONE; i++) {
-        const bool one_term = !strpbrk(operands[i], " +(") && *operands[i] != '-';
-        objectives[i] = need_format(!a->negative ? "%s" : one_term ? "-%s" : "-(%s)", operands[i]);
+        objectives[i] = see_objective(operands[i], a->negative);
         code = check_objective(w, objectives[i], &files_sum[i]);
     }
     if (code == EXIT_DONE)
@@ -259,9 +264,8 @@ static int list_jobs(struct work *w, const char *const *operands, size_t n)
         const char *facet = w->n_facets ? w->facet[k] : NULL;
         if (a->all)
             code = list_units(w, operands, n, facet);
-        for (size_t i = 0; i < n && !a->all && code == EXIT_DONE; i++) {
+        for (size_t i = 0; i < n && !a->all; i++)
             add_job(w, objectives[i], files_sum[i], facet, one_file);
-        }
     }
     for (size_t i = 0; i < n; i++)
         free(objectives[i]);

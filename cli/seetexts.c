@@ -1,5 +1,6 @@
 /* cli/seetexts.c -- texts that drive objectives: the best of a list, or those that a search finds. */
 #include "seetexts.h"
+#include "see.h"
 #include "interrupt.h"
 #include "json.h"
 #include "progress.h"
@@ -150,7 +151,7 @@ int see_texts(const cn_model *model, const struct run_arguments *run, const stru
         json_open(&s.json, NULL, '[');
     }
     for (size_t i = 0; i < n && code == EXIT_DONE && !interrupted(); i++) {
-        char *objective = need_format(a->negative ? "-(%s)" : "%s", objectives[i]);
+        char *objective = see_objective(objectives[i], a->negative);
         code = see_one(&s, objective);
         free(objective);
         if (!a->json && i + 1 < n && code == EXIT_DONE)

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <string.h>
+#include <strings.h>
 
 char *path_join(const char *folder, const char *name)
 {
@@ -24,4 +25,10 @@ char *path_trimmed(const char *path)
     while (length > 1 && path[length - 1] == '/')
         length--;
     return cn_strndup(path, length);
+}
+
+bool path_has_ending(const char *path, const char *ending)
+{
+    const size_t n = strlen(path), k = strlen(ending);
+    return n > k && strcasecmp(path + n - k, ending) == 0;
 }

@@ -163,12 +163,7 @@ static void spread(disc *d)
         for (size_t i = 0; i < d->n; i++)
             for (size_t k = i + 1; k < d->n; k++) {
                 placed *a = &d->words[i], *b = &d->words[k];
-                const double dx = b->x - a->x, dy = b->y - a->y, gap = hypot(dx, dy);
-                if (gap >= apart)
-                    continue;
-                const double way = gap > 1e-6 ? atan2(dy, dx) : TURN * (double)(i + k) / 7, step = (apart - gap) / 4;
-                a->x -= step * cos(way), a->y -= step * sin(way);
-                b->x += step * cos(way), b->y += step * sin(way);
+                plot_move_apart(&a->x, &a->y, &b->x, &b->y, apart, TURN * (double)(i + k) / 7);
             }
 }
 

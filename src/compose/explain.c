@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the result points to lives behind it. */
 static const char unnamed[] = ""; /* by its address: a unit that was not asked for its name */
 
+/* What the result points to lives behind it. */
 typedef struct kept_explanation {
     cn_explanation result;
     char **strings;

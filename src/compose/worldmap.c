@@ -204,12 +204,8 @@ static void spread(world *w)
         for (size_t i = 0; i < w->n; i++)
             for (size_t k = i + 1; k < w->n; k++) {
                 mark *a = &w->marks[i], *b = &w->marks[k];
-                const double apart = 0.85 * (mark_radius(w, a) + mark_radius(w, b)), dx = b->x - a->x, dy = b->y - a->y, gap = hypot(dx, dy);
-                if (mark_radius(w, a) <= 0 || mark_radius(w, b) <= 0 || gap >= apart)
-                    continue;
-                const double way = gap > 1e-6 ? atan2(dy, dx) : 0, step = (apart - gap) / 4;
-                a->x -= step * cos(way), a->y -= step * sin(way);
-                b->x += step * cos(way), b->y += step * sin(way);
+                if (mark_radius(w, a) > 0 && mark_radius(w, b) > 0)
+                    plot_move_apart(&a->x, &a->y, &b->x, &b->y, 0.85 * (mark_radius(w, a) + mark_radius(w, b)), 0);
             }
 }
 

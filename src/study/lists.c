@@ -9,7 +9,6 @@
 
 #include <limits.h>
 #include <string.h>
-#include <strings.h>
 
 /* The first line of a CSV, kept: which column is what. */
 typedef struct heading {
@@ -145,12 +144,6 @@ done:
     return st;
 }
 
-static bool is_csv(const char *path)
-{
-    const size_t length = strlen(path);
-    return length > 4 && strcasecmp(path + length - 4, ".csv") == 0;
-}
-
 cn_status lists_read(listing *l, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -166,7 +159,7 @@ cn_status lists_read(listing *l, const char *path, cn_error *err)
         CN_TRY(csv_row(&c, &more, err));
         CN_TRY(heading_read(&h, &c, err));
         /* Lines of a table are no paths. A .csv of one column may be a list all the same. */
-        CN_CHECK(h.path >= 0 || h.count < 2 || !is_csv(path), CN_EFORMAT, "%s: the first line names no column \"path\"", path);
+        CN_CHECK(h.path >= 0 || h.count < 2 || !path_has_ending(path, ".csv"), CN_EFORMAT, "%s: the first line names no column \"path\"", path);
     }
     if (h.path >= 0)
         CN_TRY(read_table(l, &c, &h, err));

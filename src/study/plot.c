@@ -2,6 +2,7 @@
 #include "study/plot.h"
 
 #include "base/memory.h"
+#include "base/path.h"
 #include "file/output.h"
 #include "study/carddata.h"
 #include "study/html.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define RGB(x)                                                                 \
     {                                                                          \
@@ -193,19 +193,13 @@ done:
     return st;
 }
 
-static bool has_ending(const char *path, const char *ending)
-{
-    const size_t n = strlen(path), m = strlen(ending);
-    return n > m && strcasecmp(path + n - m, ending) == 0;
-}
-
 cn_status plot_write(const char *path, cn_plot_theme theme, double width, double height, const char *title, const char *description,
                      plot_draw *draw, const void *what, cn_error *err)
 {
     cn_status st = CN_OK;
     bytes b = {0};
-    const bool png = has_ending(path, ".png");
-    CN_CHECK(png || has_ending(path, ".svg"), CN_EINVAL, "%s: a plot's name ends in .svg or .png", path);
+    const bool png = path_has_ending(path, ".png");
+    CN_CHECK(png || path_has_ending(path, ".svg"), CN_EINVAL, "%s: a plot's name ends in .svg or .png", path);
     CN_CHECK((unsigned)theme <= CN_PLOT_PRINT, CN_EINVAL, "no such theme");
     if (png) {
         cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(2 * width), (int)(2 * height));
@@ -269,6 +263,16 @@ double plot_text_width(plot *p, plot_style s, const char *text)
 void plot_ink(plot *p, plot_colour c, double opacity)
 {
     cairo_set_source_rgba(p->cr, c.r, c.g, c.b, opacity);
+}
+
+void plot_move_apart(double *x1, double *y1, double *x2, double *y2, double apart, double way)
+{
+    const double dx = *x2 - *x1, dy = *y2 - *y1, gap = hypot(dx, dy), step = (apart - gap) / 4;
+    if (gap >= apart)
+        return;
+    way = gap > 1e-6 ? atan2(dy, dx) : way;
+    *x1 -= step * cos(way), *y1 -= step * sin(way);
+    *x2 += step * cos(way), *y2 += step * sin(way);
 }
 
 void plot_line(plot *p, double x1, double y1, double x2, double y2, double width, plot_colour c)

@@ -60,6 +60,8 @@ double plot_text(plot *p, double x, double y, plot_style style, const char *text
 double plot_text_width(plot *p, plot_style style, const char *text);
 
 void plot_ink(plot *p, plot_colour c, double opacity);
+/* Moves two points halfway to a distance of `apart` where they are nearer; `way`: the angle between them where they are one. */
+void plot_move_apart(double *x1, double *y1, double *x2, double *y2, double apart, double way);
 void plot_line(plot *p, double x1, double y1, double x2, double y2, double width, plot_colour c);
 void plot_box(plot *p, double x, double y, double width, double height, plot_colour c);
 

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "altered.h"
 #include "golden.h"
 #include "models.h"
 
@@ -75,42 +76,11 @@ static void different(const float *x, const float *y, int64_t n)
     assert_true(worst(x, y, n) > 1e-4);
 }
 
-/* Sets number `unit` of a float16 tensor of a safetensors file to zero. */
-static void zero_in_file(char *bytes, const char *tensor, size_t unit)
-{
-    char key[200];
-    uint64_t header, from = 0;
-    memcpy(&header, bytes, 8);
-    snprintf(key, sizeof key, "\"%s\"", tensor);
-    const char *at = strstr(bytes + 8, key);
-    assert_non_null(at);
-    at = strstr(at, "data_offsets");
-    assert_int_equal(sscanf(at, "data_offsets\":[%lu", (unsigned long *)&from) == 1 || sscanf(at, "data_offsets\": [%lu", (unsigned long *)&from) == 1, 1);
-    memset(bytes + 8 + header + from + unit * 2, 0, 2); /* float16 */
-}
-
 static void ablating_a_unit_equals_editing_the_weights(void **state)
 {
     (void)state;
-    static const char *const zeroed[] = {"visual.layer4.0.bn3.weight", "visual.layer4.0.bn3.bias"};
-    char path[] = "/tmp/cn-edits-XXXXXX", named[64];
-    FILE *f = fopen(CN_TEST_DATA "/golden/rn-small.safetensors", "rb");
-    assert_non_null(f);
-    fseek(f, 0, SEEK_END);
-    const size_t size = (size_t)ftell(f);
-    char *bytes = calloc(1, size + 1);
-    rewind(f);
-    assert_int_equal(fread(bytes, 1, size, f), size);
-    fclose(f);
-    for (int i = 0; i < 2; i++)
-        zero_in_file(bytes, zeroed[i], UNIT);
-    const int fd = mkstemp(path);
-    assert_int_equal(write(fd, bytes, size), size);
-    close(fd);
-    snprintf(named, sizeof named, "%s.safetensors", path);
-    assert_int_equal(rename(path, named), 0);
-    cn_model *edited = open_model(named), *m = open_named("rn-small");
-    unlink(named);
+    static const zeros of_unit[] = {{"visual.layer4.0.bn3.weight", 512, UNIT, 1}, {"visual.layer4.0.bn3.bias", 512, UNIT, 1}};
+    cn_model *edited = open_with_zeros("rn-small", of_unit, 2), *m = open_named("rn-small");
     float *pixels = golden_pixels("rn-small");
     const cn_site *bn3 = site_of(m, "visual.layer4.0.bn3"), *end = site_of(m, "visual.layer4");
     float *scale = malloc((size_t)bn3->units * sizeof *scale);
@@ -128,7 +98,6 @@ static void ablating_a_unit_equals_editing_the_weights(void **state)
         run_close(&plain), run_close(&a), run_close(&b);
     }
     free(scale);
-    free(bytes);
     free(pixels);
     cn_model_close(edited);
     cn_model_close(m);
