@@ -1,9 +1,19 @@
 #!/bin/sh
-# tools/see-figures.sh BUILD -- the figures of docs/see.md that are about the default model: how many units' pictures drive them beyond
-# the strongest natural picture; whether facets show; what bf16 loses. An hour or two on two cores; it goes on after an interruption; what is made stays in BUILD/see-figures.
+# tools/see-figures.sh BUILD [PART...] -- the figures of docs/see.md that are about the default model, in four parts: how many units' pictures
+# drive them beyond the strongest natural picture (units); whether facets show (facets); what their strength does (strength); what bf16 loses
+# (dtype). An hour or two on two cores for all; it goes on after an interruption; what is made stays in BUILD/see-figures.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$1" && pwd)
+shift
+parts=" ${*:-units facets strength dtype} "
+for part in $parts; do
+    case $part in
+    units | facets | strength | dtype) ;;
+    *) echo "see-figures.sh: no part '$part'; there are units, facets, strength, dtype" >&2; exit 2 ;;
+    esac
+done
+wanted() { case $parts in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 work=$build/see-figures
 clipneuron=$build/clipneuron
 mkdir -p "$work"
@@ -11,6 +21,7 @@ export CLIPNEURON_MODEL="$root/models/specimen.safetensors"
 sh "$root/tools/demo-study.sh" "$build" "$work/study"
 
 # ---- every unit of the last block, in bf16 where the CPU has it
+if wanted units; then
 "$clipneuron" see layer4 --all --steps 384 --study "$work/study" --dtype auto --sheets 96 -o "$work/all"
 echo "== units whose picture drives them beyond the strongest natural one (fp32, without transforms), of those that fire on the demo pictures"
 awk '{ if (match($0, /"file": "[^"]*"/)) line[substr($0, RSTART, RLENGTH)] = $0 }
@@ -21,12 +32,16 @@ awk '{ if (match($0, /"file": "[^"]*"/)) line[substr($0, RSTART, RLENGTH)] = $0 
                if (natural > 0) { n++; more += sd > natural; ratio[n] = sd / natural }
                if (match($0, /"path": [-0-9.e+]+/)) { paths++; path += substr($0, RSTART + 8, RLENGTH - 8) } }
            printf "%d of %d (%.1f%%); mean path %.2f\n", more, n, 100 * more / n, paths ? path / paths : 0 }' "$work/all/seen.jsonl"
+fi
 
 # ---- facets: 100 units, plain and in each facet, 256 steps; a probe on another site tells
+units=$("$clipneuron" card "$work/study" --list --json --top 100 | sed -n 's/.*"unit": \([0-9]*\).*/layer4:\1/p')
+if wanted facets || wanted strength; then
 sh "$root/tools/facets.sh" "$build" "$work/facets.npz" >/dev/null
 facets=$("$clipneuron" facet list "$work/facets.npz" | awk 'NR > 2 { print $1 }')
 PROBE_SITES="--site layer2.1 --site layer4.1" sh "$root/tools/facets.sh" "$build" "$work/probe.npz" >/dev/null
-units=$("$clipneuron" card "$work/study" --list --json --top 100 | sed -n 's/.*"unit": \([0-9]*\).*/layer4:\1/p')
+fi
+if wanted facets; then
 # shellcheck disable=SC2086 # lists
 "$clipneuron" see $units --steps 256 --dtype auto -o "$work/facets"
 # shellcheck disable=SC2086
@@ -42,8 +57,10 @@ for facet in $facets; do
         END { for (u in mine) { n++; more += mine[u] > plain[u]; is += mine[u] > 0.5; was += plain[u] > 0.5 }
               printf "%-8s %d of %d; classified as it: %d, plain %d\n", facet, more, n, is, was }' "$work/scores.tsv"
 done
+fi
 
 # ---- what strength of a facet does: four units in three facets
+if wanted strength; then
 four=$(echo "$units" | head -4)
 # shellcheck disable=SC2086
 "$clipneuron" see $four --steps 192 --dtype auto -o "$work/strength-plain"
@@ -66,9 +83,10 @@ for strength in 3 10 20 30 100; do
         END { for (name in beyond) strong += beyond[name]
               printf "%-4s %d of %d; %d; %d\n", strength, more, n, is, strong }' "$work/plain.tsv" "$work/facet.tsv" "$work/strength-$strength/seen.jsonl"
 done
+fi
 
 # ---- bf16 against fp32
-if "$clipneuron" see layer4:0 --dtype bf16 --steps 1 -q -o "$work/try.png" 2>/dev/null; then
+if wanted dtype && "$clipneuron" see layer4:0 --dtype bf16 --steps 1 -q -o "$work/try.png" 2>/dev/null; then
     fifty=$(echo "$units" | head -50)
     # shellcheck disable=SC2086
     "$clipneuron" see $fifty --dtype fp32 -o "$work/fp32"

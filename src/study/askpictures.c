@@ -1,10 +1,11 @@
 /* study/askpictures.c -- which pictures fire several units, which units a picture fires, and pictures by text. What is asked about all
- * pictures is read from the matrices, memory-mapped; without them the examples are all that is known. */
+ * pictures is read from the matrices, memory-mapped; without them the examples are all that is known. Coarse levels say which few rows are worth reading. */
 #include "clipneuron/ask.h"
 
 #include "base/memory.h"
 #include "base/path.h"
 #include "clipneuron/array.h"
+#include "study/coarse.h"
 #include "study/finehist.h"
 #include "study/float16.h"
 
@@ -23,6 +24,7 @@ typedef struct site_matrix {
     const unsigned char *data;
     int64_t units;
     bool half;
+    cn_arrays *coarse; /* NULL: none */
 } site_matrix;
 
 /* m->file stays NULL, and the status CN_OK, when the study was made without matrices. */
@@ -54,6 +56,12 @@ static cn_status matrix_of_site(site_matrix *m, const cn_study *s, size_t site, 
 done:
     cn_free(path);
     return st;
+}
+
+static void matrix_release(site_matrix *m)
+{
+    cn_arrays_close(m->coarse);
+    cn_arrays_close(m->file);
 }
 
 static double matrix_value(const site_matrix *m, int64_t image, int64_t unit)
@@ -178,7 +186,7 @@ typedef struct asked {
     struct {
         const site_matrix *matrix;
         int64_t unit;
-        double rms;
+        double rms, min, max;
     } unit[CN_MAX_ASK_UNITS];
 } asked;
 
@@ -200,10 +208,13 @@ static cn_status ask_unit(asked *a, cn_study *s, cn_unit_ref ref, cn_error *err)
                  "%s: was made without matrices: scan again without '--matrices none' to ask about all pictures ('clipneuron top' has each "
                  "unit's strongest)",
                  s->path);
+        CN_TRY(coarse_file(&a->matrix[m].coarse, s, ref.site, err));
     }
     a->unit[a->n].matrix = &a->matrix[m];
     a->unit[a->n].unit = ref.unit;
     a->unit[a->n].rms = row->rms;
+    a->unit[a->n].min = row->min;
+    a->unit[a->n].max = row->max;
     a->n++;
 done:
     cn_unit_rows_free(row);
@@ -247,11 +258,62 @@ done:
     return st;
 }
 
+/* The picture's place among the best, by its values in the matrices. */
+static cn_status add_exactly(best *b, const cn_study *s, const asked *a, int64_t image, cn_error *err)
+{
+    double total = 0;
+    for (size_t u = 0; u < a->n; u++)
+        total += asked_sd(a, u, image);
+    if (!isfinite(total))
+        return not_finite(s, image, err);
+    best_add(b, (scored){total, image});
+    return CN_OK;
+}
+
+static double least_of(const coarse_unit *levels, size_t n, int64_t image)
+{
+    double least = 0;
+    for (size_t u = 0; u < n; u++)
+        least += levels[u].value[levels[u].level[image]];
+    return least;
+}
+
+/* The least that every picture's sum can be, and the most: k sums are at least as large as the k-th of the least, so what cannot reach that
+ * is not among the first k. *known = false: the levels say nothing, and b is untouched. */
+static cn_status add_by_levels(best *b, const cn_study *s, const asked *a, bool *known, cn_error *err)
+{
+    cn_status st = CN_OK;
+    best first = {0};
+    coarse_unit *levels = cn_calloc(a->n, sizeof *levels);
+    double width = 0;
+    CN_CHECK(levels, CN_ENOMEM, "out of memory for the levels of %zu units", a->n);
+    *known = b->k > 0 && (int64_t)b->k < s->info.images / 2; /* of nearly all pictures the rows are read anyway */
+    for (size_t u = 0; u < a->n && *known; u++) {
+        const site_matrix *m = a->unit[u].matrix;
+        *known = m->coarse && coarse_unit_of(&levels[u], m->coarse, a->unit[u].unit, a->unit[u].min, a->unit[u].max, m->half, a->unit[u].rms);
+        width += levels[u].width;
+    }
+    if (!*known)
+        goto done;
+    CN_TRY(best_begin(&first, b->k, s->info.images, err));
+    for (int64_t image = 0; image < s->info.images; image++)
+        best_add(&first, (scored){least_of(levels, a->n, image), image});
+    const double wanted = first.items[0].score;
+    for (int64_t image = 0; image < s->info.images; image++)
+        if (least_of(levels, a->n, image) + width >= wanted)
+            CN_TRY(add_exactly(b, s, a, image, err));
+done:
+    cn_free(levels);
+    cn_free(first.items);
+    return st;
+}
+
 cn_status cn_study_pictures_of_units(cn_study *s, const cn_unit_ref *units, size_t n_units, size_t limit, cn_picture **out, size_t *n,
                                      cn_error *err)
 {
     cn_status st = CN_OK;
     best b = {0};
+    bool known;
     asked *a = cn_calloc(1, sizeof *a);
     *out = NULL;
     *n = 0;
@@ -260,21 +322,14 @@ cn_status cn_study_pictures_of_units(cn_study *s, const cn_unit_ref *units, size
     for (size_t i = 0; i < n_units; i++)
         CN_TRY(ask_unit(a, s, units[i], err));
     CN_TRY(best_begin(&b, limit, s->info.images, err));
-    for (int64_t image = 0; image < s->info.images; image++) {
-        double total = 0;
-        for (size_t u = 0; u < n_units; u++)
-            total += asked_sd(a, u, image);
-        if (!isfinite(total)) {
-            st = not_finite(s, image, err);
-            goto done;
-        }
-        best_add(&b, (scored){total, image});
-    }
+    CN_TRY(add_by_levels(&b, s, a, &known, err));
+    for (int64_t image = 0; image < s->info.images && !known; image++)
+        CN_TRY(add_exactly(&b, s, a, image, err));
     best_sort(&b);
     CN_TRY(list_pictures(s, a, &b, out, n, err));
 done:
     for (size_t i = 0; a && i < a->n_sites; i++)
-        cn_arrays_close(a->matrix[i].file);
+        matrix_release(&a->matrix[i]);
     cn_free(a);
     cn_free(b.items);
     return st;

@@ -7,10 +7,12 @@
 #include "clipneuron/array.h"
 #include "clipneuron/clipneuron.h"
 #include "study/carried.h"
+#include "study/coarse.h"
 #include "study/finebins.h"
 #include "study/float16.h"
 #include "study/gather.h"
 #include "study/matrix.h"
+#include "study/product.h"
 #include "study/ranking.h"
 #include "study/reader.h"
 #include "study/studyfolder.h"
@@ -547,8 +549,31 @@ done:
     return st;
 }
 
-/* The rows of all parts' files NAME.raw, in the order of the study, as NAME.npy; float32 as `dtype`. */
-static cn_status write_matrix(work *w, const char *name, cn_dtype from, cn_dtype dtype, int64_t columns, cn_error *err)
+/* SITE.coarse.npy of what units are measured by. On failure coarse holds what coarse_close accepts. */
+static cn_status open_coarse(const work *w, size_t site, coarse_writer *coarse, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const int64_t units = w->sites[site].site->units;
+    char file[320];
+    char *path = NULL;
+    float *ends = product_floats(2, units);
+    snprintf(file, sizeof file, "%.256s.coarse.npy", w->sites[site].short_name);
+    path = folder_path(&w->folder, file);
+    CN_CHECK(ends && path, CN_ENOMEM, "out of memory for the extremes of %lld units", (long long)units);
+    for (int64_t u = 0; u < units; u++) {
+        const unit_summary sum = unitstats_summary(&w->stats, u);
+        ends[u] = (float)sum.min;
+        ends[units + u] = (float)sum.max;
+    }
+    CN_TRY(coarse_open(coarse, path, units, w->all.images, ends, ends + units, err));
+done:
+    cn_free(ends);
+    cn_free(path);
+    return st;
+}
+
+/* The rows of all parts' files NAME.raw, in the order of the study, as NAME.npy; float32 as `dtype`. coarse: NULL, or gets them too. */
+static cn_status write_matrix(work *w, const char *name, cn_dtype from, cn_dtype dtype, int64_t columns, coarse_writer *coarse, cn_error *err)
 {
     cn_status st = CN_OK;
     char file[320];
@@ -574,6 +599,8 @@ static cn_status write_matrix(work *w, const char *name, cn_dtype from, cn_dtype
         if (convert)
             float16_row(half, row, (size_t)columns);
         CN_TRY(cn_npy_writer_rows(writer, convert ? (const void *)half : row, 1, err));
+        if (coarse)
+            CN_TRY(coarse_add(coarse, row, err));
         for (size_t p = 0; i % many == many - 1 && p < g->n_parts; p++)
             matrix_let_go(&rows[p]);
     }
@@ -594,18 +621,24 @@ static cn_status write_matrices(work *w, size_t site, cn_error *err)
 {
     cn_status st = CN_OK;
     const site_geometry *g = &w->sites[site];
+    const int64_t units = g->site->units;
+    const bool max = w->options->reduce == CN_REDUCE_MAX;
+    coarse_writer coarse = {0};
     char name[300];
+    CN_TRY(open_coarse(w, site, &coarse, err));
     snprintf(name, sizeof name, "%.256s.mean", g->short_name);
-    CN_TRY(write_matrix(w, name, CN_DTYPE_F32, w->options->matrices, g->site->units, err));
+    CN_TRY(write_matrix(w, name, CN_DTYPE_F32, w->options->matrices, units, max ? NULL : &coarse, err));
     snprintf(name, sizeof name, "%.256s.max", g->short_name);
-    CN_TRY(write_matrix(w, name, CN_DTYPE_F32, w->options->matrices, g->site->units, err));
+    CN_TRY(write_matrix(w, name, CN_DTYPE_F32, w->options->matrices, units, max ? &coarse : NULL, err));
+    CN_TRY(coarse_finish(&coarse, err));
     snprintf(name, sizeof name, "%.256s.argmax", g->short_name);
-    CN_TRY(write_matrix(w, name, CN_DTYPE_I16, CN_DTYPE_I16, g->site->units, err));
+    CN_TRY(write_matrix(w, name, CN_DTYPE_I16, CN_DTYPE_I16, units, NULL, err));
     if (w->all.n_labels) {
         snprintf(name, sizeof name, "%.256s.labels.npy", g->short_name);
         CN_TRY(write_label_means(w, site, name, err));
     }
 done:
+    coarse_close(&coarse);
     return st;
 }
 
@@ -890,7 +923,7 @@ cn_status harvest(source *s, const cn_scan_options *options, part *const *parts,
         CN_TRY(write_site(w, i, err));
     }
     if (!options->no_matrices && s->embedding)
-        CN_TRY(write_matrix(w, "embeddings", CN_DTYPE_F32, options->matrices, s->embedding, err));
+        CN_TRY(write_matrix(w, "embeddings", CN_DTYPE_F32, options->matrices, s->embedding, NULL, err));
     CN_TRY(write_rows(w, err));
     CN_TRY(write_meta(w, err));
     store *complete = w->store;

@@ -83,7 +83,8 @@ static int teardown(void **state)
 /* Equal tables and equal matrices. */
 static void same_study(const fixture *f, const char *study, double tolerance)
 {
-    static const char *const matrices[] = {"layer4.0.add.mean.npy", "layer4.0.add.max.npy", "layer4.0.add.argmax.npy", "tokens.mean.npy", "embeddings.npy"};
+    static const char *const matrices[] = {"layer4.0.add.mean.npy", "layer4.0.add.max.npy", "layer4.0.add.argmax.npy", "tokens.mean.npy",
+                                           "layer4.0.add.coarse.npy", "embeddings.npy"};
     char *text = dump_study(f->dir, study);
     dump_same(text, f->whole, tolerance);
     free(text);

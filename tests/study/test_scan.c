@@ -352,7 +352,7 @@ static void half_matrices_hold_rounded_values_and_none_leaves_them_out(void **st
     o = (cn_scan_options){.no_matrices = true, .no_words = true};
     fake_scan(dir, "none", &o, NULL);
     assert_int_equal(tempdir_count(tempdir_path(dir, "none")), 1);
-    assert_int_equal(tempdir_count(tempdir_path(dir, "study")), 1 + 3 * 4 + 2);
+    assert_int_equal(tempdir_count(tempdir_path(dir, "study")), 1 + 3 * 5 + 2);
     cn_tensor_read_f32(matrix(&a, dir, "study/layer4.0.add.mean.npy"), full);
     cn_arrays_close(a);
     const cn_tensor *t = matrix(&a, dir, "half/layer4.0.add.mean.npy");
