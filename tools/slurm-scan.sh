@@ -8,6 +8,7 @@ build=$(cd "$1" && pwd)
 [ "$(id -u)" = 0 ] || { echo "slurm-scan: must be root to start a cluster" >&2; exit 1; }
 command -v slurmctld >/dev/null && command -v munged >/dev/null ||
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; }
+[ -x "$build/tests/test_resume" ] || cmake --build "$build" --target test_resume >/dev/null # compares the studies at the end
 sh "$root/tools/demo-pictures.sh" "$build"
 work=$(mktemp -d)
 chmod 755 "$work"
