@@ -15,7 +15,7 @@
 struct arguments {
     struct model_arguments model;
     struct run_arguments run;
-    struct words operands, media;
+    struct words operands, media, font_files;
     const char *site, *concepts, *families, *level, *fdr;
     int64_t top, best, least, drawings, shuffles, resamples, seed;
     struct show show;
@@ -42,6 +42,8 @@ static const struct option options[] = {
      CN_MAX_STUDY_IMAGES},
     {0, "drawings", OPTION_COUNT, offsetof(struct arguments, drawings), "N", "Pictures of each concept's word that are drawn. Default: 12.", 1,
      CN_MAX_MULTIMODAL_DRAWINGS},
+    {0, "font-file", OPTION_WORDS, offsetof(struct arguments, font_files), "FILE",
+     "A font of a file (.ttf, .otf) to draw words in, whatever the system has; repeat it, and drawings of a word go round the fonts."},
     {0, "no-draw", OPTION_FLAG, offsetof(struct arguments, no_draw), NULL,
      "Draw no words: the study's own pictures of writing have to do. No model is needed."},
     {0, "shuffles", OPTION_COUNT, offsetof(struct arguments, shuffles), "N", "Shuffles for p. Default: 999.", 1, CN_MAX_MULTIMODAL_ROUNDS},
@@ -441,6 +443,8 @@ static int multimodal(const struct arguments *a, float level, float fdr)
                                .least = a->least,
                                .best = (int)a->best,
                                .drawings = a->no_draw ? -1 : (int)a->drawings,
+                               .font_files = a->font_files.items,
+                               .n_font_files = a->font_files.count,
                                .shuffles = (int)a->shuffles,
                                .resamples = (int)a->resamples,
                                .seed = (uint64_t)a->seed,
@@ -468,7 +472,8 @@ static int multimodal(const struct arguments *a, float level, float fdr)
         } else
             print_result(&t);
         if (t.r->undrawn)
-            note(a->quiet, "clipneuron: %lld words were not drawn: no font of this system has their letters", (long long)t.r->undrawn);
+            note(a->quiet, "clipneuron: %lld %s not drawn: %s has all letters", (long long)t.r->undrawn, t.r->undrawn == 1 ? "word was" : "words were",
+                 a->font_files.count ? "not every font" : "no font of this system");
     }
     for (size_t i = 0; i < t.n_texts; i++)
         free(t.texts[i]);
@@ -490,6 +495,8 @@ static int run(int argc, char **argv)
     code = EXIT_DONE;
     if (a.show.json && a.show.csv)
         code = fail_usage("multimodal", "either --json or --csv");
+    else if (a.no_draw && a.font_files.count)
+        code = fail_usage("multimodal", "--font-file is for words that are drawn, and --no-draw draws none");
     if (code == EXIT_DONE)
         code = options_number("multimodal", "level", a.level, 0.5, 0.9999, &level);
     if (code == EXIT_DONE)

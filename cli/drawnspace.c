@@ -31,6 +31,8 @@ int space_open(const struct space_arguments *a, const char *const *more, size_t 
                 words[n++] = lines.items[i];
         const cn_word_space_options o = {.site = a->site,
                                          .versions = (int)a->versions,
+                                         .font_files = a->font_files.items,
+                                         .n_font_files = a->font_files.count,
                                          .threads = (int)a->run.threads,
                                          .precision = precision_of(&a->run),
                                          .backend = (cn_backend)a->run.backend,

@@ -11,6 +11,7 @@ struct space_arguments {
     struct model_arguments model;
     struct run_arguments run;
     const char *site, *list;
+    struct words font_files;
     int64_t versions, seed;
     bool json, quiet;
 };
@@ -22,6 +23,8 @@ struct space_arguments {
     {0, "list", OPTION_TEXT, offsetof(T, member.list), "FILE", \
      "The words of the space, one a line; # begins a comment. Default: the words that 'scan' compares units with."}, \
     {0, "versions", OPTION_COUNT, offsetof(T, member.versions), "N", "Pictures of each word, in other fonts. Default: 2.", 1, CN_MAX_WORD_VERSIONS}, \
+    {0, "font-file", OPTION_WORDS, offsetof(T, member.font_files), "FILE", \
+     "A font of a file (.ttf, .otf) to draw words in, whatever the system has; repeat it, and pictures of a word go round the fonts."}, \
     {0, "seed", OPTION_COUNT, offsetof(T, member.seed), "N", "Of the permutations. Default: 0.", 0, INT64_MAX}, \
     {0, "json", OPTION_FLAG, offsetof(T, member.json), NULL, "Print JSON."}, \
     RUN_OPTIONS(T, member.run), \

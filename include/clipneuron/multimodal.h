@@ -46,6 +46,8 @@ typedef struct cn_multimodal_options {
     cn_backend backend;
     cn_find_callback *progress; /* "words", "units", "families" */
     void *user;
+    const char *const *font_files; /* .ttf or .otf, which the drawings go round, read alone: pixels are the same on every system; NULL: the system's fonts */
+    size_t n_font_files;           /* at most `drawings` */
 } cn_multimodal_options;
 
 typedef struct cn_medium_auc {
@@ -101,7 +103,7 @@ typedef struct cn_multimodal {
     double by_chance;          /* the mean of that number when each concept gets another's writing */
     int64_t belonging;         /* units that belong to a family */
     int64_t words, drawings;   /* drawn, fillers included; pictures of them */
-    int64_t undrawn;           /* words that no font can write */
+    int64_t undrawn;           /* words that no font, or not every font's file, can write */
     double draw_seconds;
     int64_t images;            /* of the study */
     double level, fdr, confidence;
@@ -113,7 +115,7 @@ typedef struct cn_multimodal {
  * @param model the study's; may be NULL when options->drawings is -1
  * @param[out] out owned by the caller with all it points to, cn_multimodal_free; NULL on failure
  * @return CN_OK; CN_EINVAL (an option, a unit, a medium that the study has not, with those it has), CN_EMISMATCH (another model), CN_ENOTFOUND (a study without matrices,
- *         no concept with pictures enough, no such file), CN_EFORMAT (the study, a file of concepts), CN_ELIMIT, CN_ECANCELED, CN_EIO, CN_ENOMEM */
+ *         no concept with pictures enough, no such file), CN_EFORMAT (the study, a file of concepts, a file that is no font), CN_ELIMIT, CN_ECANCELED, CN_EIO, CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_study_multimodal(cn_study *study, const cn_model *model, const cn_multimodal_options *options,
                                                    cn_multimodal **out, cn_error *err);
 CN_API void cn_multimodal_free(cn_multimodal *result);

@@ -218,13 +218,15 @@ typedef struct cn_word_space_options {
     cn_backend backend;
     cn_text_callback *progress; /* what: "words" */
     void *user;
+    const char *const *font_files; /* .ttf or .otf, which the versions go round, read alone: pixels are the same on every system; NULL: the system's fonts */
+    size_t n_font_files;           /* at most `versions` */
 } cn_word_space_options;
 
 /** @param words n of them; NULL: the list that `scan` compares units with (models/words/common.txt)
  * @param more n_more others, added to them; the same word counts once, without regard to case
  * @param[out] out owned by the caller, cn_word_space_close
- * @return CN_OK; CN_ENOTFOUND (site), CN_EINVAL (fewer than 3 words, a text that cannot be drawn), CN_ELIMIT, CN_EUNSUPPORTED (no font has its letters),
- *         CN_ECANCELED, CN_ENOMEM */
+ * @return CN_OK; CN_ENOTFOUND (site), CN_EINVAL (fewer than 3 words, a text that cannot be drawn, more fonts than versions), CN_ELIMIT, CN_EFORMAT (a
+ *         file that is no font), CN_EUNSUPPORTED (no font has its letters), CN_ECANCELED, CN_ENOMEM */
 CN_API CN_MUST_CHECK cn_status cn_word_space_open(cn_word_space **out, const cn_model *model, const char *const *words, size_t n,
                                                   const char *const *more, size_t n_more, const cn_word_space_options *options, cn_error *err);
 CN_API void cn_word_space_close(cn_word_space *space);

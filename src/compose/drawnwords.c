@@ -11,16 +11,16 @@
 #include <string.h>
 #include <time.h>
 
-cn_status drawnwords_draw(uint8_t *rgb, int side, const char *word, int version, cn_error *err)
+cn_status drawnwords_draw(uint8_t *rgb, int side, const char *word, int version, const fontset *fonts, cn_error *err)
 {
-    static const char *const fonts[] = {"Sans", "Serif", "Monospace", "Sans Bold", "Serif Bold"};
+    static const char *const names[] = {"Sans", "Serif", "Monospace", "Sans Bold", "Serif Bold"};
     static const double shares[] = {0.92, 0.72, 0.54}; /* of the side that the word is wide, at most */
     static const struct {
         uint8_t ground[3], ink[3];
     } colours[] = {{{255, 255, 255}, {0, 0, 0}}, {{0, 0, 0}, {255, 255, 255}},   {{244, 238, 214}, {40, 50, 110}}, {{200, 30, 40}, {255, 255, 255}},
                    {{160, 160, 160}, {0, 0, 0}}, {{255, 214, 0}, {20, 20, 20}}, {{20, 70, 150}, {235, 240, 250}}};
-    enum { FONTS = sizeof fonts / sizeof *fonts, SHARES = sizeof shares / sizeof *shares, COLOURS = sizeof colours / sizeof *colours };
-    const char *font = fonts[version % FONTS];
+    enum { NAMES = sizeof names / sizeof *names, SHARES = sizeof shares / sizeof *shares, COLOURS = sizeof colours / sizeof *colours };
+    const wordpicture_font font = {names[version % NAMES], fontset_at(fonts, version)};
     const double share = shares[version % SHARES], most = share * side;
     double size, broken, w, h;
     char lines[WORDPICTURE_MOST_TEXT + 1];
@@ -103,7 +103,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-cn_status drawnwords_run(drawnwords *out, source *from, cn_reduce reduce, const char *const *words, size_t n, int each,
+cn_status drawnwords_run(drawnwords *out, source *from, cn_reduce reduce, const char *const *words, size_t n, int each, const fontset *fonts,
                          cn_find_callback *progress, void *user, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -128,7 +128,7 @@ cn_status drawnwords_run(drawnwords *out, source *from, cn_reduce reduce, const 
         out->drawn[i] = true;
         for (int v = 0; v < each && out->drawn[i]; v++) {
             cn_error letters = {0};
-            const cn_status drawn = drawnwords_draw(b.rgb + (size_t)b.n * picture, (int)side, words[i], v, &letters);
+            const cn_status drawn = drawnwords_draw(b.rgb + (size_t)b.n * picture, (int)side, words[i], v, fonts, &letters);
             if (drawn == CN_EUNSUPPORTED || drawn == CN_EINVAL || drawn == CN_ELIMIT) {
                 out->drawn[i] = false;
                 out->undrawn++;

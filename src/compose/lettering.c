@@ -3,13 +3,10 @@
 #include "base/check.h"
 #include "base/memory.h"
 #include "clipneuron/attack.h"
+#include "compose/fontfile.h"
 #include "file/json.h"
 
-#include <cairo.h>
-#include <fontconfig/fontconfig.h>
 #include <math.h>
-#include <pango/pangocairo.h>
-#include <pango/pangofc-fontmap.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,8 +15,7 @@ static const double places[8][2] = {{0.16, 0.10}, {0.62, 0.14}, {0.36, 0.32}, {0
 
 typedef struct pen {
     cairo_t *cr;
-    PangoFontMap *fonts; /* of a file; NULL: the system's */
-    char family[128];    /* of that file */
+    fontfile *font; /* NULL: the system's */
     PangoLayout *layout;
     double scale, width, height; /* px of the picture */
     double text_width, text_height, left, top; /* of the ink, px */
@@ -60,27 +56,6 @@ static cn_status check(const cn_lettering *l, const char *text, int width, int h
 
 /* ---- which font ---- */
 
-/* A font map that knows one file and nothing of the system. */
-static cn_status open_font_file(pen *p, const char *path, cn_error *err)
-{
-    cn_status st = CN_OK;
-    FcConfig *config = FcConfigCreate();
-    FcChar8 *family = NULL;
-    CN_CHECK(config, CN_ENOMEM, "out of memory for a font");
-    CN_CHECK(FcConfigAppFontAddFile(config, (const FcChar8 *)path), CN_EFORMAT, "%s: cannot be read as a font", path);
-    const FcFontSet *found = FcConfigGetFonts(config, FcSetApplication);
-    CN_CHECK(found && found->nfont > 0 && FcPatternGetString(found->fonts[0], FC_FAMILY, 0, &family) == FcResultMatch, CN_EFORMAT,
-             "%s: no font that has a name", path);
-    snprintf(p->family, sizeof p->family, "%s", (const char *)family);
-    p->fonts = pango_cairo_font_map_new_for_font_type(CAIRO_FONT_TYPE_FT);
-    CN_CHECK(p->fonts && PANGO_IS_FC_FONT_MAP(p->fonts), CN_EUNSUPPORTED, "this system's Pango reads no fonts from files");
-    pango_fc_font_map_set_config(PANGO_FC_FONT_MAP(p->fonts), config);
-done:
-    if (config)
-        FcConfigDestroy(config); /* the map holds its own reference */
-    return st;
-}
-
 /* Fontconfig draws with what it likes where a family is missing; nobody would know. */
 static cn_status has_family(PangoContext *context, const PangoFontDescription *font, const char *asked, cn_error *err)
 {
@@ -106,24 +81,12 @@ static cn_status has_family(PangoContext *context, const PangoFontDescription *f
     return there ? CN_OK : cn_fail(err, CN_ENOTFOUND, "no font family '%s' on this system; there are %s%s", wanted, n ? some : "none", n > 8 ? ", ..." : "");
 }
 
-static PangoLayout *layout_of(const pen *p)
-{
-    if (!p->fonts)
-        return pango_cairo_create_layout(p->cr);
-    PangoContext *context = pango_font_map_create_context(p->fonts);
-    PangoLayout *layout = pango_layout_new(context);
-    pango_cairo_update_context(p->cr, context);
-    g_object_unref(context);
-    return layout;
-}
-
 static cn_status choose_font(pen *p, const cn_lettering *l, PangoFontDescription **font, cn_error *err)
 {
     cn_status st = CN_OK;
     const char *asked = l->font ? l->font : "DejaVu Sans";
     if (l->font_file) {
-        *font = pango_font_description_new();
-        pango_font_description_set_family(*font, p->family);
+        *font = fontfile_description(p->font);
     } else {
         *font = pango_font_description_from_string(asked);
         CN_TRY(has_family(pango_layout_get_context(p->layout), *font, asked, err));
@@ -156,13 +119,6 @@ static cn_status lay_out(pen *p, const cn_lettering *l, const char *text, cn_err
     cn_status st = CN_OK;
     PangoRectangle ink;
     PangoFontDescription *font = NULL;
-    cairo_font_options_t *options = cairo_font_options_create();
-    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
-    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-    pango_cairo_context_set_font_options(pango_layout_get_context(p->layout), options);
-    pango_context_set_round_glyph_positions(pango_layout_get_context(p->layout), FALSE);
-    cairo_font_options_destroy(options);
     CN_TRY(choose_font(p, l, &font, err));
     double size = (l->size > 0 ? l->size : l->layout == CN_LETTERING_PAPER ? 24 : 48) * p->scale;
     pango_layout_set_single_paragraph_mode(p->layout, TRUE);
@@ -180,8 +136,7 @@ static cn_status lay_out(pen *p, const cn_lettering *l, const char *text, cn_err
             break;
         size *= 0.999 * most / needed; /* paper has edges that do not shrink with the letters: a few rounds */
     }
-    CN_CHECK(pango_layout_get_unknown_glyphs_count(p->layout) == 0, CN_EUNSUPPORTED, "%s has not all letters of '%s'",
-             l->font_file ? l->font_file : "no font of this system", text);
+    CN_TRY(fontfile_check_letters(p->font, p->layout, text, err));
 done:
     pango_font_description_free(font); /* takes NULL */
     return st;
@@ -273,8 +228,8 @@ cn_status cn_lettering_draw(uint8_t *rgb, int width, int height, const char *tex
     cairo_set_antialias(p.cr, CAIRO_ANTIALIAS_GRAY);
     cairo_set_tolerance(p.cr, 0.05);
     if (lettering->font_file)
-        CN_TRY(open_font_file(&p, lettering->font_file, err));
-    p.layout = layout_of(&p);
+        CN_TRY(fontfile_open(&p.font, lettering->font_file, err));
+    p.layout = fontfile_layout(p.font, p.cr);
     look(&p, lettering);
     CN_TRY(lay_out(&p, lettering, text, err));
     draw_copies(&p, lettering);
@@ -286,8 +241,7 @@ cn_status cn_lettering_draw(uint8_t *rgb, int width, int height, const char *tex
 done:
     if (p.layout)
         g_object_unref(p.layout);
-    if (p.fonts)
-        g_object_unref(p.fonts);
+    fontfile_close(p.font);
     if (p.cr)
         cairo_destroy(p.cr);
     if (surface)

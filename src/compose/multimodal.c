@@ -58,6 +58,7 @@ typedef struct work {
     int32_t *picture;
     lookup media[CN_MAX_MULTIMODAL_MEDIA];
     wordlist words; /* drawn: concepts first, in their order, then fillers */
+    fontset fonts;
     drawnwords drawings;
     int64_t *drawn_word; /* (items of the drawn medium) */
     pairtest_result found;
@@ -90,6 +91,7 @@ static void work_free(work *w)
     for (size_t i = 0; i < CN_MAX_MULTIMODAL_MEDIA; i++)
         cn_free(w->media[i].row), cn_free(w->media[i].start), cn_free(w->media[i].member);
     wordlist_free(&w->words);
+    fontset_close(&w->fonts);
     drawnwords_free(&w->drawings);
     cn_free(w->drawn_word);
     pairtest_free(&w->found);
@@ -495,8 +497,9 @@ static cn_status draw_words(work *w, cn_error *err)
     cn_multimodal *r = &w->h->r;
     const int64_t n = (int64_t)w->h->names.n;
     CN_TRY(choose_words(w, err));
+    CN_TRY(fontset_open(&w->fonts, w->o.font_files, w->o.n_font_files, w->o.drawings, err));
     CN_TRY(drawnwords_run(&w->drawings, w->from, w->s->info.reduce, (const char *const *)w->words.words, w->words.count, w->o.drawings,
-                          w->o.progress, w->o.user, err));
+                          &w->fonts, w->o.progress, w->o.user, err));
     CN_CHECK(w->drawings.units == w->units.n, CN_EFORMAT, "%s: the study is damaged: %s has not %" PRId64 " units", w->s->path,
              w->s->sites[w->o.site].name, w->units.n);
     const size_t m = r->n_media;

@@ -2,9 +2,9 @@
 #include "compose/wordpicture.h"
 
 #include "base/memory.h"
+#include "compose/fontfile.h"
 
 #include <math.h>
-#include <pango/pangocairo.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ static void board_close(board *b)
     memset(b, 0, sizeof *b);
 }
 
-static cn_status board_open(board *b, int width, int height, const char *text, const char *font, double size, cn_error *err)
+static cn_status board_open(board *b, int width, int height, const char *text, wordpicture_font font, double size, cn_error *err)
 {
     cn_status st = CN_OK;
     memset(b, 0, sizeof *b);
@@ -37,22 +37,15 @@ static cn_status board_open(board *b, int width, int height, const char *text, c
     b->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
     b->cr = cairo_create(b->surface);
     CN_CHECK(cairo_status(b->cr) == CAIRO_STATUS_SUCCESS, CN_ENOMEM, "out of memory for a picture of %d x %d px", width, height);
-    b->layout = pango_cairo_create_layout(b->cr);
+    b->layout = fontfile_layout(font.file, b->cr);
     CN_CHECK(b->layout, CN_ENOMEM, "out of memory for a text");
-    cairo_font_options_t *options = cairo_font_options_create(); /* the screen's settings must not show in the pixels */
-    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
-    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-    pango_cairo_context_set_font_options(pango_layout_get_context(b->layout), options);
-    pango_context_set_round_glyph_positions(pango_layout_get_context(b->layout), FALSE);
-    cairo_font_options_destroy(options);
-    PangoFontDescription *description = pango_font_description_from_string(font ? font : "Sans");
+    PangoFontDescription *description = font.file ? fontfile_description(font.file) : pango_font_description_from_string(font.name ? font.name : "Sans");
     pango_font_description_set_absolute_size(description, size * PANGO_SCALE);
     pango_layout_set_font_description(b->layout, description);
     pango_font_description_free(description);
     pango_layout_set_alignment(b->layout, PANGO_ALIGN_CENTER);
     pango_layout_set_text(b->layout, text, -1);
-    CN_CHECK(pango_layout_get_unknown_glyphs_count(b->layout) == 0, CN_EUNSUPPORTED, "no font of this system has all letters of '%s'", text);
+    CN_TRY(fontfile_check_letters(font.file, b->layout, text, err));
 done:
     return st;
 }
@@ -65,7 +58,7 @@ static void extent(const board *b, double *width, double *height)
     *height = (double)box.height / PANGO_SCALE;
 }
 
-cn_status wordpicture_measure(const char *text, const char *font, double size, double *width, double *height, cn_error *err)
+cn_status wordpicture_measure(const char *text, wordpicture_font font, double size, double *width, double *height, cn_error *err)
 {
     board b;
     *width = *height = 0;
@@ -76,7 +69,7 @@ cn_status wordpicture_measure(const char *text, const char *font, double size, d
     return st;
 }
 
-cn_status wordpicture_fit(const char *text, const char *font, double width, double height, double *size, cn_error *err)
+cn_status wordpicture_fit(const char *text, wordpicture_font font, double width, double height, double *size, cn_error *err)
 {
     const double trial = 100;
     double w, h;
@@ -134,6 +127,10 @@ cn_status wordpicture_draw(uint8_t *rgb, int width, int height, const char *text
         cairo_set_line_join(b.cr, CAIRO_LINE_JOIN_ROUND);
         cairo_set_line_width(b.cr, s->outline);
         cairo_stroke_preserve(b.cr);
+        ink(b.cr, s->ink);
+        cairo_fill(b.cr);
+    } else if (s->font.file) { /* paths: how a system keeps and places glyphs takes no part, either */
+        pango_cairo_layout_path(b.cr, b.layout);
         ink(b.cr, s->ink);
         cairo_fill(b.cr);
     } else {

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "clipneuron/image.h"
+#include "compose/fontfile.h"
 #include "compose/wordpicture.h"
 #include "study/product.h"
 
@@ -15,13 +16,13 @@
 enum { WORD_BATCH = 32, VERSIONS = 2 };
 
 /* The one place that knows what a word looks like: version v of it, (side, side, 3). */
-static cn_status draw_word(uint8_t *rgb, int side, const char *word, int version, cn_error *err)
+static cn_status draw_word(uint8_t *rgb, int side, const char *word, int version, const fontset *fonts, cn_error *err)
 {
-    static const char *const fonts[] = {"Sans", "Serif", "Sans Bold", "Monospace"};
+    static const char *const names[] = {"Sans", "Serif", "Sans Bold", "Monospace"};
     static const double widths[] = {0.9, 0.8, 0.86, 0.94};
     static const uint8_t white[3] = {255, 255, 255};
     cn_status st = CN_OK;
-    const char *font = fonts[version % 4];
+    const wordpicture_font font = {names[version % 4], fontset_at(fonts, version)};
     const double room = widths[version % 4] * (version / 4 % 2 ? 0.8 : 1) * side;
     double one, two;
     char *broken = cn_strdup(word), *gap = broken ? strchr(broken, ' ') : NULL;
@@ -62,9 +63,11 @@ static cn_status run_words(cn_word_space *s, const cn_model *model, const cn_sit
     const size_t one = 3 * (size_t)side * (size_t)side;
     const int64_t all = (int64_t)s->list.count * versions;
     cn_runner *runner = NULL;
+    fontset fonts = {0};
     uint8_t *rgb = cn_calloc(WORD_BATCH, one);
     float *pixels = cn_calloc(WORD_BATCH, one * sizeof *pixels);
     CN_CHECK(rgb && pixels, CN_ENOMEM, "out of memory for pictures of words");
+    CN_TRY(fontset_open(&fonts, o->font_files, o->n_font_files, versions, err));
     const cn_runner_options options = {.tower = CN_TOWER_IMAGE,
                                        .sites = &site,
                                        .n_sites = 1,
@@ -76,7 +79,7 @@ static cn_status run_words(cn_word_space *s, const cn_model *model, const cn_sit
     for (int64_t first = 0; first < all; first += WORD_BATCH) {
         const int64_t m = all - first < WORD_BATCH ? all - first : WORD_BATCH;
         for (int64_t i = 0; i < m; i++)
-            CN_TRY(draw_word(rgb + (size_t)i * one, side, s->list.words[(first + i) / versions], (int)((first + i) % versions), err));
+            CN_TRY(draw_word(rgb + (size_t)i * one, side, s->list.words[(first + i) / versions], (int)((first + i) % versions), &fonts, err));
         cn_pixels_normalise(rgb, (size_t)m, side, info->mean, info->std, pixels);
         CN_TRY(cn_runner_images(runner, pixels, m, err));
         const float *values = cn_runner_site(runner, 0);
@@ -87,6 +90,7 @@ static cn_status run_words(cn_word_space *s, const cn_model *model, const cn_sit
     for (int64_t i = 0; i < (int64_t)s->list.count * s->units; i++)
         CN_CHECK(isfinite(s->values[i]), CN_EFORMAT, "%s: the model gives values that are not finite", s->list.words[i / s->units]);
 done:
+    fontset_close(&fonts);
     cn_runner_free(runner);
     cn_free(rgb);
     cn_free(pixels);

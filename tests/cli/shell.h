@@ -95,6 +95,12 @@ static inline int shell_begin_study(void **state, const char *labels)
                           labels, CN_BINARY_DIR);
 }
 
+/* Puts in front of a command line: a system that has no fonts at all, or whose fontconfig says so. */
+#define WITHOUT_FONTS \
+    "mkdir -p none; echo \"<?xml version='1.0'?><fontconfig><dir>$PWD/none</dir><cachedir>$PWD/none</cachedir></fontconfig>\" > none.conf; " \
+    "FONTCONFIG_FILE=$PWD/none.conf "
+#define FONT CN_TEST_DATA "/fonts/DejaVuSans.ttf"
+
 /* The number behind a key in what was printed. */
 static inline double shell_number(const char *key)
 {

@@ -1,6 +1,8 @@
 /* `multimodal` on a study of a few demo pictures: what it prints, keeps and refuses. */
 #include "shell.h"
 
+#include <math.h>
+
 /* p/LABEL/..., eight labels with their media, and `study` of them. */
 static int make_study(void **state)
 {
@@ -44,6 +46,23 @@ static void multimodal_prints_keeps_and_shows(void **state)
     assert_non_null(strstr(shell_out, "icon_auc"));
 }
 
+/* One unit and concept: what it answers to the word in the bundled font, whatever fonts there are. */
+static void words_of_a_fonts_file_are_the_same_without_fonts(void **state)
+{
+    (void)state;
+    static char before[1 << 16];
+    static const char line[] = "clipneuron multimodal study 136 --drawings 6 --font-file " FONT " --shuffles 19 --resamples 50 --dry-run";
+    assert_int_equal(shell("%s --json", line), 0);
+    snprintf(before, sizeof before, "%s", strstr(shell_out, "\"units\""));
+    assert_non_null(strstr(shell_out, "\"undrawn\": 0,"));
+    assert_true(fabs(shell_number("\"drawn\": {\"auc\": ") - 0.892) < 0.01); /* three pairs may turn where kernels round otherwise */
+    assert_int_equal(shell(WITHOUT_FONTS "%s --json", line), 0);
+    assert_string_equal(strstr(shell_out, "\"units\""), before);
+    assert_int_equal(shell(WITHOUT_FONTS "clipneuron multimodal study 136 --drawings 6 --shuffles 19 --resamples 50 --dry-run --json"), 0);
+    assert_non_null(strstr(shell_out, "\"words\": 0,"));
+    assert_non_null(strstr(shell_err, "64 words were not drawn: no font of this system has all letters"));
+}
+
 static void multimodal_refuses_what_makes_no_sense(void **state)
 {
     (void)state;
@@ -55,6 +74,8 @@ static void multimodal_refuses_what_makes_no_sense(void **state)
         {"study layer4", 2, "is a site"},
         {"study 99999", 1, "0 to 1023"},
         {"study --site layer9", 1, "layer4"},
+        {"study --no-draw --font-file " FONT, 2, "--font-file is for words that are drawn"},
+        {"study 3 --drawings 2 --font-file labels.csv", 1, "labels.csv: cannot be read as a font"},
         {"study --no-draw --medium photo", 1, "it has: colour, line, solid, word"},
         {"study --no-draw --medium colour", 1, "no medium of the study is written"},
         {"study --concepts nothing.csv", 1, "nothing.csv"},
@@ -97,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(multimodal_prints_keeps_and_shows),
+        cmocka_unit_test(words_of_a_fonts_file_are_the_same_without_fonts),
         cmocka_unit_test(multimodal_refuses_what_makes_no_sense),
         cmocka_unit_test(words_go_through_the_network_of_the_study),
     };

@@ -27,6 +27,28 @@ static void words_have_neighbours(void **state)
     assert_non_null(strstr(shell_out, "\"exact\": true"));
 }
 
+/* With a font's file the answers are these numbers, whatever fonts there are. */
+static void words_of_a_fonts_file_are_the_same_without_fonts(void **state)
+{
+    (void)state;
+    static char before[1 << 14];
+    static const char words[] = "clipneuron words cat --list list.txt -n 3 --font-file " FONT " --json";
+    static const char regions[] = "clipneuron regions --list list.txt --versions 1 -n 3 --font-file " FONT " --json";
+    assert_int_equal(shell("%s", words), 0);
+    assert_non_null(strstr(shell_out, "{\"word\": \"car\", "));
+    assert_true(fabs(shell_number("\"cosine\":") - 0.74467) < 1e-3); /* kernels of other machines round otherwise */
+    snprintf(before, sizeof before, "%s", shell_out);
+    assert_int_equal(shell(WITHOUT_FONTS "%s", words), 0);
+    assert_string_equal(shell_out, before);
+    assert_int_equal(shell("%s", regions), 0);
+    assert_true(fabs(shell_number("\"auc\":") - 0.8286) < 5e-3);
+    snprintf(before, sizeof before, "%s", shell_out);
+    assert_int_equal(shell(WITHOUT_FONTS "%s", regions), 0);
+    assert_string_equal(shell_out, before);
+    assert_int_equal(shell(WITHOUT_FONTS "clipneuron words cat --list list.txt"), 1);
+    assert_non_null(strstr(shell_err, "no font of this system has all letters of '"));
+}
+
 static void regions_draw_a_map(void **state)
 {
     (void)state;
@@ -71,6 +93,8 @@ static void nonsense_is_refused_in_one_line(void **state)
         {"words --group b=, --group c=d", 2, "has no words"},
         {"words cat --list nothing.txt", 1, "nothing.txt"},
         {"words cat --list list.txt --site layer9", 1, "layer"},
+        {"words cat --list list.txt --font-file list.txt", 1, "list.txt: cannot be read as a font"},
+        {"regions --list list.txt --versions 1 --font-file " FONT " --font-file " FONT, 1, "2 fonts are too many for 1 drawing of each word"},
         {"regions --unit 3", 2, "for a map"},
         {"regions a b", 2, "one study"},
         {"regions nothing", 1, "nothing"},
@@ -82,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_have_neighbours),
+        cmocka_unit_test(words_of_a_fonts_file_are_the_same_without_fonts),
         cmocka_unit_test(regions_draw_a_map),
         cmocka_unit_test(regions_ask_a_study_for_flags),
         cmocka_unit_test(nonsense_is_refused_in_one_line),

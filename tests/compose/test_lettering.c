@@ -1,6 +1,7 @@
 /* Words drawn on pictures: golden pixels of the bundled DejaVu Sans, the paper's share of pixels, symmetry, what is refused. */
 #include "clipneuron/attack.h"
 #include "clipneuron/image.h"
+#include "compose/drawnwords.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -76,6 +77,50 @@ static void letters_are_the_golden_pixels(void **state)
          &(cn_lettering){.font_file = bundled, .layout = CN_LETTERING_PLAIN, .size = 40, .copies = 3, .coloured = true, .colour = {250, 220, 0},
                          .outline_colour = {0, 0, 120}, .outline = 3});
     is_golden("plain", 96);
+}
+
+/* Nine drawings of a word as `multimodal` has them, in rows of three. */
+static void drawn_words_of_a_file_are_the_golden_pixels(void **state)
+{
+    (void)state;
+    enum { SIDE = 96 };
+    static uint8_t one[SIDE * SIDE * 3];
+    const char *const files[] = {bundled};
+    cn_error err = {0};
+    fontset fonts;
+    assert_int_equal(fontset_open(&fonts, files, 1, 9, &err), CN_OK);
+    for (int v = 0; v < 9; v++) {
+        if (drawnwords_draw(one, SIDE, "Christmas tree", v, &fonts, &err) != CN_OK)
+            fail_msg("%s", err.text);
+        for (int y = 0; y < SIDE; y++)
+            memcpy(canvas + 3 * ((v / 3 * SIDE + y) * 288 + v % 3 * SIDE), one + 3 * y * SIDE, 3 * SIDE);
+    }
+    is_golden("drawn", 288);
+    assert_int_equal(drawnwords_draw(one, SIDE, "\xe7\x8a\xac", 0, &fonts, &err), CN_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "DejaVuSans.ttf has not all letters of"));
+    fontset_close(&fonts);
+}
+
+static void font_sets_go_round_and_have_no_fonts_to_spare(void **state)
+{
+    (void)state;
+    const char *const files[] = {bundled, bundled}, *const wrong[] = {bundled, __FILE__};
+    cn_error err = {0};
+    fontset fonts;
+    assert_int_equal(fontset_open(&fonts, NULL, 0, 1, &err), CN_OK);
+    assert_null(fontset_at(&fonts, 7));
+    fontset_close(&fonts);
+    assert_int_equal(fontset_open(&fonts, files, 2, 2, &err), CN_OK);
+    assert_ptr_not_equal(fontset_at(&fonts, 0), fontset_at(&fonts, 1));
+    assert_ptr_equal(fontset_at(&fonts, 0), fontset_at(&fonts, 2));
+    fontset_close(&fonts);
+    assert_int_equal(fontset_open(&fonts, files, 2, 1, &err), CN_EINVAL);
+    assert_string_equal(err.text, "2 fonts are too many for 1 drawing of each word");
+    fontset_close(&fonts);
+    err = (cn_error){0};
+    assert_int_equal(fontset_open(&fonts, wrong, 2, 2, &err), CN_EFORMAT);
+    assert_non_null(strstr(err.text, "test_lettering.c: cannot be read as a font"));
+    fontset_close(&fonts);
 }
 
 static void the_papers_layout_changes_eight_percent(void **state)
@@ -223,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(letters_are_the_golden_pixels),   cmocka_unit_test(the_papers_layout_changes_eight_percent),
+        cmocka_unit_test(drawn_words_of_a_file_are_the_golden_pixels), cmocka_unit_test(font_sets_go_round_and_have_no_fonts_to_spare),
         cmocka_unit_test(changed_counts_pixels_that_differ), cmocka_unit_test(half_a_turn_is_a_reflection),
         cmocka_unit_test(colours_are_those_asked_for),     cmocka_unit_test(long_texts_shrink_to_fit),
         cmocka_unit_test(bad_lettering_is_refused),

@@ -316,11 +316,12 @@ static void words_are_drawn_where_they_are_asked_for(void **state)
     enum { SIDE = 64 };
     uint8_t rgb[SIDE * SIDE * 3], again[SIDE * SIDE * 3];
     const uint8_t ground[3] = {250, 240, 10};
-    const wordpicture_style style = {.font = "Sans", .size = 20, .x = 32, .y = 16, .ink = {10, 20, 200}};
+    const wordpicture_font sans = {"Sans", NULL};
+    const wordpicture_style style = {.font = sans, .size = 20, .x = 32, .y = 16, .ink = {10, 20, 200}};
     wordpicture_fill(rgb, SIDE, SIDE, ground);
     assert_int_equal(wordpicture_draw(rgb, SIDE, SIDE, "cat", &style, NULL), CN_OK);
     double w, h;
-    assert_int_equal(wordpicture_measure("cat", "Sans", 20, &w, &h, NULL), CN_OK);
+    assert_int_equal(wordpicture_measure("cat", sans, 20, &w, &h, NULL), CN_OK);
     assert_true(w > 20 && w < 50 && h > 18 && h < 32);
     int changed = 0, pure = 0;
     for (int y = 0; y < SIDE; y++)
@@ -337,7 +338,7 @@ static void words_are_drawn_where_they_are_asked_for(void **state)
     assert_int_equal(wordpicture_draw(again, SIDE, SIDE, "cat", &style, NULL), CN_OK);
     assert_memory_equal(rgb, again, sizeof rgb);
     double size;
-    assert_int_equal(wordpicture_fit("cat", "Sans", 60, 1000, &size, NULL), CN_OK);
+    assert_int_equal(wordpicture_fit("cat", sans, 60, 1000, &size, NULL), CN_OK);
     assert_true(fabs(size - 60 / w * 20) < 0.1);
     cn_error err = {0};
     assert_int_equal(wordpicture_draw(rgb, SIDE, SIDE, "", &style, &err), CN_EINVAL);
@@ -351,9 +352,10 @@ static void drawings_of_a_word_differ_and_stay_inside(void **state)
 {
     (void)state;
     enum { SIDE = 48, VERSIONS = 12 };
+    const fontset system = {0};
     static uint8_t rgb[VERSIONS][SIDE * SIDE * 3];
     for (int v = 0; v < VERSIONS; v++) {
-        assert_int_equal(drawnwords_draw(rgb[v], SIDE, "christmas tree", v, NULL), CN_OK);
+        assert_int_equal(drawnwords_draw(rgb[v], SIDE, "christmas tree", v, &system, NULL), CN_OK);
         int ground = 0;
         for (int i = 0; i < SIDE * SIDE; i++)
             ground += memcmp(rgb[v] + 3 * i, rgb[v], 3) == 0;
