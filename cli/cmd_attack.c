@@ -9,6 +9,7 @@
 #include "progress.h"
 #include "report.h"
 
+#include <clipneuron/image.h>
 #include <clipneuron/probe.h>
 #include <math.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ struct arguments {
 static const struct option options[] = {
     MODEL_OPTIONS(struct arguments, model),
     {0, "text", OPTION_TEXT, offsetof(struct arguments, text), "TEXT", "draw: what is written on the picture."},
-    {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "FILE", "draw: the picture with the text, as PNG."},
+    {'o', "output", OPTION_TEXT, offsetof(struct arguments, output), "FILE",
+     "draw: the picture with the text: .png, or .jpg, .jpeg or .webp, which are not exact (quality 95)."},
     {0, "whole", OPTION_FLAG, offsetof(struct arguments, whole), NULL,
      "draw: write on the whole picture, before resize and crop, in place of the square that the model sees."},
     {0, "probe", OPTION_TEXT, offsetof(struct arguments, probe), "STUDY|PROBE.npz",
@@ -188,7 +190,10 @@ static cn_status draw_whole(const struct job *job, cn_image *image, int side, ui
     return st == CN_OK ? cn_image_preprocess(image, side, after, err) : st;
 }
 
-enum { PROBED = 5 }; /* classes of a probe that are shown, the likeliest on either side */
+enum {
+    PROBED = 5,  /* classes of a probe that are shown, the likeliest on either side */
+    QUALITY = 95 /* of a JPEG or WebP */
+};
 
 /* What a probe says; p: (2, n_classes). */
 struct probed {
@@ -314,8 +319,8 @@ static int draw(struct job *job, const cn_model *model)
     if (st == CN_OK && a->probe)
         st = probe_pictures(a, model, rgb, &probed, &err);
     if (st == CN_OK && a->output)
-        st = a->whole ? cn_png_write(a->output, image->rgb, image->width, image->height, 3, NULL, 0, &err)
-                      : cn_png_write(a->output, rgb + bytes, side, side, 3, NULL, 0, &err);
+        st = a->whole ? cn_image_write(a->output, image->rgb, image->width, image->height, QUALITY, &err)
+                      : cn_image_write(a->output, rgb + bytes, side, side, QUALITY, &err);
     progress_end();
     if (st == CN_OK)
         print_drawn(job, prompts, n_prompts, p, &probed, changed, a->whole ? (int64_t)image->width * image->height : (int64_t)side * side);
@@ -502,8 +507,9 @@ static int check(const struct arguments *a, const struct verb **verb)
         return fail_usage("attack", "--targets belong to run and defend%s", searching ? "; search has one --target" : "");
     if (a->target && !searching)
         return fail_usage("attack", "--target belongs to search%s", drawing ? "" : "; run and defend have --targets");
-    if (drawing && a->output && wrong_ending(a->output, ".png"))
-        return fail_usage("attack", "a picture with a text is written as .png, not '%s'", a->output);
+    if (drawing && a->output && wrong_ending(a->output, ".png") && wrong_ending(a->output, ".jpg") && wrong_ending(a->output, ".jpeg") &&
+        wrong_ending(a->output, ".webp"))
+        return fail_usage("attack", "a picture with a text is written as .png, .jpg, .jpeg or .webp, not '%s'", a->output);
     if (searching && !a->target)
         return fail_usage("attack", "search: --target is missing");
     if (!drawing && !searching && !a->targets.count)
@@ -542,7 +548,7 @@ static int run(int argc, char **argv)
 const struct command command_attack = {
     .name = "attack",
     .summary = "typographic attacks: words on pictures, how often they fool, and what helps",
-    .synopsis = "attack draw IMAGE --text TEXT [-o OUT.png] [--class C...]\n"
+    .synopsis = "attack draw IMAGE --text TEXT [-o OUT.png|.jpg|.webp] [--class C...]\n"
                 "attack run STUDY|COLLECTION --targets CLASS[=TEXT]... [--log FILE] [--plot FILE]\n"
                 "attack search STUDY|COLLECTION --target CLASS\n"
                 "attack defend STUDY|COLLECTION --targets CLASS[=TEXT]... [--plot FILE]",

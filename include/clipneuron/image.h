@@ -95,6 +95,10 @@ CN_API void cn_pixels_normalise(const uint8_t *rgb, size_t n, int size, const fl
 CN_API CN_MUST_CHECK cn_status cn_image_encode(const uint8_t *rgb, int width, int height, cn_image_format format,
                                                int quality, void **bytes, size_t *size, cn_error *err);
 CN_API void cn_bytes_free(void *bytes);
+/** The same into a file, which appears under its name when it is complete.
+ * @param path ends in .png, .jpg, .jpeg or .webp, in any case; a name without an ending is PNG
+ * @return CN_OK; CN_EINVAL (another ending, a size, the quality), CN_ELIMIT, CN_ENOMEM, CN_EIO with the file's name and the system's reason */
+CN_API CN_MUST_CHECK cn_status cn_image_write(const char *path, const uint8_t *rgb, int width, int height, int quality, cn_error *err);
 
 /* A text chunk of a PNG: a Latin keyword of 1 to 79 bytes and UTF-8. */
 typedef struct cn_png_text {

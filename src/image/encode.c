@@ -1,8 +1,10 @@
-/* image/encode.c -- RGB pixels to PNG, JPEG or WebP in memory, for cards and figures. Not: GIF, metadata. */
+/* image/encode.c -- RGB pixels to PNG, JPEG or WebP, in memory and into files, for cards and figures. Not: GIF, metadata. */
 #include "clipneuron/image.h"
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/path.h"
+#include "file/output.h"
 #include "image/picture.h"
 
 #include <setjmp.h>
@@ -184,4 +186,25 @@ cn_status cn_image_encode(const uint8_t *rgb, int width, int height, cn_image_fo
     case CN_IMAGE_WEBP: return encode_webp(rgb, width, height, quality, bytes, size, err);
     default: return cn_fail(err, CN_EUNSUPPORTED, "pictures are written as PNG, JPEG or WebP");
     }
+}
+
+cn_status cn_image_write(const char *path, const uint8_t *rgb, int width, int height, int quality, cn_error *err)
+{
+    static const struct {
+        const char *ending;
+        cn_image_format format;
+    } endings[] = {{".png", CN_IMAGE_PNG}, {".jpg", CN_IMAGE_JPEG}, {".jpeg", CN_IMAGE_JPEG}, {".webp", CN_IMAGE_WEBP}};
+    enum { ENDINGS = sizeof endings / sizeof *endings };
+    cn_status st = CN_OK;
+    void *bytes = NULL;
+    size_t size, at = 0;
+    const char *slash = strrchr(path, '/');
+    while (at < ENDINGS && !path_has_ending(path, endings[at].ending))
+        at++;
+    CN_CHECK(at < ENDINGS || !strchr(slash ? slash : path, '.'), CN_EINVAL, "%s: a picture's name ends in .png, .jpg, .jpeg or .webp", path);
+    CN_TRY(cn_image_encode(rgb, width, height, at < ENDINGS ? endings[at].format : CN_IMAGE_PNG, quality, &bytes, &size, err));
+    CN_TRY(output_file(path, bytes, size, err));
+done:
+    cn_free(bytes);
+    return st;
 }

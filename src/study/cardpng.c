@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "clipneuron/image.h"
 #include "file/output.h"
 #include "study/html.h"
@@ -15,7 +16,6 @@
 #include <pango/pangocairo.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #define CARD_WIDTH 900.0
@@ -714,14 +714,12 @@ static cairo_status_t to_output(void *out, const unsigned char *data, unsigned i
 }
 
 /* WebP and JPEG are small and not exact. */
-static cn_status save_lossy(cairo_surface_t *s, cn_image_format format, const char *path, cn_error *err)
+static cn_status save_lossy(cairo_surface_t *s, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
     const int width = cairo_image_surface_get_width(s), height = cairo_image_surface_get_height(s), stride = cairo_image_surface_get_stride(s);
     const unsigned char *pixels = cairo_image_surface_get_data(s);
     uint8_t *rgb = cn_reallocarray(NULL, (size_t)width * (size_t)height, 3);
-    void *bytes = NULL;
-    size_t size;
     CN_CHECK(rgb, CN_ENOMEM, "%s: out of memory for the picture", path);
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
@@ -730,28 +728,18 @@ static cn_status save_lossy(cairo_surface_t *s, cn_image_format format, const ch
             memcpy(&pixel, pixels + (size_t)y * (size_t)stride + 4 * (size_t)x, sizeof pixel);
             to[0] = (uint8_t)(pixel >> 16), to[1] = (uint8_t)(pixel >> 8), to[2] = (uint8_t)pixel;
         }
-    CN_TRY(cn_image_encode(rgb, width, height, format, LOSSY_QUALITY, &bytes, &size, err));
-    CN_TRY(output_file(path, bytes, size, err));
+    CN_TRY(cn_image_write(path, rgb, width, height, LOSSY_QUALITY, err));
 done:
-    cn_bytes_free(bytes);
     cn_free(rgb);
     return st;
-}
-
-static bool has_ending(const char *path, const char *ending)
-{
-    const size_t n = strlen(path), k = strlen(ending);
-    return n >= k && strcasecmp(path + n - k, ending) == 0;
 }
 
 static cn_status save(cairo_surface_t *s, const char *path, cn_error *err)
 {
     cn_status st = CN_OK;
     output *out = NULL;
-    if (has_ending(path, ".webp"))
-        return save_lossy(s, CN_IMAGE_WEBP, path, err);
-    if (has_ending(path, ".jpg"))
-        return save_lossy(s, CN_IMAGE_JPEG, path, err);
+    if (path_has_ending(path, ".webp") || path_has_ending(path, ".jpg"))
+        return save_lossy(s, path, err);
     CN_TRY(output_open(&out, path, err));
     cairo_status_t status = cairo_surface_write_to_png_stream(s, to_output, out);
     CN_CHECK(status != CAIRO_STATUS_NO_MEMORY, CN_ENOMEM, "%s: out of memory for the picture", path);

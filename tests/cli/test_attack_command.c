@@ -16,6 +16,19 @@ static void draw_counts_pixels_and_asks_before_and_after(void **state)
                            "clipneuron attack draw a.png --text a --layout plain --size 100 --outline 0 --colour '#ff0000'"), 0);
 }
 
+/* By their first bytes. */
+static void draw_writes_the_format_of_the_ending(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("for f in a.png b.jpg c.JPEG d.webp plain; do clipneuron attack draw cat.png --text rocket -o $f > /dev/null; "
+                           "head -c 12 $f | tr -c A-Za-z . ; echo \" $f\"; done"), 0);
+    assert_non_null(strstr(shell_out, ".PNG........ a.png\n"));
+    assert_non_null(strstr(shell_out, "......JFIF.. b.jpg\n"));
+    assert_non_null(strstr(shell_out, "......JFIF.. c.JPEG\n"));
+    assert_non_null(strstr(shell_out, "WEBP d.webp\n"));
+    assert_non_null(strstr(shell_out, ".PNG........ plain\n"));
+}
+
 static void run_goes_on_from_its_log(void **state)
 {
     (void)state;
@@ -110,7 +123,7 @@ static void what_makes_no_sense_is_refused(void **state)
         {"attack draw cat.png --text a --font NoSuchFont", 1, "no font family 'NoSuchFont' on this system; there are "},
         {"attack draw cat.png --text a --font Sans --font-file x.ttf", 2, "exclude each other"},
         {"attack draw cat.png --text a --font-file cat.png", 1, "cat.png: cannot be read as a font"},
-        {"attack draw cat.png --text a -o x.jpg", 2, "written as .png, not 'x.jpg'"},
+        {"attack draw cat.png --text a -o x.gif", 2, "written as .png, .jpg, .jpeg or .webp, not 'x.gif'"},
         {"attack draw cat.png --text a --class cat", 2, "two classes are needed to choose from, not 'cat' alone"},
         {"attack draw cat.png --text a --classes /dev/null", 1, "/dev/null: has no lines"},
         {"attack draw cat.png --text a --targets cat", 2, "--targets belong to run and defend"},
@@ -138,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_NEW_FOLDER(draw_counts_pixels_and_asks_before_and_after),
+        IN_A_NEW_FOLDER(draw_writes_the_format_of_the_ending),
         IN_A_NEW_FOLDER(run_goes_on_from_its_log),
         IN_A_NEW_FOLDER(fonts_come_from_files_and_unknown_shares_are_dashes),
         IN_A_NEW_FOLDER(plots_are_written),

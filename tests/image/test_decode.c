@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -134,6 +135,41 @@ static void encoded_pictures_come_back(void **state)
     assert_int_equal(cn_image_encode(rgb, W, H, CN_IMAGE_JPEG, 101, &bytes, &size, NULL), CN_EINVAL);
 }
 
+/* Into files: the ending says the format, and decides nothing but that. */
+static void written_pictures_have_the_format_of_their_ending(void **state)
+{
+    (void)state;
+    enum { W = 23, H = 17 };
+    static const struct {
+        const char *name;
+        cn_image_format format;
+    } cases[] = {{"a.png", CN_IMAGE_PNG}, {"a.jpg", CN_IMAGE_JPEG}, {"a.JPEG", CN_IMAGE_JPEG}, {"a.webp", CN_IMAGE_WEBP}, {"plain", CN_IMAGE_PNG}};
+    uint8_t rgb[W * H * 3];
+    char folder[] = "/tmp/clipneuron-image-XXXXXX", path[64];
+    cn_error err = {0};
+    assert_non_null(mkdtemp(folder));
+    for (size_t i = 0; i < sizeof rgb; i++)
+        rgb[i] = (uint8_t)(128 + i % 3 * 20 + i / (3 * W) * 3);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cn_image *image = NULL;
+        snprintf(path, sizeof path, "%s/%s", folder, cases[i].name);
+        if (cn_image_write(path, rgb, W, H, 95, &err) != CN_OK || cn_image_load(&image, path, NULL, &err) != CN_OK)
+            fail_msg("%s", err.text);
+        assert_int_equal(image->format, cases[i].format);
+        for (size_t k = 0; k < sizeof rgb; k++)
+            assert_in_range(abs(image->rgb[k] - rgb[k]), 0, cases[i].format == CN_IMAGE_PNG ? 0 : 12);
+        cn_image_free(image);
+        assert_int_equal(unlink(path), 0);
+    }
+    snprintf(path, sizeof path, "%s/a.gif", folder);
+    assert_int_equal(cn_image_write(path, rgb, W, H, 95, &err), CN_EINVAL);
+    assert_non_null(strstr(err.text, "a.gif: a picture's name ends in .png, .jpg, .jpeg or .webp"));
+    err = (cn_error){0};
+    assert_int_equal(cn_image_write("/nowhere/a.jpg", rgb, W, H, 95, &err), CN_EIO);
+    assert_non_null(strstr(err.text, "/nowhere/a.jpg"));
+    assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +179,7 @@ int main(void)
         cmocka_unit_test(orientation_swaps_the_sides_only_when_asked),
         cmocka_unit_test(sixteen_bit_grey_is_clipped),
         cmocka_unit_test(encoded_pictures_come_back),
+        cmocka_unit_test(written_pictures_have_the_format_of_their_ending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
