@@ -33,7 +33,7 @@ static void json_shares(struct json *j, const char *key, const cn_share *s, size
 
 /* ---- run ---- */
 
-void attack_table_print(const cn_attack_table *t)
+void attack_table_print(const cn_attack_table *t, struct people *people)
 {
     static const struct grid_column columns[] = {
         {NULL, "target", GRID_TEXT, 0},  {NULL, "text", GRID_TEXT, 0}, {NULL, "pixels", GRID_SHARE, 1}, {NULL, "success", GRID_SHARE, 1},
@@ -64,9 +64,10 @@ void attack_table_print(const cn_attack_table *t)
         }
     grid_print(&g, stdout);
     grid_free(&g);
+    people_print(people);
 }
 
-void attack_table_json(const cn_attack_table *t, int64_t seed)
+void attack_table_json(const cn_attack_table *t, int64_t seed, struct people *people)
 {
     struct json j;
     json_begin(&j, stdout);
@@ -93,6 +94,7 @@ void attack_table_json(const cn_attack_table *t, int64_t seed)
         json_close(&j, '}');
     }
     json_close(&j, ']');
+    people_json(people, &j);
     json_close(&j, '}');
     json_end(&j);
 }

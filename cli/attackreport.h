@@ -4,9 +4,9 @@
 
 #include <clipneuron/attack.h>
 
-void attack_table_print(const cn_attack_table *t);
-void attack_table_json(const cn_attack_table *t, int64_t seed);
 struct people; /* what is warned of; freed */
+void attack_table_print(const cn_attack_table *t, struct people *people);
+void attack_table_json(const cn_attack_table *t, int64_t seed, struct people *people);
 void attack_search_print(const cn_attack_search_result *r, struct people *people);
 void attack_search_json(const cn_attack_search_result *r, int64_t seed, struct people *people);
 /* readers: how many units are listed */

@@ -169,6 +169,34 @@ static void targets_free(cn_attack_target *targets, size_t n)
     free(targets);
 }
 
+/* ---- names about people ---- */
+
+static bool is_study(const char *collection)
+{
+    char *file = need_format("%s/study.sqlite", collection);
+    const bool there = access(file, F_OK) == 0;
+    free(file);
+    return there;
+}
+
+/* A study, where there is one; for base rates. */
+static cn_study *study_of(const char *path)
+{
+    cn_study *study = NULL;
+    if (is_study(path) && cn_study_open(&study, path, NULL) != CN_OK)
+        study = NULL;
+    return study;
+}
+
+static void note_targets(struct people *people, const cn_attack_target *targets, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        people_note(people, targets[i].target);
+        if (targets[i].text)
+            people_note(people, targets[i].text);
+    }
+}
+
 /* ---- draw ---- */
 
 static cn_status draw_square(const struct job *job, const cn_image *image, int side, uint8_t *before, uint8_t *after, int64_t *changed, cn_error *err)
@@ -225,7 +253,7 @@ static cn_status probe_pictures(const struct arguments *a, const cn_model *model
 }
 
 /* Classes in the order of the larger of their two probabilities; the first PROBED of them, and those that were asked for. */
-static void probed_grid(const struct job *job, const struct probed *r, struct grid *g)
+static void probed_grid(const struct job *job, const struct probed *r, struct grid *g, struct people *people)
 {
     static const struct grid_column columns[] = {{"class", "class", GRID_TEXT, 0}, {"before", "before", GRID_SHARE, 2}, {"after", "after", GRID_SHARE, 2}};
     const size_t n = r->probe->n_classes;
@@ -243,6 +271,7 @@ static void probed_grid(const struct job *job, const struct probed *r, struct gr
         if (best == n)
             break;
         shown[best] = true;
+        people_note(people, r->probe->classes[best].name);
         grid_text(g, r->probe->classes[best].name);
         grid_real(g, r->p[best]);
         grid_real(g, r->p[n + best]);
@@ -257,8 +286,14 @@ static void print_drawn(const struct job *job, const char *const *prompts, size_
         {"prompt", "prompt", GRID_TEXT, 0}, {"class", "class", GRID_TEXT, 0}, {"before", "before", GRID_SHARE, 2}, {"after", "after", GRID_SHARE, 2}};
     const size_t C = job->o.n_classes;
     struct grid g, h;
+    struct people people;
+    cn_study *study = job->a->probe ? study_of(job->a->probe) : NULL;
+    people_begin(&people, study);
+    people_note(&people, job->a->text);
+    for (size_t c = 0; c < C; c++)
+        people_note(&people, job->o.classes[c]);
     if (probed->probe)
-        probed_grid(job, probed, &h);
+        probed_grid(job, probed, &h, &people);
     grid_begin(&g, columns, CN_COUNT(columns));
     for (size_t k = 0; k < n_prompts && C; k++)
         for (size_t c = 0; c < C; c++) {
@@ -279,6 +314,7 @@ static void print_drawn(const struct job *job, const char *const *prompts, size_
         grid_json(&g, &j, "probabilities");
         if (probed->probe)
             grid_json(&h, &j, "probe");
+        people_json(&people, &j);
         json_close(&j, '}');
         json_end(&j);
     } else {
@@ -291,10 +327,12 @@ static void print_drawn(const struct job *job, const char *const *prompts, size_
             printf("\nprobe of %s on %s, %zu classes:\n\n", probed->probe->column, probed->probe->site, probed->probe->n_classes);
             grid_print(&h, stdout);
         }
+        people_print(&people);
     }
     grid_free(&g);
     if (probed->probe)
         grid_free(&h);
+    cn_study_close(study);
 }
 
 static int draw(struct job *job, const cn_model *model)
@@ -346,30 +384,20 @@ static int attack(struct job *job, const cn_model *model)
     progress_end();
     if (st == CN_OK && t->failed)
         note(a->quiet, "%lld pictures could not be read and are left out", (long long)t->failed);
-    if (st == CN_OK && a->json)
-        attack_table_json(t, a->seed);
-    else if (st == CN_OK)
-        attack_table_print(t);
+    if (st == CN_OK) {
+        struct people people;
+        cn_study *study = study_of(a->operands.items[1]);
+        people_begin(&people, study);
+        note_targets(&people, targets, a->targets.count);
+        if (a->json)
+            attack_table_json(t, a->seed, &people);
+        else
+            attack_table_print(t, &people);
+        cn_study_close(study);
+    }
     cn_attack_table_free(t);
     targets_free(targets, a->targets.count);
     return st == CN_OK ? EXIT_DONE : fail_error(&err, st);
-}
-
-static bool is_study(const char *collection)
-{
-    char *file = need_format("%s/study.sqlite", collection);
-    const bool there = access(file, F_OK) == 0;
-    free(file);
-    return there;
-}
-
-/* The collection, where it is a study; for base rates. */
-static cn_study *study_of(const struct arguments *a)
-{
-    cn_study *study = NULL;
-    if (is_study(a->operands.items[1]) && cn_study_open(&study, a->operands.items[1], NULL) != CN_OK)
-        study = NULL;
-    return study;
 }
 
 static int search(struct job *job, const cn_model *model)
@@ -389,7 +417,7 @@ static int search(struct job *job, const cn_model *model)
     progress_end();
     if (st == CN_OK) {
         struct people people;
-        cn_study *study = study_of(a);
+        cn_study *study = study_of(a->operands.items[1]);
         people_begin(&people, study);
         people_note(&people, r->target);
         for (size_t i = 0; i < r->n; i++)
@@ -459,13 +487,9 @@ static int defend(struct job *job, const cn_model *model)
         st = keep_readers(a, r, &err);
     if (st == CN_OK) {
         struct people people;
-        cn_study *study = study_of(a);
+        cn_study *study = study_of(a->operands.items[1]);
         people_begin(&people, study);
-        for (size_t i = 0; i < a->targets.count; i++) {
-            people_note(&people, targets[i].target);
-            if (targets[i].text)
-                people_note(&people, targets[i].text);
-        }
+        note_targets(&people, targets, a->targets.count);
         if (a->json)
             defence_json(r, listed, a->seed, &people);
         else

@@ -67,6 +67,25 @@ static void lists_of_units_come_with_base_rates(void **state)
     assert_non_null(strstr(shell_err, "--versus is empty"));
 }
 
+static void attacks_come_with_base_rates(void **state)
+{
+    (void)state;
+    warns("clipneuron attack run study --targets mosque=cloud -n 4", "\nwarning: mosque (religion, 26% of the pictures) is " ABOUT "\n");
+    warns("clipneuron attack run study --targets cloud=canada -n 4", "\nwarning: canada (region, 23% of the pictures) is " ABOUT "\n");
+    assert_int_equal(shell("clipneuron attack run study --targets mosque -n 4 --json"), 0);
+    assert_non_null(strstr(shell_out, "{\"name\": \"mosque\", \"family\": \"religion\", \"base_rate\": 0.257142857, "));
+    warns("clipneuron attack draw cat.png --text canada", "\nwarning: canada (region) is " ABOUT "\n");
+    warns("clipneuron attack draw cat.png --text cloud --class mosque --class cloud", "\nwarning: mosque (religion) is " ABOUT "\n");
+    assert_int_equal(shell("clipneuron attack draw cat.png --text canada --json"), 0);
+    assert_non_null(strstr(shell_out, "{\"name\": \"canada\", \"family\": \"region\", \"base_rate\": null, "));
+    assert_int_equal(shell("clipneuron probe study -u 1 -o attacked.npz > /dev/null && clipneuron attack draw cat.png --text cloud --probe attacked.npz"), 0);
+    assert_non_null(strstr(shell_out, "mosque (religion)")); /* a class of the probe, which is in its table */
+    assert_int_equal(shell("clipneuron attack draw cat.png --text cloud --probe study"), 0);
+    assert_non_null(strstr(shell_out, "mosque (religion, 26% of the pictures)"));
+    assert_int_equal(shell("clipneuron attack run study --targets cloud -n 4 && clipneuron attack draw cat.png --text cloud"), 0);
+    assert_null(strstr(shell_out, "warning"));
+}
+
 static void other_names_do_not(void **state)
 {
     (void)state;
@@ -124,6 +143,7 @@ int main(void)
         cmocka_unit_test(names_come_with_base_rates),        cmocka_unit_test(other_names_do_not),
         cmocka_unit_test(names_that_are_no_label_have_none), cmocka_unit_test(places_are_counted_among_the_words),
         cmocka_unit_test(cards_say_what_was_found),          cmocka_unit_test(lists_of_units_come_with_base_rates),
+        cmocka_unit_test(attacks_come_with_base_rates),
     };
     return cmocka_run_group_tests(tests, make_study, shell_end);
 }
