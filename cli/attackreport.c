@@ -3,6 +3,7 @@
 #include "attacking.h"
 #include "commands.h"
 #include "grid.h"
+#include "linearfit.h"
 #include "people.h"
 #include "report.h"
 
@@ -101,7 +102,25 @@ void attack_table_json(const cn_attack_table *t, int64_t seed, struct people *pe
 
 /* ---- search ---- */
 
-static const char *const origins[] = {"target", "class", "word", "unit", "genetic"};
+static const char *const origins[] = {"target", "class", "word", "unit", "genetic", "liked"};
+
+/* What the units like, and how far that can be said. */
+static void print_liked(const cn_attack_search_result *r)
+{
+    printf("\nunits of ");
+    print_safely(stdout, r->site);
+    puts(" that serve it, and what they like (cosine of the word's text and the unit's direction):");
+    for (size_t i = 0; i < r->n_units; i++) {
+        printf("  %lld:", (long long)r->units[i].unit);
+        for (size_t k = 0; k < r->units[i].n; k++) {
+            fputs(k ? ", " : " ", stdout);
+            print_safely(stdout, r->units[i].texts[k]);
+            printf(" %.2f", r->units[i].cosines[k]);
+        }
+        putchar('\n');
+    }
+    linear_fit_print(&r->fit);
+}
 
 void attack_search_print(const cn_attack_search_result *r, struct people *people)
 {
@@ -131,7 +150,32 @@ void attack_search_print(const cn_attack_search_result *r, struct people *people
         }
     grid_print(&g, stdout);
     grid_free(&g);
+    print_liked(r);
     people_print(people);
+}
+
+static void json_liked(struct json *j, const cn_attack_search_result *r)
+{
+    json_text(j, "site", r->site);
+    json_open(j, "units", '[');
+    for (size_t i = 0; i < r->n_units; i++) {
+        const cn_attack_unit *u = &r->units[i];
+        json_open(j, NULL, '{');
+        json_int(j, "unit", u->unit);
+        json_real(j, "serves", u->serves);
+        json_open(j, "likes", '[');
+        for (size_t k = 0; k < u->n; k++) {
+            j->flat = j->depth + 1;
+            json_open(j, NULL, '{');
+            json_text(j, "text", u->texts[k]);
+            json_real(j, "cosine", u->cosines[k]);
+            json_close(j, '}');
+        }
+        json_close(j, ']');
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    linear_fit_json(j, &r->fit);
 }
 
 void attack_search_json(const cn_attack_search_result *r, int64_t seed, struct people *people)
@@ -160,6 +204,7 @@ void attack_search_json(const cn_attack_search_result *r, int64_t seed, struct p
         json_close(&j, '}');
     }
     json_close(&j, ']');
+    json_liked(&j, r);
     people_json(people, &j);
     json_close(&j, '}');
     json_end(&j);

@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "grid.h"
 #include "interrupt.h"
+#include "linearfit.h"
 #include "people.h"
 #include "pictures.h"
 #include "progress.h"
@@ -22,7 +23,7 @@ struct arguments {
     struct lettering_arguments lettering;
     struct words operands, targets, classes, class_files, prompts, word_files;
     const char *text, *probe, *target, *output, *log, *plot, *steps;
-    int64_t images, seed, train, population, generations, longest, units, top;
+    int64_t images, seed, train, population, generations, longest, units, liked, top;
     int theme;
     bool whole, no_genetic, dry, json, quiet;
 };
@@ -56,7 +57,9 @@ static const struct option options[] = {
     {0, "words", OPTION_WORDS, offsetof(struct arguments, word_files), "FILE", "search: candidates, one a line. Default: some 3,000 common words."},
     {0, "train", OPTION_COUNT, offsetof(struct arguments, train), "N", "search: pictures that texts are chosen on. Default: 12.", 1, 4096},
     {0, "units", OPTION_COUNT, offsetof(struct arguments, units), "N",
-     "search: with a study, try the names of so many units that serve the class most. Default: 8.", 1, 65536},
+     "search: units that serve the class most, whose words are tried, and with a study their names. Default: 8.", 1, 65536},
+    {0, "liked", OPTION_COUNT, offsetof(struct arguments, liked), "N",
+     "search: words that each of those units likes most, by its direction in the embedding. Default: 4.", 1, 1000},
     {0, "population", OPTION_COUNT, offsetof(struct arguments, population), "N", "search: texts of a generation. Default: 24.", 2, 1024},
     {0, "generations", OPTION_COUNT, offsetof(struct arguments, generations), "N", "search: Default: 10.", 1, 10000},
     {0, "longest", OPTION_COUNT, offsetof(struct arguments, longest), "N", "search: letters of strings that are bred. Default: 8.", 2, 32},
@@ -186,6 +189,14 @@ static cn_study *study_of(const char *path)
     if (is_study(path) && cn_study_open(&study, path, NULL) != CN_OK)
         study = NULL;
     return study;
+}
+
+/* Where a study's activations are not what units' directions are of. */
+static void warn_of_tokens(const cn_study *study, const char *name, bool quiet)
+{
+    for (size_t i = 0; study && i < cn_study_site_count(study); i++)
+        if (strcmp(cn_study_site_at(study, i)->name, name) == 0)
+            linear_fit_tokens(study, i, quiet);
 }
 
 static void note_targets(struct people *people, const cn_attack_target *targets, size_t n)
@@ -412,6 +423,7 @@ static int search(struct job *job, const cn_model *model)
                                           .generations = (int)a->generations,
                                           .longest = (int)a->longest,
                                           .units = (int)a->units,
+                                          .liked = (int)a->liked,
                                           .top = (int)a->top};
     cn_status st = cn_attack_search(&r, model, a->operands.items[1], a->target, &how, &job->o, &err);
     progress_end();
@@ -419,9 +431,13 @@ static int search(struct job *job, const cn_model *model)
         struct people people;
         cn_study *study = study_of(a->operands.items[1]);
         people_begin(&people, study);
+        warn_of_tokens(study, r->site, a->quiet);
         people_note(&people, r->target);
         for (size_t i = 0; i < r->n; i++)
             people_note(&people, r->found[i].text);
+        for (size_t i = 0; i < r->n_units; i++)
+            for (size_t k = 0; k < r->units[i].n; k++)
+                people_note(&people, r->units[i].texts[k]);
         if (a->json)
             attack_search_json(r, a->seed, &people);
         else
@@ -582,8 +598,9 @@ const struct command command_attack = {
         "run does so with many pictures of a collection and prints how many are taken for the target (with Wilson's 95% interval; pictures of the "
         "target's own class do not count), how many were before, and how many keep their own label; for every prompt. With --log the answers "
         "are kept as they come: after Ctrl-C the same command goes on, and a larger --images adds to what is there.\n\n"
-        "search looks for texts: the target's name, words near it in meaning, names of the units that serve it (with a study), and strings "
-        "bred by a genetic search. Texts are chosen on some pictures, their success is measured on others.\n\n"
+        "search looks for texts: the target's name; words of the list that the units like which serve it, by their directions in the embedding, and with a study "
+        "those units' names; words near it in meaning; and strings bred by a genetic search. Texts are chosen on some pictures, their success is measured on "
+        "others. With a study it says how far the directions hold, as 'explain' does.\n\n"
         "defend measures what helps and what it costs, on pictures that it was not fitted on: removing the units that read (common words; or the attack's "
         "own texts, for a defender who knows them) beside as many random ones, removing heads of the attention pool, a projection that takes spelling out of "
         "the embedding, and prompts that mention the writing.\n\n"

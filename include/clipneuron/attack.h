@@ -18,6 +18,7 @@
 #include "clipneuron/model.h"
 #include "clipneuron/rating.h"
 #include "clipneuron/study.h"
+#include "clipneuron/textunits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -160,8 +161,9 @@ typedef struct cn_attack_search_options {
     int generations;     /* 0: 10 */
     int longest;         /* letters of its strings; 0: 8, at most 32 */
     int shortlist;       /* words that are drawn, those whose own texts are nearest to the target's; 0: 48 */
-    int units;           /* units that serve the class most, whose names are tried; 0: 8. Names come from a study, if `collection` is one */
+    int units;           /* units that serve the class most: what they like is tried, and the names that they have in a study, if `collection` is one; 0: 8 */
     int top;             /* texts that are measured; 0: 5 */
+    int liked;           /* words that each of those units likes, at most 1000; 0: 4 */
 } cn_attack_search_options;
 
 typedef enum cn_attack_origin {
@@ -169,13 +171,23 @@ typedef enum cn_attack_origin {
     CN_ATTACK_CLASS,
     CN_ATTACK_WORD,
     CN_ATTACK_UNIT,    /* the name of a unit that serves the class */
-    CN_ATTACK_GENETIC
+    CN_ATTACK_GENETIC,
+    CN_ATTACK_LIKED    /* a word that a unit likes which serves the class */
 } cn_attack_origin;
+
+/* A unit that serves the class, and the words that it likes: by its direction in the embedding (cn_unit_directions). */
+typedef struct cn_attack_unit {
+    int64_t unit;
+    double serves;            /* product of its direction with the class's text, first prompt: what one more of the unit adds */
+    size_t n;
+    const char *const *texts; /* (n) words that the model knows, by the cosine of their texts with the direction, the largest first */
+    const double *cosines;    /* (n) */
+} cn_attack_unit;
 
 typedef struct cn_attack_found {
     const char *text;
     cn_attack_origin origin;
-    int64_t unit;            /* CN_ATTACK_UNIT: of the model's default site; else -1 */
+    int64_t unit;            /* CN_ATTACK_UNIT, CN_ATTACK_LIKED: of the model's default site; else -1 */
     double margin;           /* mean over the training pictures of cosine with the target less the best other, first prompt */
     double pixels;           /* share changed */
     cn_share train;          /* success on the training pictures, first prompt */
@@ -190,6 +202,10 @@ typedef struct cn_attack_search_result {
     const cn_attack_found *found; /* (n) by success on held-out pictures, first prompt */
     int64_t tried;                /* texts that were drawn */
     int64_t train, heldout;       /* pictures */
+    const char *site;             /* of the units: the model's default */
+    const cn_attack_unit *units;  /* (n_units) those that serve the class most, the first most */
+    size_t n_units;
+    cn_linear_fit fit;            /* how well the directions predict the target's cosine on the study's pictures; without a study, its `why` */
 } cn_attack_search_result;
 
 /** Looks for texts that make pictures of a collection pass for the target.

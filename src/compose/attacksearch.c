@@ -1,6 +1,7 @@
-/* compose/attacksearch.c -- texts that fool: names and words whose meaning is near the target's, names of the units that serve it, and strings
- * that a genetic search breeds. Texts are chosen on some pictures and measured on others. */
+/* compose/attacksearch.c -- texts that fool: what the units like that serve the target, and their names; names and words whose meaning is near the
+ * target's; and strings that a genetic search breeds. Texts are chosen on some pictures and measured on others. */
 #include "compose/attackset.h"
+#include "compose/textspace.h"
 
 #include "base/memory.h"
 #include "base/path.h"
@@ -12,6 +13,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -33,6 +35,13 @@ typedef struct search {
     bag memory;
     int64_t *train, *heldout; /* pictures */
     int64_t n_train, n_heldout;
+    const char **texts; /* (n_texts): classes, then words; the target behind them */
+    size_t n_texts;
+    float *vectors;     /* (n_texts + 1, width) of length 1 */
+    bool *known;        /* (n_texts): the model has seen all tokens */
+    cn_attack_unit *units; /* (n_units), in the search's bag */
+    size_t n_units;
+    cn_linear_fit fit;
     trial *trials; /* all that were drawn */
     size_t n, room;
     uint8_t *rgb;
@@ -130,9 +139,9 @@ done:
 /* ---- names and words ---- */
 
 typedef struct near {
+    size_t at; /* in the search's texts */
     const char *text;
     double cosine;
-    bool class;
 } near;
 
 static int by_cosine(const void *a, const void *b)
@@ -143,51 +152,140 @@ static int by_cosine(const void *a, const void *b)
     return strcmp(x->text, y->text);
 }
 
-/* Those whose own texts are nearest to the target's. */
-static cn_status try_words(search *s, cn_error *err)
+static cn_status embed_texts(search *s, cn_error *err)
 {
     cn_status st = CN_OK;
     attack_set *set = &s->set;
     const char *const *words = s->o.words ? s->o.words : wordlist_common;
-    const size_t n_words = s->o.words ? s->o.n_words : wordlist_common_count, n = set->n_classes + n_words;
-    const char **texts = cn_calloc(n + 1, sizeof *texts);
-    near *list = cn_calloc(n + 1, sizeof *list);
-    float *vectors = product_floats((int64_t)n + 1, set->width);
-    CN_CHECK(texts && list && vectors, CN_ENOMEM, "out of memory for %zu words", n);
+    const size_t n = set->n_classes + (s->o.words ? s->o.n_words : wordlist_common_count);
+    const size_t context = (size_t)cn_model_get_info(set->model)->context_length;
+    int32_t *row = cn_calloc(context + 1, sizeof *row);
+    s->texts = bag_calloc(&s->memory, n + 1, sizeof *s->texts);
+    s->known = bag_calloc(&s->memory, n + 1, sizeof *s->known);
+    s->vectors = product_floats((int64_t)n + 1, set->width);
+    CN_CHECK(row && s->texts && s->known && s->vectors, CN_ENOMEM, "out of memory for %zu words", n);
     for (size_t i = 0; i < n; i++)
-        texts[i] = i < set->n_classes ? set->classes[i] : words[i - set->n_classes];
-    texts[n] = s->target;
-    CN_TRY(attack_embed_texts(set, texts, n + 1, vectors, err));
-    for (size_t i = 0; i < n; i++)
-        list[i] = (near){texts[i], attack_dot(vectors + (int64_t)i * set->width, vectors + (int64_t)n * set->width, set->width),
-                         i < set->n_classes};
-    qsort(list, n, sizeof *list, by_cosine);
-    for (size_t i = 0; i < n && i < (size_t)s->o.shortlist; i++)
-        CN_TRY(try_text(s, list[i].text, list[i].class ? CN_ATTACK_CLASS : CN_ATTACK_WORD, -1, err));
+        s->texts[i] = i < set->n_classes ? set->classes[i] : words[i - set->n_classes];
+    s->texts[n] = s->target;
+    s->n_texts = n;
+    CN_TRY(attack_embed_texts(set, s->texts, n + 1, s->vectors, err));
+    for (size_t i = 0; i < n; i++) {
+        size_t used;
+        CN_TRY(cn_tokenizer_row(set->tower.tokenizer, s->texts[i], context, true, row, &used, err));
+        s->known[i] = texttower_row_known(&set->tower, row, used);
+    }
 done:
-    cn_free(texts);
+    cn_free(row);
+    return st;
+}
+
+/* Those nearest to a direction of length 1 first. *list: (n_texts), owned by the caller, cn_free. */
+static cn_status rank(const search *s, const float *direction, near **list, cn_error *err)
+{
+    near *out = cn_calloc(s->n_texts + 1, sizeof *out);
+    *list = out;
+    if (!out)
+        return cn_fail(err, CN_ENOMEM, "out of memory for %zu words", s->n_texts);
+    for (size_t i = 0; i < s->n_texts; i++)
+        out[i] = (near){i, s->texts[i], attack_dot(s->vectors + (int64_t)i * s->set.width, direction, s->set.width)};
+    qsort(out, s->n_texts, sizeof *out, by_cosine);
+    return CN_OK;
+}
+
+/* Those whose own texts are nearest to the target's. */
+static cn_status try_words(search *s, cn_error *err)
+{
+    cn_status st = CN_OK;
+    near *list = NULL;
+    CN_TRY(rank(s, s->vectors + (int64_t)s->n_texts * s->set.width, &list, err));
+    for (size_t i = 0; i < s->n_texts && i < (size_t)s->o.shortlist; i++)
+        CN_TRY(try_text(s, list[i].text, list[i].at < s->set.n_classes ? CN_ATTACK_CLASS : CN_ATTACK_WORD, -1, err));
+done:
     cn_free(list);
-    cn_free(vectors);
     return st;
 }
 
 /* ---- units ---- */
 
-typedef struct serving {
-    int64_t unit;
-    double dot;
-} serving;
-
-static int by_dot(const void *a, const void *b)
+static int by_serving(const void *a, const void *b)
 {
-    const serving *x = a, *y = b;
-    if (x->dot != y->dot)
-        return x->dot > y->dot ? -1 : 1;
+    const cn_attack_unit *x = a, *y = b;
+    if (x->serves != y->serves)
+        return x->serves > y->serves ? -1 : 1;
     return x->unit < y->unit ? -1 : x->unit > y->unit;
 }
 
+/* The words nearest to a unit's direction. One that the model has never seen has the embedding of no text: what it is near to says nothing. */
+static cn_status find_liked(search *s, const float *direction, cn_attack_unit *u, cn_error *err)
+{
+    cn_status st = CN_OK;
+    near *list = NULL;
+    float *unit = product_floats(1, s->set.width);
+    const char **texts = bag_calloc(&s->memory, (size_t)s->o.liked, sizeof *texts);
+    double *cosines = bag_calloc(&s->memory, (size_t)s->o.liked, sizeof *cosines);
+    CN_CHECK(unit && texts && cosines, CN_ENOMEM, "out of memory for what unit %" PRId64 " likes", u->unit);
+    product_normalise(direction, unit, s->set.width);
+    CN_TRY(rank(s, unit, &list, err));
+    for (size_t i = 0; i < s->n_texts && u->n < (size_t)s->o.liked; i++)
+        if (list[i].at >= s->set.n_classes && s->known[list[i].at] && (u->n == 0 || strcmp(list[i].text, texts[u->n - 1]) != 0)) {
+            texts[u->n] = list[i].text;
+            cosines[u->n++] = list[i].cosine;
+        }
+    u->texts = texts, u->cosines = cosines;
+done:
+    cn_free(list);
+    cn_free(unit);
+    return st;
+}
+
+/* The units that serve the class most, and what they like. */
+static cn_status find_units(search *s, const cn_site *site, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const int64_t width = s->set.width;
+    cn_attack_unit *all = cn_calloc((size_t)site->units + 1, sizeof *all);
+    float *directions = product_floats(site->units, width);
+    s->n_units = (size_t)(s->o.units < site->units ? s->o.units : site->units);
+    s->units = bag_calloc(&s->memory, s->n_units + 1, sizeof *s->units);
+    CN_CHECK(all && directions && s->units, CN_ENOMEM, "out of memory for %" PRId64 " units", site->units);
+    CN_TRY(cn_unit_directions(s->set.model, site, directions, err));
+    for (int64_t u = 0; u < site->units; u++)
+        all[u] = (cn_attack_unit){.unit = u, .serves = attack_dot(directions + u * width, s->set.plain[0] + (int64_t)s->class * width, width)};
+    qsort(all, (size_t)site->units, sizeof *all, by_serving);
+    for (size_t i = 0; i < s->n_units; i++) {
+        s->units[i] = all[i];
+        CN_TRY(find_liked(s, directions + all[i].unit * width, &s->units[i], err));
+    }
+done:
+    cn_free(all);
+    cn_free(directions);
+    return st;
+}
+
+/* How far the directions hold on the study's pictures, for the target's text. A study that cannot say is no reason not to search. */
+static cn_status measure_fit(search *s, cn_study *study, size_t site, cn_error *err)
+{
+    cn_status st = CN_OK;
+    cn_error reason = {0};
+    textspace space = {0};
+    const cn_attack_options *o = &s->set.o;
+    const textspace_options how = {.site = site, .seed = o->seed, .threads = o->threads, .precision = o->precision, .backend = o->backend};
+    st = textspace_open(&space, study, s->set.model, &how, &reason);
+    if (st == CN_EUNSUPPORTED) {
+        snprintf(s->fit.why, sizeof s->fit.why, "%s", reason.text);
+        st = CN_OK;
+    } else if (st != CN_OK) {
+        (void)cn_fail(err, st, "%s", reason.text);
+    } else {
+        CN_TRY(textspace_measure(&space, s->set.plain[0] + (int64_t)s->class * s->set.width, &s->fit, err));
+    }
+done:
+    textspace_close(&space);
+    return st;
+}
+
 /* Every name that a study knows for a unit. */
-static cn_status try_unit(search *s, cn_study *study, cn_unit_ref ref, cn_error *err)
+static cn_status try_names(search *s, cn_study *study, cn_unit_ref ref, cn_error *err)
 {
     cn_status st = CN_OK;
     cn_unit_name *names = NULL;
@@ -207,41 +305,48 @@ done:
     return st;
 }
 
-static cn_status try_units(search *s, const char *collection, cn_error *err)
+/* What only a study knows: how far the directions hold, and names. */
+static cn_status ask_study(search *s, const char *collection, const cn_site *site, cn_error *err)
 {
     cn_status st = CN_OK;
     struct stat info;
     cn_study *study = NULL;
-    float *directions = NULL;
-    serving *list = NULL;
-    char *file = path_join(collection, "study.sqlite");
-    const cn_site *site = cn_model_default_site(s->set.model);
     cn_unit_ref ref = {0, 0};
+    char *file = path_join(collection, "study.sqlite");
     CN_CHECK(file, CN_ENOMEM, "out of memory");
-    if (stat(file, &info) != 0 || !site)
+    if (stat(file, &info) != 0) {
+        snprintf(s->fit.why, sizeof s->fit.why, "the collection is no study");
         goto done;
+    }
     CN_TRY(cn_study_open(&study, collection, err));
     CN_TRY(cn_study_check_model(study, s->set.model, err));
     while (ref.site < cn_study_site_count(study) && strcmp(cn_study_site_at(study, ref.site)->name, site->name) != 0)
         ref.site++;
-    if (ref.site == cn_study_site_count(study))
+    if (ref.site == cn_study_site_count(study)) {
+        snprintf(s->fit.why, sizeof s->fit.why, "the study has no %s", site->name);
         goto done;
-    directions = product_floats(site->units, s->set.width);
-    list = cn_calloc((size_t)site->units, sizeof *list);
-    CN_CHECK(directions && list, CN_ENOMEM, "out of memory for %" PRId64 " units", site->units);
-    CN_TRY(cn_unit_directions(s->set.model, site, directions, err));
-    for (int64_t u = 0; u < site->units; u++)
-        list[u] = (serving){u, attack_dot(directions + u * s->set.width, s->set.plain[0] + (int64_t)s->class * s->set.width, s->set.width)};
-    qsort(list, (size_t)site->units, sizeof *list, by_dot);
-    for (int64_t i = 0; i < s->o.units && i < site->units; i++) {
-        ref.unit = list[i].unit;
-        CN_TRY(try_unit(s, study, ref, err));
+    }
+    CN_TRY(measure_fit(s, study, ref.site, err));
+    for (size_t i = 0; i < s->n_units; i++) {
+        ref.unit = s->units[i].unit;
+        CN_TRY(try_names(s, study, ref, err));
     }
 done:
     cn_free(file);
-    cn_free(directions);
-    cn_free(list);
     cn_study_close(study);
+    return st;
+}
+
+static cn_status try_units(search *s, const char *collection, cn_error *err)
+{
+    cn_status st = CN_OK;
+    const cn_site *site = cn_model_default_site(s->set.model);
+    CN_TRY(find_units(s, site, err));
+    for (size_t i = 0; i < s->n_units; i++)
+        for (size_t k = 0; k < s->units[i].n; k++)
+            CN_TRY(try_text(s, s->units[i].texts[k], CN_ATTACK_LIKED, s->units[i].unit, err));
+    CN_TRY(ask_study(s, collection, site, err));
+done:
     return st;
 }
 
@@ -404,6 +509,26 @@ static int by_success(const void *a, const void *b)
     return strcmp(x->text, y->text);
 }
 
+/* The search's units, in the result's memory. */
+static cn_status keep_units(const search *s, bag *memory, cn_attack_search_result *to, cn_error *err)
+{
+    cn_attack_unit *units = bag_calloc(memory, s->n_units + 1, sizeof *units);
+    bool good = units != NULL;
+    for (size_t i = 0; good && i < s->n_units; i++) {
+        const cn_attack_unit *u = &s->units[i];
+        double *cosines = bag_calloc(memory, u->n + 1, sizeof *cosines);
+        units[i] = *u;
+        units[i].cosines = cosines;
+        units[i].texts = bag_texts(memory, u->texts, u->n);
+        good = cosines && units[i].texts;
+        for (size_t k = 0; good && k < u->n; k++)
+            cosines[k] = u->cosines[k];
+    }
+    to->units = units;
+    to->n_units = s->n_units;
+    return good ? CN_OK : cn_fail(err, CN_ENOMEM, "out of memory for a result");
+}
+
 static cn_status finish(search *s, cn_attack_search_result **out, cn_error *err)
 {
     cn_status st = CN_OK;
@@ -421,6 +546,10 @@ static cn_status finish(search *s, cn_attack_search_result **out, cn_error *err)
             CN_TRY(attack_go_on(&s->set, "measuring", (int64_t)to->n, (int64_t)s->o.top, err));
         }
     qsort(found, to->n, sizeof *found, by_success);
+    CN_TRY(keep_units(s, &r->memory, to, err));
+    to->site = bag_text(&r->memory, cn_model_default_site(s->set.model)->name);
+    CN_CHECK(to->site, CN_ENOMEM, "out of memory for a result");
+    to->fit = s->fit;
     to->found = found;
     to->n_prompts = s->set.n_prompts;
     to->tried = (int64_t)s->n;
@@ -453,13 +582,15 @@ static cn_status check_options(search *s, cn_error *err)
     o->longest = o->longest ? o->longest : 8;
     o->shortlist = o->shortlist ? o->shortlist : 48;
     o->units = o->units ? o->units : 8;
+    o->liked = o->liked ? o->liked : 4;
     o->top = o->top ? o->top : 5;
     CN_CHECK(o->train > 0 && o->train <= CN_MAX_ATTACK_IMAGES / 2, CN_EINVAL, "1 to %d training pictures, not %" PRId64, CN_MAX_ATTACK_IMAGES / 2, o->train);
     CN_CHECK(o->population <= 1024 && o->generations >= 0 && o->generations <= 10000, CN_EINVAL, "a population of at most 1024 and 10000 generations");
     CN_CHECK(o->longest >= 2 && o->longest <= LONGEST, CN_EINVAL, "strings have 2 to %d letters, not %d", LONGEST, o->longest);
-    CN_CHECK(o->shortlist >= 1 && o->shortlist <= 65536 && o->units >= 0 && o->units <= 65536 && o->top >= 1 && o->top <= 1000, CN_EINVAL,
-             "a shortlist of 1 to 65536, at most 65536 units, 1 to 1000 texts");
-    s->total = o->shortlist + 1 + (o->population > 0 ? o->population / 2 + (int64_t)o->population * o->generations : 0);
+    CN_CHECK(o->shortlist >= 1 && o->shortlist <= 65536 && o->units >= 0 && o->units <= 65536 && o->liked >= 1 && o->liked <= 1000 && o->top >= 1 &&
+                 o->top <= 1000,
+             CN_EINVAL, "a shortlist of 1 to 65536, at most 65536 units, 1 to 1000 words that each likes, 1 to 1000 texts");
+    s->total = o->shortlist + 1 + (int64_t)o->units * o->liked + (o->population > 0 ? o->population / 2 + (int64_t)o->population * o->generations : 0);
 done:
     return st;
 }
@@ -505,6 +636,7 @@ cn_status cn_attack_search(cn_attack_search_result **out, const cn_model *model,
     CN_CHECK(s.rgb && s.embedding, CN_ENOMEM, "out of memory for a batch");
     CN_TRY(split(&s, err));
     CN_TRY(try_text(&s, target, CN_ATTACK_TARGET, -1, err));
+    CN_TRY(embed_texts(&s, err));
     CN_TRY(try_units(&s, collection, err));
     CN_TRY(try_words(&s, err));
     CN_TRY(evolve(&s, err));
@@ -512,6 +644,7 @@ cn_status cn_attack_search(cn_attack_search_result **out, const cn_model *model,
 done:
     cn_free(s.rgb);
     cn_free(s.embedding);
+    cn_free(s.vectors);
     cn_free(s.trials);
     attack_set_close(&s.set);
     bag_free(&s.memory);

@@ -81,7 +81,7 @@ static void plots_are_written(void **state)
     assert_non_null(strstr(shell_out, "{\"word\": \"red\", \"ink\": \"orange\", \"neutral\": false, \"answers\": ["));
 }
 
-static void search_uses_the_names_of_a_study(void **state)
+static void search_uses_the_words_and_names_of_units(void **state)
 {
     (void)state;
     assert_int_equal(shell("mkdir -p p/cat p/airplane p/apple; cp %s/demo-pictures/cat-*.png p/cat; cp %s/demo-pictures/airplane-*.png p/airplane; "
@@ -93,10 +93,37 @@ static void search_uses_the_names_of_a_study(void **state)
     assert_non_null(strstr(shell_out, "\"from\": \"unit\","));
     assert_non_null(strstr(shell_out, "\"text\": \"kitten\","));
     assert_null(strstr(shell_out, "comment"));
+    assert_non_null(strstr(shell_out, "\"from\": \"liked\","));
+    const char *units = strstr(shell_out, "\"units\": [");
+    assert_non_null(units); /* both like the same two words, each in its own order */
+    assert_non_null(strstr(units, "{\"text\": \"kitten\", \"cosine\": "));
+    assert_true(shell_number("\"serves\": ") > 0);
+    assert_true(shell_number("\"r\": ") > 0.99 && shell_number("\"r2\": ") > 0.98); /* this model's pool is an average */
+    assert_int_equal(shell("clipneuron attack search study --target cat --words words --no-genetic --train 4 --units 1 --top 1"), 0);
+    assert_non_null(strstr(shell_out, "\nunits of visual.layer4.3.add that serve it, and what they like (cosine of the word's text and the unit's direction):\n  "));
+    assert_non_null(strstr(shell_out, "\nlinear picture: predicted and true cosine on "));
+    assert_int_equal(shell("clipneuron attack search p --target cat --class apple --words words --no-genetic --train 4 --units 1 --top 1"), 0);
+    assert_non_null(strstr(shell_out, "\nlinear picture: not measured: the collection is no study\n"));
+    assert_int_equal(shell("clipneuron scan -q p -o bare --matrices none > /dev/null && clipneuron scan -q p -o most --reduce max > /dev/null && for s in bare most; do "
+                           "clipneuron attack search $s --target cat --words words --no-genetic --train 4 --units 1 --top 1; done"), 0);
+    assert_non_null(strstr(shell_out, "linear picture: not measured: bare: "));
+    assert_non_null(strstr(shell_out, "linear picture: not measured: most: activations are maxima over space"));
     assert_int_equal(shell("clipneuron attack run study --targets cat -n 5"), 0); /* classes are its labels, pictures its collection */
     assert_non_null(strstr(shell_out, "5 pictures of p, 3 classes"));
     assert_int_equal(shell("mv p q; clipneuron attack run study --targets cat"), 1);
     assert_non_null(strstr(shell_err, "its pictures are not at "));
+}
+
+/* Of a ViT a study holds means over tokens, and directions are those of the class token. */
+static void token_sites_come_with_a_warning(void **state)
+{
+    (void)state;
+    static const char says[] = "clipneuron: warning: visual.transformer.resblocks.2.mlp.gelu has tokens: directions are those of the class token, ";
+    assert_int_equal(shell("clipneuron scan -q --model " VIT " photos -o vit > /dev/null && "
+                           "clipneuron attack search vit --model " VIT " --target cat --class dog --train 2 -n 4 --no-genetic --units 1 --top 1"), 0);
+    assert_non_null(strstr(shell_err, says));
+    assert_int_equal(shell("clipneuron attack search vit --model " VIT " --target cat --class dog --train 2 -n 4 --no-genetic --units 1 --top 1 -q"), 0);
+    assert_string_equal(shell_err, "");
 }
 
 static void what_makes_no_sense_is_refused(void **state)
@@ -136,6 +163,7 @@ static void what_makes_no_sense_is_refused(void **state)
         {"attack run photos --targets cat --class dog --plot x.pdf", 2, ".svg or .png"},
         {"attack defend photos --targets cat --class dog --steps 0,5,3", 2, "rising numbers"},
         {"attack defend photos --targets cat --class dog --steps 0,99999 -n 10", 1, "there are 1024"},
+        {"attack search photos --target cat --liked 1001", 2, "--liked"},
         {"attack search photos --target cat --log x", 2, "--log belongs to run"},
         {"stroop --prompt x", 2, "has no {}"},
         {"stroop --neutral RED", 1, "is a colour"},
@@ -155,7 +183,8 @@ int main(void)
         IN_A_NEW_FOLDER(run_goes_on_from_its_log),
         IN_A_NEW_FOLDER(fonts_come_from_files_and_unknown_shares_are_dashes),
         IN_A_NEW_FOLDER(plots_are_written),
-        IN_A_NEW_FOLDER(search_uses_the_names_of_a_study),
+        IN_A_NEW_FOLDER(search_uses_the_words_and_names_of_units),
+        IN_A_NEW_FOLDER(token_sites_come_with_a_warning),
         IN_A_NEW_FOLDER(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,10 @@
 /* Attacks and defences on the default model and a few demo pictures: every count against one made step by step from the public calls. */
 #include "clipneuron/attack.h"
 #include "clipneuron/image.h"
+#include "clipneuron/linear.h"
 #include "clipneuron/model.h"
 #include "clipneuron/study.h"
+#include "clipneuron/textsee.h"
 #include "compose/attackset.h"
 
 #include <math.h>
@@ -388,6 +390,64 @@ static void a_search_repeats_itself_and_measures_on_other_pictures(void **state)
     cn_attack_search_free(b);
 }
 
+/* Units by the products of their directions with the target's text; their words as `see UNIT --text --list` ranks them; all of them tried. */
+static void a_search_tries_what_the_serving_units_like(void **state)
+{
+    (void)state;
+    enum { WORDS = 8, UNITS = 3, LIKED = 2 };
+    static const char *const words[WORDS] = {"burger", "house", "kitten", "tiger", "pizza", "skull", "tree", "zzzqqq"}; /* the last is no word to the model */
+    const cn_attack_search_options how = {.words = words, .n_words = WORDS, .train = 4, .population = -1, .shortlist = 1, .units = UNITS, .liked = LIKED, .top = 30};
+    cn_attack_search_result *r = NULL;
+    cn_attack_options o = settings;
+    cn_error err = {0};
+    attack_set s = {0};
+    const cn_site *site = cn_model_default_site(model);
+    const int64_t width = cn_model_get_info(model)->embedding;
+    static float direction[4096];
+    float *directions = malloc((size_t)(site->units * width) * sizeof *directions);
+    assert_non_null(directions);
+    o.images = 4;
+    if (cn_attack_search(&r, model, PICTURES, "cat", &how, &o, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    assert_string_equal(r->site, site->name);
+    assert_int_equal(r->n_units, UNITS);
+    assert_int_equal(attack_set_open(&s, model, NULL, NULL, 0, false, NULL, &settings, &err), CN_OK);
+    assert_int_equal(cn_unit_directions(model, site, directions, &err), CN_OK);
+    const float *cat = s.plain[0] + attack_class(&s, "cat") * width;
+    for (int i = 0; i < UNITS; i++) {
+        const cn_attack_unit *u = &r->units[i];
+        const double serves = attack_dot(directions + u->unit * width, cat, width);
+        int better = 0;
+        for (int64_t k = 0; k < site->units; k++)
+            better += attack_dot(directions + k * width, cat, width) > serves;
+        assert_int_equal(better, i);
+        assert_true(fabs(u->serves - serves) < 1e-6);
+        assert_int_equal(u->n, LIKED);
+        char objective[128];
+        cn_objective *see = NULL;
+        cn_scored_text *ranked = NULL;
+        snprintf(objective, sizeof objective, "%s:%lld", site->name, (long long)u->unit);
+        assert_int_equal(cn_objective_parse(&see, model, objective, 1, &err), CN_OK);
+        assert_int_equal(cn_objective_direction(see, NULL, 0, 1, direction, &err), CN_OK);
+        assert_int_equal(cn_texts_rank(model, direction, words, WORDS - 1, 1, CN_PRECISION_F32, &ranked, &err), CN_OK);
+        for (int k = 0; k < LIKED; k++) {
+            bool tried = false;
+            assert_string_equal(u->texts[k], ranked[k].text);
+            assert_true(fabs(u->cosines[k] - (double)ranked[k].cosine) < 1e-4);
+            for (size_t f = 0; f < r->n; f++) /* by the first unit that likes it */
+                tried = tried || (strcmp(r->found[f].text, u->texts[k]) == 0 && r->found[f].origin == CN_ATTACK_LIKED && r->found[f].unit >= 0);
+            assert_true(tried);
+        }
+        cn_scored_texts_free(ranked, WORDS - 1);
+        cn_objective_free(see);
+    }
+    assert_int_equal(r->fit.pictures, 0); /* there is no study to measure it on */
+    assert_string_equal(r->fit.why, "the collection is no study");
+    cn_attack_search_free(r);
+    attack_set_close(&s);
+    free(directions);
+}
+
 static void stroop_counts_add_up(void **state)
 {
     (void)state;
@@ -458,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_log_goes_on_where_it_stopped),
         cmocka_unit_test(removing_a_unit_is_a_zero_in_the_embedding),
         cmocka_unit_test(a_search_repeats_itself_and_measures_on_other_pictures),
+        cmocka_unit_test(a_search_tries_what_the_serving_units_like),
         cmocka_unit_test(stroop_counts_add_up),
         cmocka_unit_test(bad_requests_are_refused),
     };
