@@ -504,6 +504,7 @@ static int defend(struct job *job, const cn_model *model)
     if (st == CN_OK) {
         struct people people;
         cn_study *study = study_of(a->operands.items[1]);
+        warn_of_tokens(study, r->site, a->quiet);
         people_begin(&people, study);
         note_targets(&people, targets, a->targets.count);
         if (a->json)

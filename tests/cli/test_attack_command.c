@@ -124,6 +124,10 @@ static void token_sites_come_with_a_warning(void **state)
     assert_non_null(strstr(shell_err, says));
     assert_int_equal(shell("clipneuron attack search vit --model " VIT " --target cat --class dog --train 2 -n 4 --no-genetic --units 1 --top 1 -q"), 0);
     assert_string_equal(shell_err, "");
+    assert_int_equal(shell("clipneuron attack defend vit --model " VIT " --targets cat --class dog -n 10 --steps 0,2"), 0);
+    assert_non_null(strstr(shell_err, says));
+    assert_int_equal(shell("clipneuron attack defend photos --model " VIT " --targets cat --class dog -n 10 --steps 0,2"), 0); /* it has no activations to speak of */
+    assert_null(strstr(shell_err, says));
 }
 
 static void what_makes_no_sense_is_refused(void **state)
