@@ -9,6 +9,11 @@
 
 #include <string.h>
 
+static const char *s_of(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void grid_share(struct grid *g, const cn_share *s)
 {
     grid_real(g, s->share);
@@ -42,9 +47,9 @@ void attack_table_print(const cn_attack_table *t, struct people *people)
         {NULL, "prompt", GRID_TEXT, 0},
     };
     struct grid g;
-    printf("%lld pictures of ", (long long)t->images);
+    printf("%lld picture%s of ", (long long)t->images, s_of(t->images));
     print_safely(stdout, t->collection_name);
-    printf(", %zu classes; right without a text:", t->n_classes);
+    printf(", %zu class%s; right without a text:", t->n_classes, t->n_classes == 1 ? "" : "es");
     for (size_t p = 0; p < t->n_prompts; p++)
         if (t->clean[p].of)
             printf("%s %.1f%%", p ? "," : "", 100 * t->clean[p].share);
@@ -107,9 +112,10 @@ static const char *const origins[] = {"target", "class", "word", "unit", "geneti
 /* What the units like, and how far that can be said. */
 static void print_liked(const cn_attack_search_result *r)
 {
-    printf("\nunits of ");
+    printf("\nunit%s of ", s_of((int64_t)r->n_units));
     print_safely(stdout, r->site);
-    puts(" that serve it, and what they like (cosine of the word's text and the unit's direction):");
+    printf(" that serve%s it, and what %s (cosine of the word's text and the unit's direction):\n", r->n_units == 1 ? "s" : "",
+           r->n_units == 1 ? "it likes" : "they like");
     for (size_t i = 0; i < r->n_units; i++) {
         printf("  %lld:", (long long)r->units[i].unit);
         for (size_t k = 0; k < r->units[i].n; k++) {
@@ -131,7 +137,8 @@ void attack_search_print(const cn_attack_search_result *r, struct people *people
     };
     struct grid g;
     print_safely(stdout, r->target);
-    printf(": %lld texts tried on %lld pictures, the best measured on %lld others\n\n", (long long)r->tried, (long long)r->train, (long long)r->heldout);
+    printf(": %lld text%s tried on %lld picture%s, the best measured on %lld other%s\n\n", (long long)r->tried, s_of(r->tried), (long long)r->train,
+           s_of(r->train), (long long)r->heldout, s_of(r->heldout));
     grid_begin(&g, columns, CN_COUNT(columns));
     for (size_t i = 0; i < r->n; i++)
         for (size_t p = 0; p < r->n_prompts; p++) {
@@ -241,9 +248,10 @@ void defence_print(const cn_defence_result *r, size_t readers, struct people *pe
     };
     struct grid g;
     const size_t n = readers < r->n_readers ? readers : r->n_readers;
-    printf("%lld pictures of ", (long long)r->images);
+    printf("%lld picture%s of ", (long long)r->images, s_of(r->images));
     print_safely(stdout, r->collection_name);
-    printf("; units and directions from %lld others. Units of %s explain %.4f of the embedding's variance\n", (long long)r->fitted, r->site, r->linear);
+    printf("; units and directions from %lld other%s. Units of %s explain %.4f of the embedding's variance\n", (long long)r->fitted, s_of(r->fitted), r->site,
+           r->linear);
     print_readers("units that read common words", r->readers, n);
     print_readers("units that read the attack's texts", r->known, n);
     putchar('\n');

@@ -335,7 +335,8 @@ static void print_drawn(const struct job *job, const char *const *prompts, size_
             grid_print(&g, stdout);
         }
         if (probed->probe) {
-            printf("\nprobe of %s on %s, %zu classes:\n\n", probed->probe->column, probed->probe->site, probed->probe->n_classes);
+            printf("\nprobe of %s on %s, %zu class%s:\n\n", probed->probe->column, probed->probe->site, probed->probe->n_classes,
+                   probed->probe->n_classes == 1 ? "" : "es");
             grid_print(&h, stdout);
         }
         people_print(&people);
@@ -394,7 +395,7 @@ static int attack(struct job *job, const cn_model *model)
         st = cn_attack_plot(t, (cn_plot_theme)a->theme, a->plot, &err);
     progress_end();
     if (st == CN_OK && t->failed)
-        note(a->quiet, "%lld pictures could not be read and are left out", (long long)t->failed);
+        note(a->quiet, "%lld %s left out", (long long)t->failed, t->failed == 1 ? "picture could not be read and is" : "pictures could not be read and are");
     if (st == CN_OK) {
         struct people people;
         cn_study *study = study_of(a->operands.items[1]);

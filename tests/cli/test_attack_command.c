@@ -100,7 +100,7 @@ static void search_uses_the_words_and_names_of_units(void **state)
     assert_true(shell_number("\"serves\": ") > 0);
     assert_true(shell_number("\"r\": ") > 0.99 && shell_number("\"r2\": ") > 0.98); /* this model's pool is an average */
     assert_int_equal(shell("clipneuron attack search study --target cat --words words --no-genetic --train 4 --units 1 --top 1"), 0);
-    assert_non_null(strstr(shell_out, "\nunits of visual.layer4.3.add that serve it, and what they like (cosine of the word's text and the unit's direction):\n  "));
+    assert_non_null(strstr(shell_out, "\nunit of visual.layer4.3.add that serves it, and what it likes (cosine of the word's text and the unit's direction):\n  "));
     assert_non_null(strstr(shell_out, "\nlinear picture: predicted and true cosine on "));
     assert_int_equal(shell("clipneuron attack search p --target cat --class apple --words words --no-genetic --train 4 --units 1 --top 1"), 0);
     assert_non_null(strstr(shell_out, "\nlinear picture: not measured: the collection is no study\n"));
@@ -110,6 +110,11 @@ static void search_uses_the_words_and_names_of_units(void **state)
     assert_non_null(strstr(shell_out, "linear picture: not measured: most: activations are maxima over space"));
     assert_int_equal(shell("clipneuron attack run study --targets cat -n 5"), 0); /* classes are its labels, pictures its collection */
     assert_non_null(strstr(shell_out, "5 pictures of p, 3 classes"));
+    assert_int_equal(shell("clipneuron attack run study --targets cat -n 1"), 0);
+    assert_int_equal(strncmp(shell_out, "1 picture of p, 3 classes; ", 27), 0);
+    assert_int_equal(shell("clipneuron attack search study --target rocket --words words --no-genetic --train 1 -n 1 --units 2 --top 1"), 0);
+    assert_non_null(strstr(shell_out, " texts tried on 1 picture, the best measured on 1 other\n"));
+    assert_non_null(strstr(shell_out, "\nunits of visual.layer4.3.add that serve it, and what they like (cosine of"));
     assert_int_equal(shell("mv p q; clipneuron attack run study --targets cat"), 1);
     assert_non_null(strstr(shell_err, "its pictures are not at "));
 }
