@@ -16,8 +16,6 @@ struct show {
 #define SHOW_OPTIONS(T, member) \
     {0, "json", OPTION_FLAG, offsetof(T, member.json), NULL, "Print JSON in place of the table."}, \
     {0, "csv", OPTION_FLAG, offsetof(T, member.csv), NULL, "Print CSV in place of the table."}
-/* Of commands that have no notes: scripts may give -q to all that ask a study. */
-#define QUIET_OPTION(T, member) {'q', "quiet", OPTION_FLAG, offsetof(T, member), NULL, "No notes; there are none here."}
 /* clang-format on */
 
 /* CSV, or JSON: an object with what `head` writes (NULL: nothing) and the rows under `key`, or, with neither, the table. */

@@ -24,7 +24,7 @@ struct arguments {
     const char *site, *output, *add, *l2, *see;
     int method;
     int64_t folds, seed, pictures, examples, threads, replicates, steps;
-    bool json;
+    bool json, quiet;
 };
 
 enum { BY_LOGISTIC, BY_MEANS };
@@ -53,6 +53,7 @@ static const struct option options[] = {
     {'n', "examples", OPTION_COUNT, offsetof(struct arguments, examples), "N", "Pictures with the highest held-out scores. Default: 12.", 0, 100000},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON in place of text."},
     {'t', "threads", OPTION_COUNT, offsetof(struct arguments, threads), "N", "CPU threads. Default: all cores.", 1, 1024},
+    {'q', "quiet", OPTION_FLAG, offsetof(struct arguments, quiet), NULL, "No progress."},
 };
 static const struct grid_column example_columns[] = {
     {"score", "score", GRID_REAL, 2},  {"of_concept", "", GRID_TEXT, 0}, {"label", "label", GRID_TEXT, 0},
@@ -231,7 +232,7 @@ static cn_status see_direction(const struct arguments *a, const cn_model *model,
     cn_see *see = NULL;
     cn_status st = see_open(&see, a, model, site, units, vector, err);
     const int64_t steps = a->steps ? a->steps : 512;
-    progress_start("ascent", steps, PROGRESS_ITEMS, false);
+    progress_start("ascent", steps, PROGRESS_ITEMS, a->quiet);
     for (int64_t done = 0; st == CN_OK && done < steps; done++) {
         st = interrupted() ? CN_ECANCELED : cn_see_run(see, 1, err);
         progress_set(done + 1, steps, 0);

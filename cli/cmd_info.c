@@ -11,7 +11,7 @@
 struct arguments {
     struct model_arguments model;
     struct run_arguments run;
-    bool json, sites, tensors, fingerprint, memory;
+    bool json, sites, tensors, fingerprint, memory, quiet;
     struct words models;
 };
 
@@ -28,6 +28,7 @@ static const struct option options[] = {
      "Also print the memory that each tower plans for --batch, --dtype and --threads."},
     {0, "json", OPTION_FLAG, offsetof(struct arguments, json), NULL, "Print JSON."},
     RUN_OPTIONS(struct arguments, run),
+    QUIET_OPTION(struct arguments, quiet),
 };
 /* clang-format on */
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct arguments {
-    bool truncate, show;
+    bool truncate, show, quiet;
     int64_t context;
     struct words texts;
 };
@@ -24,6 +24,7 @@ static const struct option options[] = {
      "Longest row with both marks. Default: 77, that of OpenAI's models.", 2, 4096},
     {0, "text", OPTION_FLAG, offsetof(struct arguments, show), NULL,
      "Print the tokens' texts in place of their numbers; a token that ends a word ends with a blank."},
+    QUIET_OPTION(struct arguments, quiet),
 };
 /* clang-format on */
 

@@ -39,6 +39,9 @@ struct option {
     const char *const *choices; /* CHOICE: ends with NULL */
 };
 
+/* Of commands that have no notes: scripts may give -q to every command. */
+#define QUIET_OPTION(T, member) {'q', "quiet", OPTION_FLAG, offsetof(T, member), NULL, "No notes; there are none here."}
+
 struct command {
     const char *name;
     const char *summary;     /* one line, no full stop */

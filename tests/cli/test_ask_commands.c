@@ -238,7 +238,8 @@ static void exports_are_whole_and_exact(void **state)
 static void all_that_ask_a_study_may_be_told_to_be_quiet(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"stats study", "top study 1", "buckets study 1", "units study -n 3", "compare study study"};
+    static const char *const commands[] = {"stats study", "top study 1", "buckets study 1", "units study -n 3", "compare study study",
+                                           "direction study --concept airplane --folds 2 --replicates 40"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         RUNS("clipneuron %s", commands[i]);
         char *loud = strdup(shell_out);

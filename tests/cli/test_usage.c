@@ -113,6 +113,19 @@ static void common_options_are_checked_by_every_command(void **state)
     FAILS(2, "clipneuron: card: no study named", "clipneuron card --threads 2 --dtype fp32 --batch 4 -o x.html");
 }
 
+/* Every command of the overview, but `help`, whose words are commands' names. */
+static void every_command_may_be_told_to_be_quiet(void **state)
+{
+    (void)state;
+    assert_int_equal(shell("clipneuron help | awk '/^  [a-z]+ +[a-z]/ && $1 != \"help\" { print $1 }' > names; wc -l < names; "
+                           "for c in $(cat names); do clipneuron $c --help | grep -q '^    -q, --quiet ' || echo \"not $c\"; done"), 0);
+    assert_null(strstr(shell_out, "not "));
+    assert_true(atoi(shell_out) >= 35);
+    assert_int_equal(shell("clipneuron tokens -q cat dog && clipneuron info --quiet | grep -c '^sites '"), 0);
+    assert_string_equal(shell_out, "[49406,2368,49407]\n[49406,1929,49407]\n1\n");
+    assert_string_equal(shell_err, "");
+}
+
 static void what_is_missing_is_named(void **state)
 {
     (void)state;
@@ -171,6 +184,7 @@ int main(void)
         cmocka_unit_test(misspelt_options_get_a_suggestion),
         cmocka_unit_test(values_are_checked),
         cmocka_unit_test(common_options_are_checked_by_every_command),
+        cmocka_unit_test(every_command_may_be_told_to_be_quiet),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(names_cannot_command_the_terminal),
         cmocka_unit_test(full_disks_are_noticed_on_standard_output),
