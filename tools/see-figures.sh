@@ -57,6 +57,14 @@ for facet in $facets; do
         END { for (u in mine) { n++; more += mine[u] > plain[u]; is += mine[u] > 0.5; was += plain[u] > 0.5 }
               printf "%-8s %d of %d; classified as it: %d, plain %d\n", facet, more, n, is, was }' "$work/scores.tsv"
 done
+awk -F '\t' '
+    NR == 1 { for (i = 2; i <= NF; i++) facet[i] = $i; facets = NF; next }
+    { name = $1; sub(/.*\//, "", name); sub(/\.png$/, "", name); unit = name; sub(/\..*/, "", unit)
+      for (i = 2; i <= facets; i++)
+          if (name == unit) was[unit] += $i > 0.5
+          else if (name == unit "." facet[i]) is[unit] += $i > 0.5 }
+    END { for (u in was) { n++; more += is[u] > was[u] }
+          printf "units whose pictures in the facets are classified as their facets more often than the plain picture is as those: %d of %d\n", more, n }' "$work/scores.tsv"
 fi
 
 # ---- what strength of a facet does: four units in three facets
