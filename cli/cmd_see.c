@@ -24,7 +24,7 @@ static const struct option options[] = {
     {0, "negative", OPTION_FLAG, offsetof(struct see_arguments, negative), NULL, "What inhibits: the same of every objective with the other sign."},
     {'p', "preset", OPTION_CHOICE, offsetof(struct see_arguments, preset), "NAME",
      "paper: what is not said otherwise as in Goh et al. 2021: 4096 steps of rate 0.02 at 256 px, transforms paper, 10*l2 taken from every "
-     "objective; with a facet nine pictures of strength 0.1 to 5. Default: none.", 0, 0, preset_choices},
+     "objective, --redirect 16 --leak 0; with a facet nine pictures of strength 0.1 to 5. Default: none.", 0, 0, preset_choices},
     {'n', "steps", OPTION_COUNT, offsetof(struct see_arguments, steps), "N", "Steps of the ascent. Default: 512.", 1, 1000000},
     {0, "rate", OPTION_TEXT, offsetof(struct see_arguments, rate), "X", "Rate of Adam. Default: 0.05."},
     {0, "size", OPTION_COUNT, offsetof(struct see_arguments, size), "PX",
@@ -34,9 +34,16 @@ static const struct option options[] = {
     {'i', "images", OPTION_COUNT, offsetof(struct see_arguments, images), "N",
      "Pictures for each objective. With a diversity term they are pushed apart; otherwise only their starts differ. Default: 1.", 1, 256},
     {0, "starts", OPTION_COUNT, offsetof(struct see_arguments, starts), "N",
-     "Starts of each picture: it goes on from the one that drives its objective most after 64 steps, which cost N times as much. Some units are hardly "
-     "on from one start and strong from another. Default: 3; 1 for fewer than 192 steps and with the preset paper. With --text: words from which the "
+     "Starts of each picture: it goes on from the one that drives its objective most after 64 steps (after those of --redirect), which cost N "
+     "times as much. Some units are hardly on from one start and strong from another. Default: 3; 1 for fewer than three times as many steps "
+     "and with the preset paper. With --text: words from which the "
      "search sets out. Default: 32.", 1, CN_MAX_SEARCH_STARTS},
+    {0, "redirect", OPTION_COUNT, offsetof(struct see_arguments, redirect), "STEPS",
+     "Steps in the beginning in which ReLUs let more of the gradient through, so that units that are off are found: Lucid's override, and --leak. "
+     "0: none. Default: 64.", 0, 1000000},
+    {0, "leak", OPTION_TEXT, offsetof(struct see_arguments, leak), "SHARE",
+     "In those steps so much of the gradient passes ReLUs that are off, where it would switch them on. 0: Lucid's override alone, where nothing "
+     "else passes. Default: 0.01."},
     {'s', "seed", OPTION_COUNT, offsetof(struct see_arguments, seed), "N", "Of all that is random. Default: 0.", 0, INT64_MAX},
     {0, "canvas", OPTION_CHOICE, offsetof(struct see_arguments, canvas), "KIND",
      "What is optimised. fourier: frequencies, scaled alike; pixels; phase: phases with the magnitudes of natural pictures, for "
@@ -98,7 +105,8 @@ static void fill_in(struct see_arguments *a)
     a->steps = a->steps ? a->steps : paper ? 4096 : 512;
     a->images = a->images ? a->images : paper && a->facet.count ? 9 : 1;
     a->texts.starts = a->starts;
-    a->starts = a->starts ? a->starts : paper || a->steps < 192 ? 1 : 3;
+    const int64_t choice = a->redirect > 0 ? a->redirect : CN_SEE_REDIRECT_STEPS;
+    a->starts = a->starts ? a->starts : paper || a->steps < 3 * choice ? 1 : 3;
     a->size = a->size || !paper ? a->size : 256;
     a->rate = a->rate || !paper ? a->rate : "0.02";
     a->transforms = a->transforms || !paper ? a->transforms : "paper";
@@ -108,7 +116,7 @@ static void fill_in(struct see_arguments *a)
 
 static int run(int argc, char **argv)
 {
-    struct see_arguments a = {0};
+    struct see_arguments a = {.redirect = UNSAID};
     int code = options_begin(&command_see, argc, argv, &a);
     if (code >= 0)
         return code;
@@ -136,6 +144,8 @@ static int run(int argc, char **argv)
         code = fail_usage("see", "%s goes with --text", a.texts.list ? "--list" : "--at");
     else if (a.animate && !a.every)
         code = fail_usage("see", "--animate goes with --every N");
+    else if (a.leak && a.redirect == 0)
+        code = fail_usage("see", "--leak goes with steps of --redirect, not with none");
     else if (!a.text && !a.output && !a.study)
         code = fail_usage("see", "-o OUT is missing");
     if (code == EXIT_DONE)

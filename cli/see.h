@@ -9,13 +9,15 @@
 #include <clipneuron/see.h>
 
 enum { PRESET_NONE, PRESET_PAPER };
+enum { UNSAID = -1 };
 
 struct see_arguments {
     struct model_arguments model;
     struct run_arguments run;
     struct words operands;
-    const char *output, *study, *rate, *decay, *transforms, *facets, *strength;
+    const char *output, *study, *rate, *decay, *leak, *transforms, *facets, *strength;
     struct words facet, natural;
+    int64_t redirect; /* UNSAID: as the preset has it */
     int64_t steps, size, resolution, images, starts, seed, every, sheets, memory;
     int canvas, preset;
     struct seetexts texts;

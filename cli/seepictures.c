@@ -732,16 +732,31 @@ static int read_strength(struct work *w)
     return EXIT_DONE;
 }
 
-static int set_options(struct work *w)
+/* How long and how much ReLUs leak. Defaults stay 0, also those that are said: that is how they stand in the settings of a picture. */
+static int set_redirect(struct work *w)
 {
     const struct see_arguments *a = w->a;
     const bool paper = a->preset == PRESET_PAPER; /* Lucid's override, as it was */
-    w->o = (cn_see_options){.redirect_steps = paper ? 16 : 0, .relu_leak = paper ? -1.0f : 0, .images_each = (int)a->images, .starts = (int)a->starts, .size = (int)a->size, .resolution = (int)a->resolution, .seed = (uint64_t)a->seed,
+    const int64_t steps = a->redirect != UNSAID ? a->redirect : paper ? 16 : CN_SEE_REDIRECT_STEPS;
+    float leak = paper ? 0 : CN_SEE_RELU_LEAK;
+    const int code = options_number("see", "leak", a->leak, 0, 1, &leak);
+    w->o.redirect_steps = steps == CN_SEE_REDIRECT_STEPS ? 0 : steps ? (int)steps : -1;
+    w->o.relu_leak = leak == CN_SEE_RELU_LEAK ? 0 : leak > 0 ? leak : -1;
+    return code;
+}
+
+static int set_options(struct work *w)
+{
+    const struct see_arguments *a = w->a;
+    w->o = (cn_see_options){.images_each = (int)a->images, .starts = (int)a->starts, .size = (int)a->size,
+                            .resolution = (int)a->resolution, .seed = (uint64_t)a->seed,
                             .canvas = (cn_canvas)a->canvas, .correlated = a->correlated, .alpha = a->alpha, .importance = a->importance, .transforms = a->transforms,
                             .activation_limit = (size_t)a->memory << 20,
                             .threads = (int)a->run.threads, .precision = precision_of(&a->run), .backend = (cn_backend)a->run.backend};
     int code = options_number("see", "rate", a->rate, 1e-6, 10, &w->o.rate);
-    return code == EXIT_DONE ? options_number("see", "decay", a->decay, 0.01, 4, &w->o.decay) : code;
+    if (code == EXIT_DONE)
+        code = options_number("see", "decay", a->decay, 0.01, 4, &w->o.decay);
+    return code == EXIT_DONE ? set_redirect(w) : code;
 }
 
 int see_pictures(const cn_model *model, const struct see_arguments *a, const char *const *operands, size_t n)

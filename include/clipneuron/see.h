@@ -22,6 +22,8 @@ extern "C" {
 #define CN_MAX_SEE_IMAGES 4096
 #define CN_MAX_SEE_SIZE 4096 /* px */
 #define CN_MAX_SEE_STARTS 16
+#define CN_SEE_REDIRECT_STEPS 64 /* unless told otherwise */
+#define CN_SEE_RELU_LEAK 0.01f    /* the same */
 
 /* What is optimised in place of pixels. */
 typedef enum cn_canvas {
@@ -49,12 +51,13 @@ typedef struct cn_see_options {
     float weakest, strongest; /* the facet's strength runs from one to the other over the pictures of an objective; the weakest alone if
                                there is one picture. Both 0: 5 to 50; 20 for one picture. The paper's range is 0.1 to 5 */
     bool importance;        /* sum up where the objective's gradient was large: cn_see_importance */
-    int starts;             /* up to CN_MAX_SEE_STARTS; 0: 1. Each picture climbs from so many for the first redirect_steps (64 where they are none), whose steps
-                               cost as many times as much, and goes on from the one that drives its objective most by then: an ascent may
-                               stay where the unit is barely on, and by that time it is seen. importance then sums up the steps behind */
-    int redirect_steps;     /* steps in the beginning in which ReLUs let more through; 0: 64, -1: none */
-    float relu_leak;        /* in them, this share of the gradient passes ReLUs that are off where it would switch them on; 0: 0.01,
-                               below 0: none, only Lucid's override where nothing else passes */
+    int starts;             /* up to CN_MAX_SEE_STARTS; 0: 1. Each picture climbs from so many for the first redirect_steps
+                               (CN_SEE_REDIRECT_STEPS where they are none), whose steps cost as many times as much, and goes on from the one
+                               that drives its objective most by then: an ascent may stay where the unit is barely on, and by that time
+                               it is seen. importance then sums up the steps behind */
+    int redirect_steps;     /* steps in the beginning in which ReLUs let more through; 0: CN_SEE_REDIRECT_STEPS, below 0: none */
+    float relu_leak;        /* in them, this share of the gradient, up to 1, passes ReLUs that are off where it would switch them on; 0:
+                               CN_SEE_RELU_LEAK, below 0: none, only Lucid's override where nothing else passes */
     size_t activation_limit; /* of the ascent's runner, see cn_runner_options; 0: none */
     int threads;            /* 0: all cores */
     cn_precision precision; /* of the ascent; pictures are measured in fp32 */

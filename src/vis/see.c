@@ -16,8 +16,6 @@
 
 #define DEFAULT_RATE 0.05f
 #define DEFAULT_START 0.01f
-#define DEFAULT_REDIRECT 64
-#define DEFAULT_LEAK 0.01f
 #define SCORED_STEPS 8 /* before the choice of a start, whose transforms average out */
 #define SMALL 160 /* px seen, below which transforms are mild */
 #define GREY 0.5f
@@ -194,6 +192,7 @@ static cn_status check_options(const cn_see_options *o, size_t n, cn_error *err)
     CN_CHECK(o->size >= 0 && o->size <= CN_MAX_SEE_SIZE, CN_EINVAL, "pictures have a side of 2 to %d px, not %d", CN_MAX_SEE_SIZE, o->size);
     CN_CHECK(o->starts >= 0 && o->starts <= CN_MAX_SEE_STARTS, CN_EINVAL, "pictures have up to %d starts, not %d", CN_MAX_SEE_STARTS, o->starts);
     CN_CHECK(o->rate >= 0 && o->rate <= 10, CN_EINVAL, "the rate is a number up to 10, not %g", (double)o->rate);
+    CN_CHECK(o->relu_leak <= 1, CN_EINVAL, "ReLUs leak a share of up to 1, not %g", (double)o->relu_leak);
     CN_CHECK(o->decay >= 0 && o->decay <= 4, CN_EINVAL, "the decay is a number up to 4, not %g", (double)o->decay);
     if (o->magnitude) {
         const size_t row = (size_t)o->size / 2 + 1, plane = (size_t)o->size * row;
@@ -221,11 +220,11 @@ cn_status cn_see_open(cn_see **out, const cn_model *model, const char *const *ob
     CN_TRY(check_options(&s->o, n, err));
     s->model = model;
     s->o.rate = s->o.rate > 0 ? s->o.rate : DEFAULT_RATE;
-    s->o.redirect_steps = s->o.redirect_steps == 0 ? DEFAULT_REDIRECT : s->o.redirect_steps;
-    s->o.relu_leak = s->o.relu_leak == 0 ? DEFAULT_LEAK : s->o.relu_leak < 0 ? 0 : s->o.relu_leak;
+    s->o.redirect_steps = s->o.redirect_steps == 0 ? CN_SEE_REDIRECT_STEPS : s->o.redirect_steps;
+    s->o.relu_leak = s->o.relu_leak == 0 ? CN_SEE_RELU_LEAK : s->o.relu_leak < 0 ? 0 : s->o.relu_leak;
     s->o.images_each = s->o.images_each ? s->o.images_each : 1;
     s->starts = s->o.starts ? s->o.starts : 1;
-    s->choice = s->o.redirect_steps > 0 ? s->o.redirect_steps : DEFAULT_REDIRECT;
+    s->choice = s->o.redirect_steps > 0 ? s->o.redirect_steps : CN_SEE_REDIRECT_STEPS;
     s->n = (int64_t)n * s->o.images_each;
     s->size = s->o.size ? s->o.size : info->resolution;
     s->threads = s->o.threads ? s->o.threads : cn_usable_cores();

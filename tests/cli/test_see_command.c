@@ -2,6 +2,7 @@
  * refused. */
 #include "shell.h"
 #include "clipneuron/array.h"
+#include "clipneuron/image.h"
 
 /* Pictures of the demo, few enough to scan in a moment, with labels from folders. */
 static void make_collection(void)
@@ -98,6 +99,50 @@ static void the_paper_has_its_settings(void **state)
     assert_non_null(strstr(shell_out, " early 16 leak -1 "));
     assert_int_equal(shell("clipneuron see layer4:" CN_UNIT " --preset paper --facet text --steps 1 -q --json -o f | grep -c 'strength 0.1.* to 5 '"), 0);
     assert_int_equal(atoi(shell_out), 9);
+}
+
+/* The settings that a PNG carries; owned by the caller. */
+static char *settings(const char *name)
+{
+    char *text;
+    cn_error err = {0};
+    if (cn_png_read_text(&text, shell_path(name), "clipneuron-settings", &err) != CN_OK)
+        fail_msg("%s", err.text);
+    return text;
+}
+
+/* What was made with another override is made anew; with the default, said or not, it is not. */
+static void the_override_is_part_of_the_settings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *settings;
+        bool anew;
+    } cases[] = {
+        {"", " early 0 leak 0 ", true},
+        {"--redirect 64 --leak 0.01", " early 0 leak 0 ", false},
+        {"--redirect 2", " early 2 leak 0 ", true},
+        {"--redirect 2 --leak 0.05", " early 2 leak 0.0500000007 ", true},
+        {"--redirect 2 --leak 0.05", " early 2 leak 0.0500000007 ", false},
+        {"--redirect 0", " early -1 leak 0 ", true},
+        {"--leak 0", " early 0 leak -1 ", true},
+        {"--preset paper --size 32 --redirect 64 --leak 0.01", " early 0 leak 0 ", true},
+        {"--preset paper --size 32 --redirect 0", " early -1 leak -1 ", true},
+        {"--preset paper --size 32", " early 16 leak -1 ", true},
+        {"--preset paper --size 32 --redirect 16 --leak 0", " early 16 leak -1 ", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (shell("clipneuron see --model " RN " layer1.0.conv3:0 --steps 3 --json -q -o x.png %s", cases[i].arguments))
+            fail_msg("%s: %s", cases[i].arguments, shell_err);
+        char *text = settings("x.png");
+        if (!strstr(text, cases[i].settings) || lines(shell_out) != cases[i].anew)
+            fail_msg("%s: %zu made; %s", cases[i].arguments, lines(shell_out), text);
+        cn_bytes_free(text);
+    }
+    assert_int_equal(shell("clipneuron see --model " RN " layer1.0.conv3:0 --steps 192 --json -q -o y.png"), 0);
+    assert_non_null(strstr(shell_out, " starts 3 "));
+    assert_int_equal(shell("clipneuron see --model " RN " layer1.0.conv3:0 --steps 192 --redirect 65 --json -q -o y.png"), 0);
+    assert_non_null(strstr(shell_out, " starts 1 ")); /* the choice would come too late */
 }
 
 /* What can go wrong at the end is tried in the beginning: a million steps would take an hour. */
@@ -255,6 +300,11 @@ static void what_does_not_go_together_is_refused(void **state)
         {"layer4:1 --facet text -o x.png", "no facets lie beside the model", 1},
         {"layer4:1 --text --fluency 7", "--fluency is a number from 0 to 1", 2},
         {"layer4:1 --text --frame nothing", "no {} where the words go", 1},
+        {"layer4:1 --redirect -1 -o x.png", "--redirect must be from 0 to 1000000, not -1", 2},
+        {"layer4:1 --redirect some -o x.png", "--redirect needs a whole number", 2},
+        {"layer4:1 --leak 1.5 -o x.png", "--leak is a number from 0 to 1, not '1.5'", 2},
+        {"layer4:1 --leak 1% -o x.png", "--leak is a number from 0 to 1, not '1%'", 2},
+        {"layer4:1 --redirect 0 --leak 0.1 -o x.png", "--leak goes with steps of --redirect", 2},
         {"layer4:1 --size 63 -o x.png", "even", 1},
         {"layer4:1 --memory 1 -b 64 -o x.png layer4:2", "", 2},
         {"layer4:1 --steps 2 -o /nonexistent/x.png", "/nonexistent/x.png", 1},
@@ -281,6 +331,7 @@ int main(void)
         IN_A_NEW_FOLDER(output_and_objectives_are_tried_first),
         IN_A_NEW_FOLDER(a_site_goes_on_after_an_interruption),
         IN_A_NEW_FOLDER(the_paper_has_its_settings),
+        IN_A_NEW_FOLDER(the_override_is_part_of_the_settings),
         IN_A_NEW_FOLDER(a_course_is_saved),
         IN_A_NEW_FOLDER(pictures_go_into_the_study), IN_A_NEW_FOLDER(texts_are_found_and_ranked),
         IN_A_NEW_FOLDER(facets_score_pictures),      IN_A_NEW_FOLDER(facets_name_media_for_a_scan),

@@ -216,6 +216,8 @@ static void options_out_of_range_are_refused(void **state)
     refused(m, (cn_see_options){.size = 5000}, "layer4:1", CN_EINVAL, "4096");
     refused(m, (cn_see_options){.images_each = 5000}, "layer4:1", CN_ELIMIT, "4096");
     refused(m, (cn_see_options){.rate = -1}, "layer4:1", CN_EINVAL, "rate");
+    refused(m, (cn_see_options){.relu_leak = 2}, "layer4:1", CN_EINVAL, "share of up to 1, not 2");
+    refused(m, (cn_see_options){.relu_leak = NAN}, "layer4:1", CN_EINVAL, "share of up to 1");
     refused(m, (cn_see_options){.starts = 17}, "layer4:1", CN_EINVAL, "16 starts");
     refused(m, (cn_see_options){.resolution = 16}, "layer4:1", CN_EINVAL, "32 to 8192 px");
     refused(m, (cn_see_options){.transforms = "shake"}, "layer4:1", CN_EINVAL, "no transform");
