@@ -56,8 +56,8 @@ ask() {
 
 What units of the last block of the default model look for. Each row is a unit: its four strongest demo pictures with the part that it responds to,
 then pictures that gradient ascent made from noise to drive it ($steps steps): plain, and in each facet. Under a picture stands the activation that it reaches,
-in standard deviations measured from zero, in fp32 without transforms; a star says that the picture takes another way through the network
-than natural pictures do ([what that means](see.md#is-the-picture-honest)). The units are those that \`clipneuron card\` shows first: pure, and in several media.
+in standard deviations measured from zero, in fp32 without transforms; a dagger says that this is less than the strongest natural picture
+reaches, a star that the picture takes another path through the network than natural pictures do ([what that means](see.md#is-the-picture-honest)). The units are those that \`clipneuron card\` shows first: pure, and in several media.
 
 Such pictures say what drives a unit, not what it does on real ones: for that, look at [neuron cards](cli.md#clipneuron-card). The table under each sheet says what
 each unit responds to: the label of most of its strongest pictures with the share that has it, the words whose likeness to pictures its activation follows

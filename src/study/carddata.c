@@ -134,6 +134,12 @@ void card_seen_note(const card *c, char *text, size_t room)
         snprintf(text, room, "Path: 1 is like natural pictures that drive the unit through the blocks below, 0 like any others.");
 }
 
+void card_legend(bool short_ones, bool other_paths, char *text, size_t room)
+{
+    snprintf(text, room, "%s%s%s", short_ones ? DAGGER " does not reach the strongest natural picture" : "",
+             short_ones && other_paths ? " \xc2\xb7 " : "", other_paths ? "* takes another path through the lower blocks than natural pictures" : "");
+}
+
 /* ---- reading ---- */
 
 static size_t at_most(size_t n, int limit)

@@ -63,6 +63,8 @@ bool card_falls_short(const card *c, const cn_visualisation *v);
 void card_seen_sd(const card *c, const cn_visualisation *v, bool alone, char *text, size_t room);
 /* What stands under all of them; caller's buffer. */
 void card_seen_note(const card *c, char *text, size_t room);
+/* What the marks mean that stand on a sheet of rows, which have no notes; caller's buffer, "" where there are none. */
+void card_legend(bool short_ones, bool other_paths, char *text, size_t room);
 
 /* What `attack defend` and `multimodal` found, in a sentence each; caller's buffer, "" where there is nothing. */
 void card_reader_text(const card *c, char *text, size_t room);

@@ -23,6 +23,7 @@
 #define PAD 24.0
 #define SIDE 232.0     /* the column of labels, media and words */
 #define GAP 22.0       /* between cards of a sheet */
+#define FOOT_LINE 18.0
 #define MAX_SIDE 32767 /* px: Cairo's limit */
 #define LOSSY_QUALITY 60
 
@@ -49,6 +50,7 @@ typedef struct painter {
     PangoLayout *layout;
     const palette *p;
     bool measuring;
+    bool short_ones, other_paths; /* marks that stand in rows of a gallery */
     cn_status status;
     cn_error *err;
 } painter;
@@ -634,6 +636,8 @@ static double draw_row(painter *d, const card *c, double x, double y)
         const cn_example e = as_example(v);
         card_seen_sd(c, v, false, text, sizeof text);
         strcat(text, card_other_path(v) ? "*" : "");
+        d->short_ones |= card_falls_short(c, v);
+        d->other_paths |= card_other_path(v);
         captioned(d, c, &e, made + (double)(i % columns) * step, top + (double)(i / columns) * line, side, text, *v->facet ? v->facet : "plain");
     }
     return height;
@@ -651,14 +655,20 @@ static double width_of(const cn_card_options *o)
 
 /* ---- sheets ---- */
 
+/* What marks mean, where there are any, and what the sheet was made from. Returns the y below it. */
 static double foot(painter *d, const cn_study_info *info, double x, double y, double width)
 {
     char text[700];
+    card_legend(d->short_ones, d->other_paths, text, sizeof text);
+    if (*text) {
+        line_of_text(d, x, y, width, (style){10.5, false, d->p->ink, 0}, text);
+        y += FOOT_LINE;
+    }
     snprintf(text, sizeof text, "%.200s (%s, %.12s) on %.200s, %" PRId64 " pictures, %.10s \xc2\xb7 %s",
              info->model_file, info->model_name, info->fingerprint, info->collection_name, info->images,
              info->created, info->program);
     line_of_text(d, x, y, width, (style){10.5, false, d->p->soft, 0}, text);
-    return y + 18;
+    return y + FOOT_LINE;
 }
 
 static void paper(painter *d, double x, double y, double w, double h)
@@ -779,7 +789,7 @@ cn_status cn_card_write_png(cn_study *study, const cn_unit_ref *units, size_t n,
             heights[k] = tall;
         sheet_height += tall + gap;
     }
-    sheet_height += 20 + GAP - gap;
+    sheet_height += 20 + GAP - gap + (d.short_ones || d.other_paths ? FOOT_LINE : 0);
     double sheet_width = GAP + (double)columns * (width_of(&o) + GAP);
     double px = ceil(sheet_width * o.scale), py = ceil(sheet_height * o.scale);
     CN_CHECK(px <= MAX_SIDE && py <= MAX_SIDE, CN_ELIMIT,

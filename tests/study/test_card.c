@@ -698,6 +698,14 @@ static void optimised_pictures_stand_on_the_card(void **state)
     text = page(s, &other, 1, NULL);
     assert_int_equal(count(text, "Optimised"), 0);
     free(text);
+    char legend[300];
+    card_legend(false, false, legend, sizeof legend);
+    assert_string_equal(legend, "");
+    card_legend(true, true, legend, sizeof legend);
+    assert_string_equal(legend, "\xe2\x80\xa0 does not reach the strongest natural picture \xc2\xb7 "
+                                "* takes another path through the lower blocks than natural pictures");
+    card_legend(false, true, legend, sizeof legend);
+    assert_string_equal(legend, "* takes another path through the lower blocks than natural pictures");
     /* The sheet grows by a row and a sentence; a gallery has a row for each unit. */
     int height[2];
     for (int k = 0; k < 2; k++) {
@@ -738,6 +746,35 @@ static void expect_kept(cn_study *s, size_t i, const char *settings, double valu
     assert_string_equal(list[i].settings, settings);
     assert_true(list[i].value == value);
     cn_visualisations_free(list);
+}
+
+static int gallery_height(cn_study *s)
+{
+    const cn_card_options o = {.gallery = true, .scale = 1};
+    const cn_unit_ref unit = {0, 1};
+    cn_image *image;
+    cn_error err = {0};
+    assert_int_equal(cn_card_write_png(s, &unit, 1, &o, tempdir_path(dir, "gallery.png"), &err), CN_OK);
+    assert_int_equal(cn_image_load(&image, tempdir_path(dir, "gallery.png"), NULL, &err), CN_OK);
+    const int height = image->height;
+    cn_image_free(image);
+    return height;
+}
+
+/* A line at the foot of a gallery says what marks mean, and is not there without marks. */
+static void a_gallery_explains_its_marks(void **state)
+{
+    (void)state;
+    cn_unit_row *row;
+    fake_scan(dir, "marks", NULL, NULL);
+    cn_study *s = open_study("marks");
+    assert_int_equal(cn_study_unit(s, (cn_unit_ref){0, 1}, &row, NULL), CN_OK);
+    keep(s, "", "strong", 2 * row->max);
+    const int unmarked = gallery_height(s);
+    keep(s, "face", "weak", row->max / 2);
+    assert_int_equal(gallery_height(s), unmarked + 18);
+    cn_unit_rows_free(row);
+    cn_study_close(s);
 }
 
 /* The latest counts, unless it is a failure and the older one is none. Cards say so of those that are left. */
@@ -785,6 +822,7 @@ int main(void)
         cmocka_unit_test(a_page_has_all_parts_and_needs_nothing_else),
         cmocka_unit_test(options_choose_what_is_shown),
         cmocka_unit_test(optimised_pictures_stand_on_the_card),
+        cmocka_unit_test(a_gallery_explains_its_marks),
         cmocka_unit_test(a_stuck_picture_takes_no_better_ones_place),
         cmocka_unit_test(what_was_found_stands_on_the_card),
         cmocka_unit_test(dead_and_silent_units_say_so),
