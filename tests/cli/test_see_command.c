@@ -305,17 +305,36 @@ static void what_does_not_go_together_is_refused(void **state)
         {"layer4:1 --leak 1.5 -o x.png", "--leak is a number from 0 to 1, not '1.5'", 2},
         {"layer4:1 --leak 1% -o x.png", "--leak is a number from 0 to 1, not '1%'", 2},
         {"layer4:1 --redirect 0 --leak 0.1 -o x.png", "--leak goes with steps of --redirect", 2},
-        {"layer4:1 --size 63 -o x.png", "even", 1},
+        {"layer4:1 --size 63 -o x.png", "even side, not 63 px", 1},
+        {"layer4:1 --size 0 -o x.png", "--size must be from 2 to 4096, not 0", 2},
+        {"layer4:1 --size 100000 -o x.png", "--size must be from 2 to 4096, not 100000", 2},
+        {"layer4:1 --resolution 7 -o x.png", "takes pictures of 32 to 8192 px, not 7", 1},
+        {"layer4:1 --images 0 -o x", "--images must be from 1 to 256, not 0", 2},
+        {"layer4:1 --facets none.npz --facet text -o x.png", "none.npz: No such file or directory", 1},
+        {"layer4:1 --facets cat.png --facet text -o x.png", "cat.png: neither a .npy nor a .npz file", 1},
+        {"layer4:1 --facets " CN_SOURCE_DIR "/models/specimen.facets.npz --facet text -o x.png", "trained on another model", 1},
+        {"layer4:1@2,0 -o x.png", "@2,0 lies outside visual.layer4, which has 2 x 2 positions at 64 px", 1},
+        {"layer4:d.npy -o x.png", "d.npy: has 64 values, visual.layer4 has 512 units", 1},
+        {"'layer4:1 +' -o x.png", "a term is wanted at 11", 1},
         {"layer4:1 --memory 1 -b 64 -o x.png layer4:2", "", 2},
         {"layer4:1 --steps 2 -o /nonexistent/x.png", "/nonexistent/x.png", 1},
         {"layer4:5000 -o x.png", "layer4 has units 0 to", 1},
     };
+    write_direction("d.npy", 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int code = shell("clipneuron see --model " RN " -q %s", cases[i].arguments);
         if (code != cases[i].code || !strstr(shell_err, cases[i].says) || lines(shell_err) > 2)
             fail_msg("see %s: %d, %s", cases[i].arguments, code, shell_err);
     }
+    assert_int_equal(shell("clipneuron see layer4:1 --facet hats -q -o x.png"), 1);
+    assert_non_null(strstr(shell_err, "no facet \"hats\"; there are text, "));
+    assert_int_equal(lines(shell_err), 1);
+    assert_false(shell_exists("x.png"));
     /* A full disk: one line, and nothing that looks like a picture. */
+    assert_int_equal(shell("(ulimit -f 1; clipneuron see --model " RN " layer4:1 --steps 1 -q -o small)"), 1);
+    assert_string_equal(shell_err, "clipneuron: small/layer4_1.png: cannot be written: File too large\n");
+    assert_int_equal(shell("ls -A small"), 0);
+    assert_string_equal(shell_out, "");
     if (shell("[ -e /dev/full ]") == 0) {
         assert_int_equal(shell("clipneuron see --model " RN " layer1:1 --steps 1 -q --json -o ok > /dev/full"), 1);
         assert_int_equal(lines(shell_err), 1);
