@@ -153,7 +153,7 @@ const struct command command_gradient = {
                    "  logit:\"...\"         the same times the logit scale\n"
                    "  logit:\"...\"@P.npz   a class of a probe ('clipneuron probe -o P.npz'): its logit\n"
                    "  energy:SITE         mean square of all values, as DeepDream has it\n"
-                   "  diversity:SITE      minus the mean cosine with the Gram matrices of the rest of the batch\n"
+                   "  diversity:SITE      minus the mean cosine with the Gram matrices of the other images of a --batch\n"
                    "  l1, l2, tv          of the picture: distance from grey, differences of neighbours\n\n" IMAGES_HELP,
     .examples = "What drives a unit in a picture:\n\n"
                 "$ clipneuron gradient --objective layer4:89 cat.png -o gradient.npy\n\n"

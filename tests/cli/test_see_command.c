@@ -198,6 +198,31 @@ static void a_course_is_saved(void **state)
     assert_int_equal(shell("clipneuron see --model " RN " layer2:6 --steps 2 --importance -q -o c.png && clipneuron pixels --size 32 c.png -o c.npy"), 0);
 }
 
+/* The magnitudes of natural pictures are settings, and what is drawn has them; what did not matter becomes transparent. */
+static void phases_are_drawn_over_natural_magnitudes(void **state)
+{
+    (void)state;
+    static const uint8_t flat[3 * 4] = {90, 90, 90, 90, 90, 90, 90, 90, 90, 90, 90, 90};
+    const char *command = "clipneuron see --model " RN " layer1.0.conv3:0 --steps 2 --canvas phase --importance --json -q -o %s.png %s";
+    if (shell(command, "plain", "") || shell(command, "natural", "--natural photos"))
+        fail_msg("%s", shell_err);
+    assert_int_equal(lines(shell_out), 1);
+    assert_int_equal(shell(command, "natural", "--natural photos"), 0);
+    assert_string_equal(shell_out, "");
+    assert_int_equal(shell(command, "natural", "--natural photos --natural cat.png"), 0); /* other pictures, another spectrum */
+    assert_int_equal(lines(shell_out), 1);
+    assert_int_equal(shell("cmp plain.png natural.png"), 1);
+    char *plain = settings("plain.png"), *natural = settings("natural.png");
+    assert_non_null(strstr(plain, " natural 00000000 "));
+    assert_null(strstr(natural, " natural 00000000 "));
+    assert_non_null(strstr(natural, " importance 1 "));
+    cn_bytes_free(plain);
+    cn_bytes_free(natural);
+    assert_int_equal(cn_png_write(shell_path("flat.png"), flat, 2, 2, 3, NULL, 0, NULL), CN_OK);
+    assert_int_equal(shell(command, "none", "--natural flat.png"), 1);
+    assert_string_equal(shell_err, "clipneuron: the natural pictures are flat: they have no magnitudes to keep\n");
+}
+
 static void pictures_go_into_the_study(void **state)
 {
     (void)state;
@@ -352,6 +377,7 @@ int main(void)
         IN_A_NEW_FOLDER(the_paper_has_its_settings),
         IN_A_NEW_FOLDER(the_override_is_part_of_the_settings),
         IN_A_NEW_FOLDER(a_course_is_saved),
+        IN_A_NEW_FOLDER(phases_are_drawn_over_natural_magnitudes),
         IN_A_NEW_FOLDER(pictures_go_into_the_study), IN_A_NEW_FOLDER(texts_are_found_and_ranked),
         IN_A_NEW_FOLDER(facets_score_pictures),      IN_A_NEW_FOLDER(facets_name_media_for_a_scan),
         IN_A_NEW_FOLDER(what_does_not_go_together_is_refused),
