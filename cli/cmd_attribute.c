@@ -148,8 +148,9 @@ static int open_study(struct job *j)
         return EXIT_DONE;
     if (!j->named)
         return fail("%s: has no %s, so no means of its units", j->a->study, j->site->name);
-    if (cn_study_get_info(j->study)->reduce != CN_REDUCE_MEAN)
-        return fail("%s: holds the maxima of units (scan --reduce max), and means over space are needed", j->a->study);
+    const cn_reduce reduce = cn_study_get_info(j->study)->reduce;
+    if (reduce != CN_REDUCE_MEAN)
+        return fail("%s: a study with --reduce %s, and means over space are needed", j->a->study, cn_reduce_name(reduce));
     cn_unit_row *rows = NULL;
     size_t n = 0;
     j->baseline = need(calloc((size_t)j->site->units, sizeof *j->baseline));

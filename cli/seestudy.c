@@ -1,6 +1,5 @@
 /* cli/seestudy.c -- measures optimised pictures where a study measured natural ones. */
 #include "seestudy.h"
-#include "reduce.h"
 #include "report.h"
 
 #include <clipneuron/evidence.h>
@@ -244,11 +243,7 @@ static cn_status measure(struct seestudy *s, cn_unit_ref ref, const float *pixel
     if (st == CN_OK)
         st = cn_runner_images(s->runner, pixels, 1, err);
     if (st == CN_OK) {
-        float value;
-        const struct selection one = {s->found, &ref.unit, 1};
-        reduce_item(&one, cn_study_get_info(s->study)->reduce == CN_REDUCE_MAX ? REDUCE_MAX : REDUCE_MEAN, cn_runner_site(s->runner, 0),
-                    s->found->positions, &value, NULL);
-        out->value = (double)value;
+        out->value = (double)cn_reduce_unit(cn_study_get_info(s->study)->reduce, s->found, cn_runner_site(s->runner, 0), ref.unit);
         out->sd = row->rms > 0 ? out->value / row->rms : 0;
         out->natural_sd = row->peak_sd;
     }

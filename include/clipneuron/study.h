@@ -5,8 +5,8 @@
  * thumbnails included: neither the model nor the pictures are needed again. docs/study.md has the
  * schema and every formula.
  *
- * "Activation" below is the value of a unit summarised over space (cn_reduce; the spatial mean, as
- * in the paper, unless another is asked for). "sd units" divide by the root mean square over the
+ * "Activation" below is a unit's one value on a picture (cn_reduce; the mean over space, as in the
+ * paper, unless another is asked for). "sd units" divide by the root mean square over the
  * collection: the standard deviation measured from zero.
  *
  * Text in a study is UTF-8 where the pictures' names are. Studies from strangers are untrusted: a
@@ -34,7 +34,13 @@ extern "C" {
 #define CN_MAX_STUDY_LIST ((size_t)1 << 30) /* bytes of a list or labels file */
 #define CN_STUDY_PURITY_TOP 16              /* strongest pictures that purity looks at */
 
-typedef enum cn_reduce { CN_REDUCE_MEAN, CN_REDUCE_MAX } cn_reduce;
+/* How a unit's values on a picture become one: their mean, their maximum, or that at the class token, which a ViT's embedding is made of. */
+typedef enum cn_reduce { CN_REDUCE_MEAN, CN_REDUCE_MAX, CN_REDUCE_CLASS } cn_reduce;
+
+/** "mean", "max" or "class", as in `scan --reduce` and in names of files. */
+CN_API const char *cn_reduce_name(cn_reduce how);
+/** @param values of one picture at the site: (units, H, W), (tokens, units) with the class token first, or (units) */
+CN_API float cn_reduce_unit(cn_reduce how, const cn_site *site, const float *values, int64_t unit);
 
 /* ---- making a study ---- */
 
@@ -56,7 +62,7 @@ typedef bool cn_scan_callback(const cn_scan_progress *progress, void *user);
 typedef struct cn_scan_options {
     const char *const *sites; /* names or aliases of image sites; NULL: cn_model_default_site */
     size_t n_sites;
-    cn_reduce reduce;          /* what statistics and examples are about; both go into the matrices */
+    cn_reduce reduce;          /* what statistics and examples are about; means and maxima go into the matrices in any case */
     const char *labels;        /* a CSV; NULL: labels.csv in the folder or beside it, if there is one */
     const char *words;         /* a list, one word or phrase a line; NULL: the built-in list */
     bool no_label_words;       /* do not add the collection's labels to the words */
@@ -126,9 +132,9 @@ typedef struct cn_scan_result {
  *        options->discard, too), anything else is refused
  * @param options NULL for defaults
  * @param[out] result NULL, or filled on success
- * @return CN_OK; CN_ENOTFOUND (no such site, folder, file), CN_EINVAL (an option, or `study` is in the
- *         way, has what the new one has no place for, or another process works on it), CN_EMISMATCH (a study of another model is there, or an unfinished scan with
- *         other settings), CN_ECANCELED, CN_EIO, CN_EFORMAT (a list or CSV; or none of the
+ * @return CN_OK; CN_ENOTFOUND (no such site, folder, file), CN_EINVAL (an option, CN_REDUCE_CLASS at a site without a class token,
+ *         or `study` is in the way, has what the new one has no place for, or another process works on it), CN_EMISMATCH (a study of
+ *         another model is there, or an unfinished scan with other settings), CN_ECANCELED, CN_EIO, CN_EFORMAT (a list or CSV; or none of the
  *         pictures can be read: the first reason is named, and the others are in the table failures of `study`.part/work.sqlite),
  *         CN_ELIMIT, CN_ENOMEM. A collection without pictures is CN_OK and gives an empty study */
 CN_API CN_MUST_CHECK cn_status cn_study_scan(const cn_model *model, const char *images, const char *study,
@@ -147,7 +153,8 @@ CN_API CN_MUST_CHECK cn_status cn_study_merge(const cn_model *model, const char 
 
 typedef struct cn_study cn_study;
 
-/** Opens a study read-only. @param[out] out owned by the caller, cn_study_close */
+/** Opens a study read-only. @param[out] out owned by the caller, cn_study_close
+ * @return CN_OK; CN_EUNSUPPORTED when its activations are of a kind that is not known here (a newer program's) */
 CN_API CN_MUST_CHECK cn_status cn_study_open(cn_study **out, const char *path, cn_error *err);
 CN_API void cn_study_close(cn_study *study);
 

@@ -153,7 +153,7 @@ static cn_status read_rows(seeker *s, cn_error *err)
     cn_status st = CN_OK;
     rowfile f = {0};
     size_t size;
-    CN_TRY(rowfile_open_site(&f, s->study, s->o->site, s->study->info.reduce == CN_REDUCE_MAX ? "max" : "mean", s->study->info.images, s->units, err));
+    CN_TRY(rowfile_open_site(&f, s->study, s->o->site, cn_reduce_name(s->study->info.reduce), s->study->info.images, s->units, err));
     CN_CHECK(cn_mul_size((size_t)s->n, (size_t)s->units, &size), CN_ELIMIT, "%s: too many pictures and units", s->study->path);
     s->x = cn_calloc(size, sizeof *s->x);
     s->train = cn_calloc(size, sizeof *s->train);

@@ -53,20 +53,12 @@ cn_status drawnwords_draw(uint8_t *rgb, int side, const char *word, int version,
     return wordpicture_draw(rgb, side, side, text, &style, err);
 }
 
-/* Mean or maximum over positions of all units of picture b of a run: (units). */
+/* All units of picture b of a run: (units). */
 static cn_status reduce_row(const cn_site *site, const float *values, int64_t b, cn_reduce how, float *out, cn_error *err)
 {
-    const int64_t step = site->layout == CN_SITE_MAP ? 1 : site->units;
     values += b * site->units * site->positions;
     for (int64_t u = 0; u < site->units; u++) {
-        const float *v = values + (site->layout == CN_SITE_MAP ? u * site->positions : u);
-        double sum = 0;
-        float max = v[0];
-        for (int64_t p = 0; p < site->positions; p++) {
-            sum += (double)v[p * step];
-            max = v[p * step] > max ? v[p * step] : max;
-        }
-        out[u] = how == CN_REDUCE_MAX ? max : (float)(sum / (double)site->positions);
+        out[u] = cn_reduce_unit(how, site, values, u);
         if (!isfinite(out[u]))
             return cn_fail(err, CN_EFORMAT, "the model gives values that are not finite on a drawn word");
     }

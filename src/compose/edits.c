@@ -140,8 +140,9 @@ static cn_status take_means(reader *r)
     CN_CHECK(r->means, CN_EINVAL, "\"%.200s\": whose mean? A study is needed", r->text);
     CN_TRY(cn_study_check_model(r->means, r->model, err));
     const char *path = cn_study_get_info(r->means)->path;
-    CN_CHECK(cn_study_get_info(r->means)->reduce == CN_REDUCE_MEAN, CN_EINVAL,
-             "%s: holds the maxima of units, and \"%.200s\" needs their means over space", path, r->text);
+    const cn_reduce reduce = cn_study_get_info(r->means)->reduce;
+    CN_CHECK(reduce == CN_REDUCE_MEAN, CN_EINVAL, "%s: a study with --reduce %s, and \"%.200s\" needs means over space", path, cn_reduce_name(reduce),
+             r->text);
     while (site < cn_study_site_count(r->means) && strcmp(cn_study_site_at(r->means, site)->name, r->site->name) != 0)
         site++;
     CN_CHECK(site < cn_study_site_count(r->means), CN_ENOTFOUND, "%s: the study has no %s, only %s%s", path, r->site->name,

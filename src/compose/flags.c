@@ -195,8 +195,8 @@ cn_status cn_word_space_flags(const cn_word_space *space, cn_study *s, size_t si
     CN_CHECK(site < s->n_sites, CN_EINVAL, "%s: site %zu: the study has %zu", s->path, site, s->n_sites);
     CN_CHECK(s->sites[site].units == space->units && (!space->site || strcmp(space->site, s->sites[site].name) == 0), CN_EINVAL,
              "%s: %s is another site than that of the drawn words", s->path, s->sites[site].name);
-    CN_CHECK(s->info.reduce == CN_REDUCE_MEAN, CN_EUNSUPPORTED, "%s: activations are maxima over space, those of words are means (scan --reduce mean)",
-             s->path);
+    CN_CHECK(s->info.reduce == CN_REDUCE_MEAN, CN_EUNSUPPORTED, "%s: a study with --reduce %s, and activations of words are means (scan --reduce mean)",
+             s->path, cn_reduce_name(s->info.reduce));
     CN_CHECK(!*s->info.edits, CN_EMISMATCH, "%s: its network was edited (%s), that of the drawn words was not", s->path, s->info.edits);
     CN_CHECK(s->info.images > 0 && s->info.images <= CN_MAX_STUDY_IMAGES, CN_ENOTFOUND, "%s: the study has no pictures", s->path);
     of = cn_calloc((size_t)s->info.images, sizeof *of);

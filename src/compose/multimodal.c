@@ -938,7 +938,7 @@ cn_status modalities_run(cn_study *s, source *from, const cn_multimodal_options 
     CN_TRY(settle_options(&w, options, err));
     CN_CHECK(from || w.o.drawings < 0, CN_EINVAL, "words are drawn for a model, and there is none");
     CN_TRY(choose_units(&w, err));
-    CN_TRY(rowfile_open_site(&w.values, s, w.o.site, s->info.reduce == CN_REDUCE_MAX ? "max" : "mean", s->info.images, w.units.n, err));
+    CN_TRY(rowfile_open_site(&w.values, s, w.o.site, cn_reduce_name(s->info.reduce), s->info.images, w.units.n, err));
     CN_TRY(corpus_labels_read(&w.labels, s, err));
     CN_TRY(choose_concepts(&w, &own, err));
     CN_TRY(read_families(&w, &f, &own, err));

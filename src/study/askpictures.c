@@ -36,7 +36,7 @@ static cn_status matrix_of_site(site_matrix *m, const cn_study *s, size_t site, 
     char *path = NULL;
     memset(m, 0, sizeof *m);
     CN_CHECK(!strchr(info->short_name, '/'), CN_EFORMAT, "%s: the study is damaged: the site \"%s\"", s->path, info->short_name);
-    snprintf(name, sizeof name, "%.256s.%s.npy", info->short_name, s->info.reduce == CN_REDUCE_MAX ? "max" : "mean");
+    snprintf(name, sizeof name, "%.256s.%s.npy", info->short_name, cn_reduce_name(s->info.reduce));
     path = path_join(s->path, name);
     CN_CHECK(path, CN_ENOMEM, "out of memory for a name");
     FILE *there = fopen(path, "re");

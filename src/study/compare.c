@@ -223,8 +223,8 @@ static cn_status check_pair(const cn_study *a, const cn_study *b, cn_error *err)
     cn_status st = CN_OK;
     CN_CHECK(strcmp(a->info.fingerprint, b->info.fingerprint) == 0, CN_EMISMATCH, "%s and %s are studies of two models (%.12s and %.12s)",
              a->path, b->path, a->info.fingerprint, b->info.fingerprint);
-    CN_CHECK(a->info.reduce == b->info.reduce, CN_EMISMATCH, "%s is about spatial %s and %s about %s: their numbers cannot be compared",
-             a->path, a->info.reduce == CN_REDUCE_MAX ? "maxima" : "means", b->path, b->info.reduce == CN_REDUCE_MAX ? "maxima" : "means");
+    CN_CHECK(a->info.reduce == b->info.reduce, CN_EMISMATCH, "%s is of scan --reduce %s and %s of --reduce %s: their numbers cannot be compared",
+             a->path, cn_reduce_name(a->info.reduce), b->path, cn_reduce_name(b->info.reduce));
 done:
     return st;
 }

@@ -77,7 +77,7 @@ cn_status corpus_pictures_read(corpus_pictures *p, cn_study *s, size_t site, int
     p->units = s->sites[site].units;
     CN_TRY(read_keys(s, &keys, err));
     CN_TRY(rowfile_open(&embeddings, s, "embeddings.npy", s->info.images, p->width, err));
-    CN_TRY(rowfile_open_site(&values, s, site, s->info.reduce == CN_REDUCE_MAX ? "max" : "mean", s->info.images, p->units, err));
+    CN_TRY(rowfile_open_site(&values, s, site, cn_reduce_name(s->info.reduce), s->info.images, p->units, err));
     qsort(keys, (size_t)s->info.images, sizeof *keys, by_key);
     p->n = s->info.images < most ? s->info.images : most;
     qsort(keys, (size_t)p->n, sizeof *keys, by_half);

@@ -61,20 +61,6 @@ done:
     return st;
 }
 
-/* Mean or maximum over all positions, as scan.c takes it. */
-static float reduced(const cn_site *site, const float *values, int64_t unit, cn_reduce how)
-{
-    const int64_t step = site->layout == CN_SITE_MAP ? 1 : site->units;
-    const float *v = values + (site->layout == CN_SITE_MAP ? unit * site->positions : unit);
-    double sum = 0;
-    float max = v[0];
-    for (int64_t p = 0; p < site->positions; p++) {
-        sum += (double)v[p * step];
-        max = v[p * step] > max ? v[p * step] : max;
-    }
-    return how == CN_REDUCE_MAX ? max : (float)(sum / (double)site->positions);
-}
-
 /* The share of the histogram's pictures below a value, in percent. */
 static cn_status percentile(const cn_study *s, const unsigned char *b, int size, float value, double *out, cn_error *err)
 {
@@ -138,7 +124,7 @@ cn_status finder_picture(cn_study *s, source *from, const char *path, size_t sit
     answers = cn_calloc((size_t)units.n, sizeof *answers);
     CN_CHECK(answers, CN_ENOMEM, "out of memory for %" PRId64 " units", units.n);
     for (int64_t u = 0; u < units.n; u++) {
-        const double value = (double)reduced(from->sites[0], values, u, s->info.reduce);
+        const double value = (double)cn_reduce_unit(s->info.reduce, from->sites[0], values, u);
         CN_CHECK(isfinite(value), CN_EFORMAT, "%s: the model gives values that are not finite", path);
         answers[u] = (cn_answer){.ref = {site, u}, .value = value, .sd = units.dead[u] ? 0 : value / units.rms[u], .percentile = 50};
     }

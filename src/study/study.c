@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "clip/sitenames.h"
 #include "study/part.h"
+#include "study/reduction.h"
 #include "study/schema.h"
 
 #include <ctype.h>
@@ -161,9 +162,10 @@ static cn_status read_meta(cn_study *s, cn_error *err)
                 *fields[k].real = sqlite3_column_double(q, 1);
         }
     }
-    i->reduce = strcmp(reduce, "max") == 0 ? CN_REDUCE_MAX : CN_REDUCE_MEAN;
-    CN_CHECK(*i->fingerprint && i->resolution > 0 && i->images >= 0 && i->buckets > 0, CN_EFORMAT,
+    CN_CHECK(*i->fingerprint && *reduce && i->resolution > 0 && i->images >= 0 && i->buckets > 0, CN_EFORMAT,
              "%s: the study is damaged: facts are missing from its table meta", s->path);
+    CN_CHECK(reduction_named(&i->reduce, reduce), CN_EUNSUPPORTED, "%s: a study with --reduce \"%.60s\", which this program does not know", s->path,
+             reduce);
     sqlite3_finalize(q);
     q = NULL;
     CN_TRY(

@@ -268,7 +268,7 @@ static void studies_that_cannot_be_compared_are_refused_with_the_reason(void **s
         const char *sql, *says;
         cn_status st;
     } cases[] = {
-        {"UPDATE meta SET value = 'max' WHERE key = 'reduce'", "maxima", CN_EMISMATCH},
+        {"UPDATE meta SET value = 'max' WHERE key = 'reduce'", "--reduce max: their numbers", CN_EMISMATCH},
         {"UPDATE meta SET value = 'mean' WHERE key = 'reduce'; UPDATE sites SET name = 'visual.elsewhere.' || id", "no site in common", CN_EMISMATCH},
         {"UPDATE sites SET name = 'visual.layer4.0.add', units = 5 WHERE id = 0", "5 in", CN_EMISMATCH},
         {"UPDATE sites SET units = 6 WHERE id = 0; DELETE FROM units WHERE site = 0 AND unit = 1", "damaged", CN_EFORMAT},
