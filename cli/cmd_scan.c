@@ -29,7 +29,7 @@ struct arguments {
     struct scan_show show;
 };
 
-static const char *const reduce_choices[] = {"mean", "max", NULL};
+static const char *const reduce_choices[] = {"mean", "max", "class", NULL};
 static const char *const matrix_choices[] = {"fp32", "fp16", "none", NULL};
 
 /* clang-format off */
@@ -41,7 +41,8 @@ static const struct option options[] = {
      "Whose units to study; may be repeated. Default: the sum before the last ReLU of a ResNet, the last MLP "
      "activation of a ViT."},
     {'r', "reduce", OPTION_CHOICE, offsetof(struct arguments, reduce), "HOW",
-     "What a unit's activation on a picture is: its mean or its max over space. Default: mean, as in the paper.", 0, 0,
+     "What a unit's activation on a picture is: its mean or its max over space, or (class) its value at the class token of a ViT. "
+     "Default: mean, as in the paper.", 0, 0,
      reduce_choices},
     {0, "labels", OPTION_TEXT, offsetof(struct arguments, labels), "FILE",
      "A CSV with a column path and any of label, medium, source, licence, caption. Default: labels.csv in the folder "
@@ -79,7 +80,7 @@ static const struct option options[] = {
 static int scan(struct arguments *a, const cn_model *model, cn_scan_result *result)
 {
     struct scan_progress progress = {.quiet = a->show.quiet, .may_be_nothing = a->shards > 1};
-    static const cn_reduce reduces[] = {CN_REDUCE_MEAN, CN_REDUCE_MAX};
+    static const cn_reduce reduces[] = {CN_REDUCE_MEAN, CN_REDUCE_MAX, CN_REDUCE_CLASS};
     cn_scan_options o = {
         .sites = a->sites.count ? a->sites.items : NULL,
         .n_sites = a->sites.count,

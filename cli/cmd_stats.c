@@ -139,6 +139,7 @@ static void print_runs(const struct facts *f)
 
 static void print_study(const struct arguments *a, const cn_study *study, const struct facts *f)
 {
+    static const char *const values[] = {[CN_REDUCE_MEAN] = "spatial mean", [CN_REDUCE_MAX] = "spatial maximum", [CN_REDUCE_CLASS] = "at the class token"};
     const cn_study_info *i = f->info;
     const cn_study_summary *s = &f->summary;
     char n[6][32];
@@ -151,7 +152,7 @@ static void print_study(const struct arguments *a, const cn_study *study, const 
         print_line("edits", i->edits, ": the network was changed while it ran");
     print_line("pictures", "", "%s: %s labelled, %s with the bytes of an earlier one; %s failed", ask_count(i->images, n[0]),
                ask_count(i->labelled, n[1]), ask_count(s->duplicates, n[2]), ask_count(i->failed, n[3]));
-    print_line("values", "", "spatial %s", i->reduce == CN_REDUCE_MAX ? "maximum" : "mean");
+    print_line("values", "", "%s", values[i->reduce]);
     print_line("words", "", "%s, %s of them unknown to the model", ask_count(i->words, n[4]), ask_count(i->unknown_words, n[5]));
     if (s->visualisations || s->notes)
         print_line("yours", "", "%lld visualisations, %lld notes", (long long)s->visualisations, (long long)s->notes);
@@ -230,7 +231,7 @@ static void study_json(const cn_study *study, const struct facts *f)
     json_text(&j, "backend", i->backend);
     json_text(&j, "precision", i->precision);
     json_text(&j, "edits", i->edits);
-    json_text(&j, "reduce", i->reduce == CN_REDUCE_MAX ? "max" : "mean");
+    json_text(&j, "reduce", cn_reduce_name(i->reduce));
     json_int(&j, "resolution", i->resolution);
     json_real(&j, "seconds", i->seconds);
     json_int(&j, "images", i->images);

@@ -722,11 +722,13 @@ static void page_head(html *h, const cn_study_info *info, const cn_card_options 
 
 static void how_to_read(html *h, const cn_study_info *info)
 {
+    static const char *const activations[] = {[CN_REDUCE_MEAN] = "the mean over all places of the picture",
+                                              [CN_REDUCE_MAX] = "the largest value over all places of the picture",
+                                              [CN_REDUCE_CLASS] = "its value at the class token (outlines are of its values at the patches, which do not count)"};
     html_raw(h, "<details open><summary>How to read a card</summary><ul>\n<li>A <b>unit</b> is one channel "
                 "of a layer. Its "
                 "<b>activation</b> on a picture is ");
-    html_raw(h, info->reduce == CN_REDUCE_MAX ? "the largest value over all places of the picture"
-                                              : "the mean over all places of the picture");
+    html_raw(h, activations[info->reduce]);
     html_raw(
         h,
         ", given in <b>sd units</b>: divided by the unit\xe2\x80\x99s root mean square over the collection. "

@@ -15,6 +15,7 @@
 #include "study/product.h"
 #include "study/ranking.h"
 #include "study/reader.h"
+#include "study/reduction.h"
 #include "study/studyfolder.h"
 #include "study/unitfile.h"
 #include "study/wordlist.h"
@@ -622,14 +623,15 @@ static cn_status write_matrices(work *w, size_t site, cn_error *err)
     cn_status st = CN_OK;
     const site_geometry *g = &w->sites[site];
     const int64_t units = g->site->units;
-    const bool max = w->options->reduce == CN_REDUCE_MAX;
+    const int kept = reductions_kept(w->options->reduce);
     coarse_writer coarse = {0};
     char name[300];
     CN_TRY(open_coarse(w, site, &coarse, err));
-    snprintf(name, sizeof name, "%.256s.mean", g->short_name);
-    CN_TRY(write_matrix(w, name, CN_DTYPE_F32, w->options->matrices, units, max ? NULL : &coarse, err));
-    snprintf(name, sizeof name, "%.256s.max", g->short_name);
-    CN_TRY(write_matrix(w, name, CN_DTYPE_F32, w->options->matrices, units, max ? &coarse : NULL, err));
+    for (int k = 0; k < kept; k++) {
+        const cn_reduce how = (cn_reduce)k;
+        snprintf(name, sizeof name, "%.256s.%s", g->short_name, cn_reduce_name(how));
+        CN_TRY(write_matrix(w, name, CN_DTYPE_F32, w->options->matrices, units, how == w->options->reduce ? &coarse : NULL, err));
+    }
     CN_TRY(coarse_finish(&coarse, err));
     snprintf(name, sizeof name, "%.256s.argmax", g->short_name);
     CN_TRY(write_matrix(w, name, CN_DTYPE_I16, CN_DTYPE_I16, units, NULL, err));
@@ -837,7 +839,7 @@ static cn_status write_meta(work *w, cn_error *err)
     CN_TRY(put_setting(w, "collection", err));
     CN_TRY(put_setting(w, "collection_name", err));
     CN_TRY(put_archives(w, err));
-    CN_TRY(put_text(w, "reduce", o->reduce == CN_REDUCE_MAX ? "max" : "mean", err));
+    CN_TRY(put_text(w, "reduce", cn_reduce_name(o->reduce), err));
     CN_TRY(put_number(w, "thumbnail", o->thumbnail, err));
     CN_TRY(put_number(w, "images", w->all.images, err));
     CN_TRY(put_number(w, "failed", w->all.failed, err));

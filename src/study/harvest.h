@@ -15,7 +15,7 @@ typedef struct site_geometry {
     const cn_site *site;
     const char *short_name; /* less "visual." */
     int64_t height, width;  /* of the map; 0: none */
-    int64_t offset;         /* tokens before the map (the class token) */
+    int64_t offset;         /* tokens before the map: 1 where there is a class token */
 } site_geometry;
 
 /* CN_ELIMIT: too many positions. */

@@ -8,6 +8,7 @@
 #include "study/harvest.h"
 #include "study/matrix.h"
 #include "study/reader.h"
+#include "study/reduction.h"
 #include "study/sample.h"
 #include "study/studyfolder.h"
 #include "study/unitfile.h"
@@ -38,11 +39,11 @@ typedef struct pending { /* a picture in the batch that is being filled */
 
 typedef struct scan_site {
     site_geometry geometry;
-    float *mean, *peak; /* (units) of one picture */
-    int32_t *position;
-    int16_t *place; /* the same as the matrix has it */
+    float *values[REDUCTIONS]; /* (units) of one picture; the class token's where they are kept */
+    int32_t *position;         /* of the maximum */
+    int16_t *place;            /* the same as the matrix has it */
     unitstats stats;
-    matrix means, peaks, places; /* unless there are no matrices */
+    matrix rows[REDUCTIONS], places; /* unless there are no matrices */
 } scan_site;
 
 typedef struct scan {
@@ -54,6 +55,7 @@ typedef struct scan {
     part *part;
     scan_site sites[CN_MAX_STUDY_SITES];
     size_t n_sites;
+    int kept; /* reductions_kept */
     matrix embeddings;
     wordsample sample;
     float *sample_row;
@@ -102,8 +104,8 @@ static cn_status fill_options(cn_scan_options *o, const source *src, const cn_sc
              "decoding threads must be 1 to 256");
     CN_CHECK(o->matrices == CN_DTYPE_F32 || o->matrices == CN_DTYPE_F16, CN_EINVAL,
              "matrices must be f32 or f16");
-    CN_CHECK(o->reduce == CN_REDUCE_MEAN || o->reduce == CN_REDUCE_MAX, CN_EINVAL,
-             "reduce must be mean or max");
+    CN_CHECK(o->reduce == CN_REDUCE_MEAN || o->reduce == CN_REDUCE_MAX || o->reduce == CN_REDUCE_CLASS, CN_EINVAL,
+             "reduce must be mean, max or class");
     if (!o->shards)
         o->shards = 1, o->shard = 1;
     if (!(o->save_every > 0))
@@ -113,6 +115,19 @@ static cn_status fill_options(cn_scan_options *o, const source *src, const cn_sc
     const char *hole = strstr(o->word_template, "{}");
     CN_CHECK(hole && !strstr(hole + 2, "{}"), CN_EINVAL, "the template \"%s\" must contain {} once",
              o->word_template);
+done:
+    return st;
+}
+
+static cn_status check_class_tokens(const cn_scan_options *o, const source *src, cn_error *err)
+{
+    cn_status st = CN_OK;
+    site_geometry g;
+    for (size_t i = 0; i < src->n_sites && o->reduce == CN_REDUCE_CLASS; i++) {
+        CN_TRY(site_geometry_of(&g, src->sites[i], err));
+        CN_CHECK(g.offset, CN_EINVAL, "%s has no class token: only a ViT's visual.ln_pre and visual.transformer, with its blocks and what is in them, have "
+                 "one; scan those, or with --reduce mean", g.site->name);
+    }
 done:
     return st;
 }
@@ -139,7 +154,7 @@ static cn_status describe(scan *s, cn_error *err)
     CN_TRY(part_set(p, err, "fingerprint", "%s", s->source->fingerprint));
     CN_TRY(part_set(p, err, "precision", "%s", s->source->precision));
     CN_TRY(part_set(p, err, "sites", "%s", sites));
-    CN_TRY(part_set(p, err, "reduce", "%s", o->reduce == CN_REDUCE_MAX ? "max" : "mean"));
+    CN_TRY(part_set(p, err, "reduce", "%s", cn_reduce_name(o->reduce)));
     CN_TRY(part_set(p, err, "top", "%d", o->top));
     CN_TRY(part_set(p, err, "bottom", "%d", o->bottom));
     CN_TRY(part_set(p, err, "buckets", "%d", o->buckets));
@@ -182,18 +197,18 @@ static cn_status open_site(scan *s, size_t i, const cn_arrays *saved, const char
     CN_TRY(site_geometry_of(&w->geometry, s->source->sites[i], err));
     const site_geometry *g = &w->geometry;
     const size_t units = (size_t)g->site->units;
-    w->mean = cn_calloc(units, sizeof *w->mean);
-    w->peak = cn_calloc(units, sizeof *w->peak);
     w->position = cn_calloc(units, sizeof *w->position);
     w->place = cn_calloc(units, sizeof *w->place);
-    CN_CHECK(w->mean && w->peak && w->position && w->place, CN_ENOMEM, "out of memory for %zu units", units);
+    CN_CHECK(w->position && w->place, CN_ENOMEM, "out of memory for %zu units", units);
     const unit_shape shape = site_shape(g, &s->options, (int64_t)s->list.n_labels, (int64_t)s->list.n_media);
     CN_TRY(saved ? unitfile_load(&w->stats, (int)i, &shape, s->part->state.images, saved, saved_path, err)
                  : unitstats_init(&w->stats, &shape, err));
-    snprintf(name, sizeof name, "%.256s.mean", g->short_name);
-    CN_TRY(open_matrix(s, &w->means, name, CN_DTYPE_F32, g->site->units, err));
-    snprintf(name, sizeof name, "%.256s.max", g->short_name);
-    CN_TRY(open_matrix(s, &w->peaks, name, CN_DTYPE_F32, g->site->units, err));
+    for (int k = 0; k < s->kept; k++) {
+        w->values[k] = cn_calloc(units, sizeof *w->values[k]);
+        CN_CHECK(w->values[k], CN_ENOMEM, "out of memory for %zu units", units);
+        snprintf(name, sizeof name, "%.256s.%s", g->short_name, cn_reduce_name((cn_reduce)k));
+        CN_TRY(open_matrix(s, &w->rows[k], name, CN_DTYPE_F32, g->site->units, err));
+    }
     snprintf(name, sizeof name, "%.256s.argmax", g->short_name);
     CN_TRY(open_matrix(s, &w->places, name, CN_DTYPE_I16, g->site->units, err));
 done:
@@ -202,13 +217,13 @@ done:
 
 static void close_site(scan_site *w)
 {
-    cn_free(w->mean);
-    cn_free(w->peak);
+    for (int k = 0; k < REDUCTIONS; k++) {
+        cn_free(w->values[k]);
+        matrix_close(&w->rows[k]);
+    }
     cn_free(w->position);
     cn_free(w->place);
     unitstats_free(&w->stats);
-    matrix_close(&w->means);
-    matrix_close(&w->peaks);
     matrix_close(&w->places);
 }
 
@@ -222,7 +237,7 @@ static const float *values_of(const scan *s, size_t site, int64_t b, int64_t *un
     return all + b * k->units * k->positions;
 }
 
-/* Mean, maximum and its place over space, for every unit; false when a value is not finite. */
+/* All of cn_reduce that is kept, and the maximum's place, for every unit: cn_reduce_unit in one pass. false when a value is not finite. */
 static bool reduce(const scan *s, size_t site, int64_t b)
 {
     const scan_site *w = &s->sites[site];
@@ -240,12 +255,14 @@ static bool reduce(const scan *s, size_t site, int64_t b)
             if (x > max)
                 max = x, at = p;
         }
-        w->mean[u] = (float)(sum / (double)positions);
-        w->peak[u] = max;
+        w->values[CN_REDUCE_MEAN][u] = (float)(sum / (double)positions);
+        w->values[CN_REDUCE_MAX][u] = max;
+        if (w->values[CN_REDUCE_CLASS])
+            w->values[CN_REDUCE_CLASS][u] = v[0];
         at -= w->geometry.offset;
         w->position[u] = w->geometry.height && at >= 0 ? (int32_t)at : -1;
         w->place[u] = (int16_t)w->position[u];
-        finite = finite && isfinite(w->mean[u]) && isfinite(max);
+        finite = finite && isfinite(w->values[CN_REDUCE_MEAN][u]) && isfinite(max);
     }
     return finite;
 }
@@ -261,8 +278,8 @@ static cn_status save(scan *s, bool complete, cn_error *err)
     char shard[32], *path = part_arrays(p, true);
     CN_CHECK(path, CN_ENOMEM, "out of memory for a path");
     for (size_t i = 0; i < s->n_sites && !s->options.no_matrices; i++) {
-        CN_TRY(matrix_flush(&s->sites[i].means, err));
-        CN_TRY(matrix_flush(&s->sites[i].peaks, err));
+        for (int k = 0; k < s->kept; k++)
+            CN_TRY(matrix_flush(&s->sites[i].rows[k], err));
         CN_TRY(matrix_flush(&s->sites[i].places, err));
     }
     if (!s->options.no_matrices && s->source->embedding)
@@ -318,7 +335,7 @@ static cn_status add_to_sample(scan *s, uint64_t key, int32_t id, const float *e
     row += s->source->embedding;
     for (size_t i = 0; i < s->n_sites; i++) {
         const scan_site *w = &s->sites[i];
-        memcpy(row, s->options.reduce == CN_REDUCE_MAX ? w->peak : w->mean, (size_t)w->geometry.site->units * sizeof *row);
+        memcpy(row, w->values[s->options.reduce], (size_t)w->geometry.site->units * sizeof *row);
         row += w->geometry.site->units;
     }
     return wordsample_add(&s->sample, key, id, s->sample_row, err);
@@ -343,8 +360,8 @@ static cn_status add_image(scan *s, const pending *p, int64_t b, cn_error *err)
         scan_site *w = &s->sites[i];
         unit_values v = {.image = id,
                          .key = key,
-                         .value = s->options.reduce == CN_REDUCE_MAX ? w->peak : w->mean,
-                         .peak = w->peak,
+                         .value = w->values[s->options.reduce],
+                         .peak = w->values[CN_REDUCE_MAX],
                          .position = w->position,
                          .group = {item->label_id, item->medium_id, -1}};
         if (item->label_id >= 0 && item->medium_id >= 0)
@@ -354,8 +371,8 @@ static cn_status add_image(scan *s, const pending *p, int64_t b, cn_error *err)
         CN_TRY(unitstats_add(&w->stats, &v, err));
         if (s->options.no_matrices)
             continue;
-        CN_TRY(matrix_row(&w->means, w->mean, err));
-        CN_TRY(matrix_row(&w->peaks, w->peak, err));
+        for (int k = 0; k < s->kept; k++)
+            CN_TRY(matrix_row(&w->rows[k], w->values[k], err));
         CN_TRY(matrix_row(&w->places, w->place, err));
     }
     if (s->source->embedding) {
@@ -762,6 +779,8 @@ cn_status scan_source(source *src, const char *images, const char *study, const 
     CN_CHECK(s, CN_ENOMEM, "out of memory for a scan");
     s->source = src;
     CN_TRY(fill_options(&s->options, src, options, err));
+    CN_TRY(check_class_tokens(&s->options, src, err));
+    s->kept = reductions_kept(s->options.reduce);
     reporter_begin(&s->report, s->options.progress, s->options.user);
     const bool whole = s->options.shards == 1;
     CN_TRY(prepare(s, images, err));
@@ -828,7 +847,7 @@ static cn_status read_options(const part *p, cn_scan_options *o, cn_error *err)
     CN_TRY(part_setting(p, "reduce", &reduce, err));
     CN_TRY(part_setting(p, "matrices", &matrices, err));
     CN_TRY(part_setting(p, "seed", &seed, err));
-    o->reduce = strcmp(reduce, "max") == 0 ? CN_REDUCE_MAX : CN_REDUCE_MEAN;
+    CN_CHECK(reduction_named(&o->reduce, reduce), CN_EUNSUPPORTED, "%s: a part with --reduce \"%.60s\", which this program does not know", p->path, reduce);
     o->no_matrices = strcmp(matrices, "none") == 0;
     o->matrices = strcmp(matrices, cn_dtype_name(CN_DTYPE_F16)) == 0 ? CN_DTYPE_F16 : CN_DTYPE_F32;
     o->seed = strtoull(seed, NULL, 10);

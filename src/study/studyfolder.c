@@ -180,7 +180,7 @@ done:
 /* A file that scan makes, and not one that somebody laid beside. */
 static bool is_own(const char *name)
 {
-    static const char *const endings[] = {".mean.npy", ".max.npy", ".argmax.npy", ".coarse.npy", ".labels.npy"};
+    static const char *const endings[] = {".mean.npy", ".max.npy", ".class.npy", ".argmax.npy", ".coarse.npy", ".labels.npy"};
     const size_t length = strlen(name);
     bool own = strncmp(name, SCHEMA_FILE, sizeof SCHEMA_FILE - 1) == 0 || strcmp(name, "embeddings.npy") == 0 || strcmp(name, "words.npy") == 0;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {

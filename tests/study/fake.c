@@ -154,6 +154,12 @@ void fake_open(source *s, const char *fingerprint, int64_t batch)
     s->close = close_fake;
 }
 
+void fake_tokens_alone(source *s)
+{
+    s->sites[0] = &sites[1];
+    s->n_sites = 1;
+}
+
 void fake_break_run(source *s, int n)
 {
     ((fake *)s->self)->broken = n;
@@ -190,6 +196,8 @@ void fake_scan(const char *dir, const char *study, const cn_scan_options *option
     source s;
     cn_error err = {0};
     fake_open(&s, "f00d", options && options->batch ? options->batch : 8);
+    if (options && options->reduce == CN_REDUCE_CLASS)
+        fake_tokens_alone(&s);
     cn_status st =
         scan_source(&s, tempdir_path(dir, "pics"), tempdir_path(dir, study), options, result, &err);
     s.close(&s);

@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -42,6 +43,8 @@ static cn_status scan(const char *dir, const char *study, cn_scan_options o, cn_
     if (!o.no_words)
         o.words = words;
     fake_open(&s, "f00d", o.batch ? o.batch : 4);
+    if (o.reduce == CN_REDUCE_CLASS)
+        fake_tokens_alone(&s);
     if (o.progress) {
         fast_images = s.images;
         s.images = slow_images;
@@ -80,6 +83,21 @@ static int teardown(void **state)
     return 0;
 }
 
+/* The file has the same bytes in both studies. */
+static void same_file(const char *dir, const char *study, const char *other, const char *file)
+{
+    char name[128];
+    size_t n, m;
+    snprintf(name, sizeof name, "%s/%s", study, file);
+    char *a = tempdir_read(tempdir_path(dir, name), &n);
+    snprintf(name, sizeof name, "%s/%s", other, file);
+    char *b = tempdir_read(tempdir_path(dir, name), &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(a, b, n);
+    free(a);
+    free(b);
+}
+
 /* Equal tables and equal matrices. */
 static void same_study(const fixture *f, const char *study, double tolerance)
 {
@@ -88,18 +106,8 @@ static void same_study(const fixture *f, const char *study, double tolerance)
     char *text = dump_study(f->dir, study);
     dump_same(text, f->whole, tolerance);
     free(text);
-    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) {
-        char name[128];
-        size_t n, m;
-        snprintf(name, sizeof name, "%s/%s", study, matrices[i]);
-        char *a = tempdir_read(tempdir_path(f->dir, name), &n);
-        snprintf(name, sizeof name, "whole/%s", matrices[i]);
-        char *b = tempdir_read(tempdir_path(f->dir, name), &m);
-        assert_int_equal(n, m);
-        assert_memory_equal(a, b, n);
-        free(a);
-        free(b);
-    }
+    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
+        same_file(f->dir, study, "whole", matrices[i]);
 }
 
 /* Stops when this many pictures are done. */
@@ -217,6 +225,49 @@ static void parts_make_the_study(void **state)
     }
 }
 
+/* A study of class tokens has one more matrix, which goes through interruptions and parts as the others do. */
+static void class_tokens_are_kept(void **state)
+{
+    static const char *const matrices[] = {"tokens.class.npy", "tokens.mean.npy", "tokens.coarse.npy"};
+    const fixture *f = *state;
+    const cn_scan_options options = {.reduce = CN_REDUCE_CLASS};
+    cn_error err;
+    must_scan(f->dir, "alone", options, NULL);
+    int64_t at = 50;
+    cn_scan_options stopped = options;
+    stopped.progress = stop_at, stopped.user = &at, stopped.batch = 3;
+    assert_int_equal(scan(f->dir, "resumed", stopped, NULL, &err), CN_ECANCELED);
+    cn_scan_result r;
+    must_scan(f->dir, "resumed", options, &r);
+    assert_true(r.resumed >= at);
+    const char *parts[3];
+    for (int k = 1; k <= 3; k++) {
+        char name[16];
+        cn_scan_options o = options;
+        o.shard = k, o.shards = 3, o.batch = k;
+        snprintf(name, sizeof name, "c%d", k);
+        must_scan(f->dir, name, o, NULL);
+        parts[3 - k] = strdup(tempdir_path(f->dir, name));
+    }
+    source s;
+    fake_open(&s, "f00d", 4);
+    fake_tokens_alone(&s);
+    if (merge_source(&s, parts, 3, tempdir_path(f->dir, "merged"), &(cn_scan_options){.words = words}, NULL, &err) != CN_OK)
+        fail_msg("%s", err.text);
+    s.close(&s);
+    char *alone = dump_study(f->dir, "alone"), *resumed = dump_study(f->dir, "resumed"), *merged = dump_study(f->dir, "merged");
+    assert_non_null(strstr(alone, "\nreduce|class\n"));
+    dump_same(resumed, alone, 0);
+    dump_same(merged, alone, 1e-6);
+    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) {
+        same_file(f->dir, "resumed", "alone", matrices[i]);
+        same_file(f->dir, "merged", "alone", matrices[i]);
+    }
+    free(alone), free(resumed), free(merged);
+    for (int k = 0; k < 3; k++)
+        free((void *)(uintptr_t)parts[k]);
+}
+
 static void a_part_that_is_done_is_left_alone(void **state)
 {
     const fixture *f = *state;
@@ -301,6 +352,25 @@ static void damaged_parts_are_refused(void **state)
     assert_int_equal(merge(f, (const char *[]){"b", "a"}, 2, "f00d", &err), CN_OK);
 }
 
+static void parts_of_an_unknown_kind_are_refused(void **state)
+{
+    const fixture *f = *state;
+    static const char *const parts[] = {"a", "b"};
+    cn_error err;
+    for (int k = 0; k < 2; k++) {
+        char name[32];
+        sqlite3 *db;
+        must_scan(f->dir, parts[k], (cn_scan_options){.shard = k + 1, .shards = 2}, NULL);
+        snprintf(name, sizeof name, "%s/work.sqlite", parts[k]);
+        assert_int_equal(sqlite3_open(tempdir_path(f->dir, name), &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, "UPDATE meta SET value = 'median' WHERE key = 'setting.reduce'", NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_changes(db), 1);
+        sqlite3_close(db);
+    }
+    assert_int_equal(merge(f, parts, 2, "f00d", &err), CN_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "/a: a part with --reduce \"median\", which this program does not know"));
+}
+
 static void work_with_other_settings_is_not_mixed(void **state)
 {
     const fixture *f = *state;
@@ -357,9 +427,11 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_scan_that_only_lacks_its_study_makes_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_killed_scan_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(parts_make_the_study, setup, teardown),
+        cmocka_unit_test_setup_teardown(class_tokens_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(a_part_that_is_done_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(parts_that_do_not_belong_together_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_parts_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(parts_of_an_unknown_kind_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(work_with_other_settings_is_not_mixed, setup, teardown),
         cmocka_unit_test_setup_teardown(two_scans_do_not_share_a_folder, setup, teardown),
     };

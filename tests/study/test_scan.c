@@ -412,6 +412,114 @@ static cn_status try_scan(const char *dir, const char *study, const char *finger
     return st;
 }
 
+/* Both files have the same bytes. */
+static void same_file(const char *dir, const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = tempdir_read(tempdir_path(dir, a), &n), *y = tempdir_read(tempdir_path(dir, b), &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+/* What a table has about a site, as text. */
+static char *rows_of_site(const char *dir, const char *study, const char *columns, const char *table, int site)
+{
+    char sql[512];
+    sqlite3 *db;
+    sqlite3_stmt *q;
+    snprintf(sql, sizeof sql, "SELECT group_concat(row, ' ') FROM (SELECT %s AS row FROM %s WHERE site = %d ORDER BY row)", columns, table, site);
+    assert_int_equal(sqlite3_open_v2(tempdir_path(dir, study), &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    char *text = strdup((const char *)sqlite3_column_text(q, 0));
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return text;
+}
+
+/* The fake's site 2 has the values that its site 1 has at the class token, alone. */
+static void statistics_may_be_of_the_class_token(void **state)
+{
+    static const struct {
+        const char *columns, *table;
+    } tables[] = {{"unit || ' ' || mean || ' ' || sd || ' ' || rms || ' ' || min || ' ' || max || ' ' || kurtosis || ' ' || dead || ' ' || score", "units"},
+                  {"unit || hex(bins)", "histograms"},
+                  {"unit || ' ' || kind || ' ' || rank || ' ' || image || ' ' || value", "examples"},
+                  {"unit || ' ' || rank || ' ' || label || ' ' || mean || ' ' || z", "unit_labels"},
+                  {"unit || ' ' || medium || ' ' || mean || ' ' || z", "unit_media"},
+                  {"unit || ' ' || rank || ' ' || word || ' ' || score || ' ' || z", "unit_words"}};
+    const char *dir = *state;
+    for (int half = 0; half < 2; half++) {
+        cn_scan_options o = {.force = true, .matrices = half ? CN_DTYPE_F16 : CN_DTYPE_F32};
+        fake_scan(dir, "all", &o, NULL);
+        o.reduce = CN_REDUCE_CLASS;
+        fake_scan(dir, "study", &o, NULL);
+        same_file(dir, "study/tokens.class.npy", "all/out.mean.npy");
+        same_file(dir, "study/tokens.coarse.npy", "all/out.coarse.npy");
+        same_file(dir, "study/tokens.labels.npy", "all/out.labels.npy");
+        same_file(dir, "study/tokens.mean.npy", "all/tokens.mean.npy"); /* beside it, as ever */
+        same_file(dir, "study/tokens.max.npy", "all/tokens.max.npy");
+        same_file(dir, "study/tokens.argmax.npy", "all/tokens.argmax.npy");
+        assert_int_equal(access(tempdir_path(dir, "all/tokens.class.npy"), F_OK), -1);
+    }
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        char *a = rows_of_site(dir, "study/study.sqlite", tables[i].columns, tables[i].table, 0);
+        char *b = rows_of_site(dir, "all/study.sqlite", tables[i].columns, tables[i].table, 2);
+        assert_string_equal(a, b);
+        free(a);
+        free(b);
+    }
+    cn_study *s = open_study(dir, "study");
+    cn_example *e;
+    size_t n;
+    assert_int_equal(cn_study_get_info(s)->reduce, CN_REDUCE_CLASS);
+    assert_int_equal(cn_study_examples(s, (cn_unit_ref){0, 0}, CN_EXAMPLE_TOP, &e, &n, NULL), CN_OK);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(e[i].peak >= e[i].value); /* of all tokens */
+        assert_non_null(e[i].map);            /* of the patches */
+    }
+    cn_examples_free(e);
+    cn_study_close(s);
+    fake_scan(dir, "study", &(cn_scan_options){.force = true}, NULL);
+    assert_int_equal(access(tempdir_path(dir, "study/tokens.class.npy"), F_OK), -1); /* the older study's own file went with it */
+}
+
+static void sites_without_a_class_token_are_refused(void **state)
+{
+    const char *dir = *state;
+    const cn_scan_options o = {.reduce = CN_REDUCE_CLASS};
+    for (int site = 0; site < 3; site += 2) {
+        source s;
+        cn_error err = {0};
+        fake_open(&s, "f00d", 8);
+        s.sites[0] = s.sites[site];
+        s.n_sites = 1;
+        assert_int_equal(scan_source(&s, tempdir_path(dir, "pics"), tempdir_path(dir, "study"), &o, NULL, &err), CN_EINVAL);
+        assert_string_equal(err.text, site ? "visual.out has no class token: only a ViT's visual.ln_pre and visual.transformer, with its blocks and what is in "
+                                             "them, have one; scan those, or with --reduce mean"
+                                           : "visual.layer4.0.add has no class token: only a ViT's visual.ln_pre and visual.transformer, with its blocks and what "
+                                             "is in them, have one; scan those, or with --reduce mean");
+        s.close(&s);
+    }
+    assert_int_equal(tempdir_count(dir), 2); /* pics, labels.csv */
+}
+
+static void a_study_of_an_unknown_kind_is_refused(void **state)
+{
+    const char *dir = *state;
+    cn_study *s;
+    cn_error err = {0};
+    sqlite3 *db;
+    fake_scan(dir, "study", &(cn_scan_options){.no_words = true}, NULL);
+    assert_int_equal(sqlite3_open(tempdir_path(dir, "study/study.sqlite"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE meta SET value = 'median' WHERE key = 'reduce'", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(cn_study_open(&s, tempdir_path(dir, "study"), &err), CN_EUNSUPPORTED);
+    assert_non_null(strstr(err.text, "/study: a study with --reduce \"median\", which this program does not know"));
+}
+
 static void options_out_of_range_are_refused(void **state)
 {
     const char *dir = *state;
@@ -421,6 +529,7 @@ static void options_out_of_range_are_refused(void **state)
                                    {.thumbnail = 5},
                                    {.decode_threads = -1},
                                    {.matrices = CN_DTYPE_U8},
+                                   {.reduce = (cn_reduce)3},
                                    {.word_template = "no hole"},
                                    {.word_template = "{} {}"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -782,6 +891,9 @@ int main(void)
         T(half_matrices_hold_rounded_values_and_none_leaves_them_out),
         T(the_study_says_how_pictures_were_preprocessed),
         T(statistics_may_be_of_the_spatial_maximum),
+        T(statistics_may_be_of_the_class_token),
+        T(sites_without_a_class_token_are_refused),
+        T(a_study_of_an_unknown_kind_is_refused),
         T(options_out_of_range_are_refused),
         T(values_that_are_not_finite_count_as_failures),
         T(a_cancelled_scan_leaves_no_study),
