@@ -24,9 +24,9 @@ void linear_fit_print(const cn_linear_fit *fit)
 void linear_fit_tokens(const cn_study *study, size_t site, bool quiet)
 {
     const cn_study_site *s = cn_study_site_at(study, site);
-    if (s->layout == CN_SITE_TOKENS)
+    if (s->layout == CN_SITE_TOKENS && cn_study_get_info(study)->reduce != CN_REDUCE_CLASS)
         note(quiet, "clipneuron: warning: %s has tokens: directions are those of the class token, the study's activations are of all tokens, so weights do not "
-                    "say what its pictures get", s->name);
+                    "say what its pictures get; scan with --reduce class", s->name);
 }
 
 void linear_fit_json(struct json *j, const cn_linear_fit *fit)

@@ -7,7 +7,7 @@
 #include <clipneuron/textunits.h>
 
 void linear_fit_print(const cn_linear_fit *fit);
-/* One line of warning where the linear picture is of other numbers than the study's: at the tokens of a ViT. */
+/* One line of warning where the linear picture is of other numbers than the study's: of all tokens of a ViT. */
 void linear_fit_tokens(const cn_study *study, size_t site, bool quiet);
 void linear_fit_json(struct json *j, const cn_linear_fit *fit);
 

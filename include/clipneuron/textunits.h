@@ -5,7 +5,7 @@
  * cosine of picture and text is nearly a sum over units. What is said here about texts rests on that; cn_linear_fit says how far it holds
  * on a study's pictures, and it is part of every result. docs/compose.md has every formula.
  *
- * Needs a study of spatial means. Lists are owned by the caller with all that they point to. */
+ * Needs a study of spatial means, or of a ViT's class tokens. Lists are owned by the caller with all that they point to. */
 #ifndef CLIPNEURON_TEXTUNITS_H
 #define CLIPNEURON_TEXTUNITS_H
 

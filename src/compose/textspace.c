@@ -113,8 +113,8 @@ cn_status textspace_open(textspace *s, cn_study *study, const cn_model *model, c
     if (!s->o.pictures)
         s->o.pictures = PICTURES;
     CN_TRY(cn_study_check_model(study, model, err));
-    CN_CHECK(study->info.reduce == CN_REDUCE_MEAN, CN_EUNSUPPORTED,
-             "%s: activations are maxima over space, and only means add up to an embedding (scan --reduce mean)", study->path);
+    CN_CHECK(study->info.reduce != CN_REDUCE_MAX, CN_EUNSUPPORTED,
+             "%s: activations are maxima over space, and only means or a ViT's class token add up to an embedding (scan --reduce mean, class)", study->path);
     CN_TRY(cn_model_find_site(model, study->sites[o->site].name, &s->found, err));
     s->n = s->found->units;
     s->width = cn_model_get_info(model)->embedding;

@@ -133,6 +133,9 @@ static void token_sites_come_with_a_warning(void **state)
     assert_non_null(strstr(shell_err, says));
     assert_int_equal(shell("clipneuron attack defend photos --model " VIT " --targets cat --class dog -n 10 --steps 0,2"), 0); /* it has no activations to speak of */
     assert_null(strstr(shell_err, says));
+    assert_int_equal(shell("clipneuron scan -q --reduce class --model " VIT " photos -o tokens > /dev/null && "
+                           "clipneuron attack defend tokens --model " VIT " --targets cat --class dog -n 10 --steps 0,2"), 0);
+    assert_null(strstr(shell_err, says));
 }
 
 static void what_makes_no_sense_is_refused(void **state)

@@ -1,6 +1,8 @@
 /* `explain`, `codes` and `atlas` on a study of a few demo pictures: what they print, write and refuse. */
 #include "shell.h"
 
+#include <math.h>
+
 /* Five labels, eight pictures each at most, and `study` of them. */
 static int make_study(void **state)
 {
@@ -48,8 +50,45 @@ static void token_sites_come_with_a_warning(void **state)
     assert_ptr_equal(strchr(shell_err, '\n'), strrchr(shell_err, '\n')); /* one line */
     assert_int_equal(shell("clipneuron codes vit a photo dog --template {} --model " VIT), 0);
     assert_non_null(strstr(shell_err, says));
+    assert_non_null(strstr(shell_err, "so weights do not say what its pictures get; scan with --reduce class\n"));
     assert_int_equal(shell("clipneuron explain study happy -n 1"), 0);
     assert_null(strstr(shell_err, "warning"));
+}
+
+/* Of unit 5 at the end of the last block. */
+static double at_the_class_token(const char *picture)
+{
+    assert_int_equal(shell("clipneuron activations --model " VIT " --unit resblocks.2:5 --reduce none \"%s\" -o - | sed -n 2p", picture), 0);
+    const char *value = strrchr(shell_out, ',');
+    assert_non_null(value);
+    return strtod(value + 1, NULL);
+}
+
+/* A study of class tokens holds what directions are of. */
+static void class_tokens_fit_the_linear_picture(void **state)
+{
+    (void)state;
+    static const char scan[] = "clipneuron scan -q --model " VIT " p --site resblocks.2";
+    assert_int_equal(shell("%s -o means > /dev/null && clipneuron explain means a -q --model " VIT " -n 1 --json", scan), 0);
+    assert_true(shell_number("\"r\": ") < 0.95 && shell_number("\"r2\": ") < 0);
+    assert_int_equal(shell("%s --reduce class -o class > /dev/null && clipneuron explain class a --model " VIT " -n 1 --json", scan), 0);
+    assert_null(strstr(shell_err, "warning"));
+    assert_true(shell_number("\"r\": ") > 0.999 && shell_number("\"r2\": ") > 0.95); /* only the norm's division is left out */
+    assert_int_equal(shell("clipneuron codes class a photo dog --template {} --model " VIT), 0);
+    assert_null(strstr(shell_err, "warning"));
+    /* a picture's activation is that of the first token, for `see`, too */
+    assert_int_equal(shell("clipneuron top class 5 -n 1 --json"), 0);
+    double value = shell_number("\"value\": ");
+    assert_true(fabs(value - at_the_class_token("p/$(clipneuron top class 5 -n 1 --json | sed -n 's/.*\"path\": \"\\([^\"]*\\)\".*/\\1/p')")) < 1e-5);
+    assert_int_equal(shell("clipneuron see --model " VIT " resblocks.2:5 --study class --steps 4 -q --json -o seen.png"), 0);
+    value = shell_number("\"activation\": ");
+    assert_true(fabs(value - at_the_class_token("seen.png")) < 1e-5);
+    assert_int_equal(shell("clipneuron stats class | grep values"), 0);
+    assert_non_null(strstr(shell_out, "at the class token\n"));
+    assert_int_equal(shell("clipneuron card class 5 -o card.html -q && grep -c 'is its value at the class token (outlines' card.html"), 0);
+    assert_int_equal(shell("clipneuron scan -q --reduce class p -o none"), 1);
+    assert_string_equal(shell_err, "clipneuron: visual.layer4.3.add has no class token: only a ViT's visual.ln_pre and visual.transformer, with its blocks and what "
+                                   "is in them, have one; scan those, or with --reduce mean\n");
 }
 
 static void what_cannot_be_explained_is_refused(void **state)
@@ -139,8 +178,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(explain_says_what_a_text_calls_on), cmocka_unit_test(explain_names_words_that_were_never_seen),
-        cmocka_unit_test(tokens_units_have_names),
-        cmocka_unit_test(token_sites_come_with_a_warning), cmocka_unit_test(what_cannot_be_explained_is_refused),
+        cmocka_unit_test(tokens_units_have_names),           cmocka_unit_test(token_sites_come_with_a_warning),
+        cmocka_unit_test(class_tokens_fit_the_linear_picture),
+        cmocka_unit_test(what_cannot_be_explained_is_refused),
         cmocka_unit_test(codes_are_short_sums),              cmocka_unit_test(atlas_draws_and_is_the_same_again),
         cmocka_unit_test(nonsense_is_refused_in_one_line),
     };
