@@ -365,13 +365,16 @@ cn_status cn_study_search_pictures(cn_study *s, const char *text, size_t limit, 
     *n = 0;
     CN_CHECK(pattern, CN_ENOMEM, "out of memory for a search");
     CN_CHECK(*text, CN_EINVAL, "nothing to search for");
-    /* Labels are few: they are searched first, not with every picture. */
+    /* Labels are few: they are searched first, not with every picture; and where neither a label nor a field has the text, no picture's
+     * number is looked for among them. */
+#define CONTAINS(column) column " LIKE ?1 ESCAPE '\\'"
     CN_TRY(reader_query(s, &q, err,
-                        PICTURE_SELECT
-                        " WHERE i.path LIKE ?1 ESCAPE '\\' OR i.label IN (SELECT id FROM labels WHERE name LIKE ?1 ESCAPE '\\')"
-                        " OR i.caption LIKE ?1 ESCAPE '\\'"
-                        " OR i.id IN (SELECT image FROM fields WHERE value LIKE ?1 ESCAPE '\\') ORDER BY i.id LIMIT ?2",
+                        PICTURE_SELECT " WHERE " CONTAINS("i.path") " OR (i.caption IS NOT NULL AND " CONTAINS("i.caption") ")"
+                        " OR (EXISTS (SELECT 1 FROM labels WHERE " CONTAINS("name") ") AND i.label IN (SELECT id FROM labels WHERE " CONTAINS("name") "))"
+                        " OR (EXISTS (SELECT 1 FROM fields WHERE " CONTAINS("value") ") AND i.id IN (SELECT image FROM fields WHERE " CONTAINS("value") "))"
+                        " ORDER BY i.id LIMIT ?2",
                         ""));
+#undef CONTAINS
     sqlite3_bind_text(q, 1, pattern, -1, SQLITE_STATIC);
     sqlite3_bind_int64(q, 2, limit && limit < INT64_MAX ? (int64_t)limit : -1);
     CN_TRY(reader_rows(s, q, &pictures, NULL, &block, n, err));
