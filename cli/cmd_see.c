@@ -39,11 +39,11 @@ static const struct option options[] = {
      "and with the preset paper. With --text: words from which the "
      "search sets out. Default: 32.", 1, CN_MAX_SEARCH_STARTS},
     {0, "redirect", OPTION_COUNT, offsetof(struct see_arguments, redirect), "STEPS",
-     "Steps in the beginning in which ReLUs let more of the gradient through, so that units that are off are found: Lucid's override, and --leak. "
+     "Steps in the beginning in which ReLUs and GELUs let more of the gradient through, so that units that are off are found: Lucid's override, and --leak. "
      "0: none. Default: 64.", 0, 1000000},
     {0, "leak", OPTION_TEXT, offsetof(struct see_arguments, leak), "SHARE",
-     "In those steps so much of the gradient passes ReLUs that are off, where it would switch them on. 0: Lucid's override alone, where nothing "
-     "else passes. Default: 0.01."},
+     "In those steps so much of the gradient passes ReLUs that are off, where it would switch them on; it is the least slope of a GELU there. 0: Lucid's "
+     "override alone, where nothing else passes. Default: 0.01."},
     {'s', "seed", OPTION_COUNT, offsetof(struct see_arguments, seed), "N", "Of all that is random. Default: 0.", 0, INT64_MAX},
     {0, "canvas", OPTION_CHOICE, offsetof(struct see_arguments, canvas), "KIND",
      "What is optimised. fourier: frequencies, scaled alike; pixels; phase: phases with the magnitudes of natural pictures, for "
@@ -57,7 +57,7 @@ static const struct option options[] = {
     {0, "alpha", OPTION_FLAG, offsetof(struct see_arguments, alpha), NULL, "Let what does not matter become transparent."},
     {0, "transforms", OPTION_TEXT, offsetof(struct see_arguments, transforms), "SET",
      "How the picture is moved in every step: standard, mild, paper, crops, none, or a list such as \"pad 4, jitter 8, scale 0.9-1.1, "
-     "rotate -5-5, crop 50-100, noise 0.02\". Default: standard, below 160 px mild; crops for phase."},
+     "rotate -5-5, crop 50-100, noise 0.02\". Default: standard, for ResNets below 160 px mild; crops for phase."},
     {'F', "facets", OPTION_TEXT, offsetof(struct see_arguments, facets), "FILE", "Facets of this model, from 'clipneuron facet train'. Default: those beside the model, MODEL.facets.npz."},
     {'f', "facet", OPTION_WORDS, offsetof(struct see_arguments, facet), "NAME",
      "Draw what of the objective belongs to this facet; may be repeated: pictures for each. 'all': every one of the file."},

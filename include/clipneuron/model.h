@@ -177,7 +177,8 @@ typedef struct cn_objective_gradient {
                                     would pass a ReLU, as all that matters is off, it passes except where it pushes
                                     further down */
     float relu_leak;             /* 0 to 1: this share of the gradient passes ReLUs that are off, where it would switch them on; for the
-                                    first steps of an ascent, too */
+                                    first steps of an ascent, too. A GELU's slope is at least that for such a gradient: left of about -0.75 it is
+                                    below zero otherwise, and an ascent switches the unit off for good */
 } cn_objective_gradient;
 
 /** Gradients of an objective through the last run, in fp32 or bf16 as the runner computes. May be called several times

@@ -44,7 +44,7 @@ typedef struct cn_see_options {
     float start;            /* deviation of the parameters in the beginning; 0: 0.01 */
     bool alpha;             /* also how opaque each pixel is: what does not matter becomes transparent */
     const char *transforms; /* "standard", "mild", "paper", "crops", "none" or steps such as "pad 4, jitter 8, scale 0.9-1.1, rotate -5-5, crop
-                               50-100, noise 0.02"; NULL: "standard", below 160 px "mild", for PHASE "crops" */
+                               50-100, noise 0.02"; NULL: "standard", for ResNets below 160 px "mild", for PHASE "crops" */
     const float *magnitude; /* PHASE: (3, size, size/2 + 1) mean magnitudes of natural pictures, from cn_magnitudes; size must be given; NULL: 1/f */
     const cn_facets *facets; /* borrowed; NULL: plain */
     const char *facet;      /* its name, for all pictures */
@@ -56,7 +56,7 @@ typedef struct cn_see_options {
                                that drives its objective most by then: an ascent may stay where the unit is barely on, and by that time
                                it is seen. importance then sums up the steps behind */
     int redirect_steps;     /* steps in the beginning in which ReLUs let more through; 0: CN_SEE_REDIRECT_STEPS, below 0: none */
-    float relu_leak;        /* in them, this share of the gradient, up to 1, passes ReLUs that are off where it would switch them on; 0:
+    float relu_leak;        /* in them, this share of the gradient, up to 1, passes ReLUs that are off where it would switch them on, and GELUs at least; 0:
                                CN_SEE_RELU_LEAK, below 0: none, only Lucid's override where nothing else passes */
     size_t activation_limit; /* of the ascent's runner, see cn_runner_options; 0: none */
     int threads;            /* 0: all cores */

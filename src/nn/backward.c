@@ -347,7 +347,7 @@ static void select_gradient(nn_program *p, const nn_node *node, const char *dy, 
 }
 
 /* dx (+)= the gradient through the op of a step's head, of dz, which is that of the op's output. */
-static cn_status head_gradient(nn_program *p, int index, const void *dz, void *dx, cn_error *err)
+static cn_status head_gradient(nn_program *p, int index, const void *dz, void *dx, nn_relu_override relu, cn_error *err)
 {
     cn_status st = CN_OK;
     step_work *w = &p->work[index];
@@ -368,6 +368,10 @@ static cn_status head_gradient(nn_program *p, int index, const void *dz, void *d
         CN_TRY(nn_kernel_run(b->kernel[0], dz, NULL, dx, scratch, err));
         break;
     case NN_GELU:
+        if (relu.leak > 0) {
+            gradrows_leaky_gelu(dx, x, dz, rows * s->c, p->dtype, node->quick, relu.leak, add);
+            break;
+        }
         CN_TRY(nn_kernel_run(b->kernel[0], x, dz, own ? own : dx, scratch, err));
         if (own)
             gradrows_scale(dx, own, rows, s->c, p->dtype, NULL, true);
@@ -439,7 +443,7 @@ static cn_status run_grad_step(nn_program *p, int index, nn_relu_override relu, 
             continue;
         void *dx = program_at(p, p->grad[edge->node]);
         if (e == EDGE_IN0 && op != NN_ADD)
-            CN_TRY(head_gradient(p, index, dy, dx, err));
+            CN_TRY(head_gradient(p, index, dy, dx, relu, err));
         else if (!edge->inherit) /* a summand takes all of it */
             gradrows_scale(dx, dy, rows, shape->c, p->dtype, NULL, edge->add);
     }

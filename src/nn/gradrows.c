@@ -16,6 +16,7 @@ typedef struct work {
     const gradrows_pool *pool;
     nn_dtype t;
     float eps, leak;
+    bool quick;
     bool add, flag;
 } work;
 
@@ -120,6 +121,23 @@ void gradrows_relu(void *dy, const uint8_t *mask, int64_t n, int64_t size, nn_dt
         nn_parallel(redirect_images, &w, n, grain(size));
     else
         nn_parallel(override.leak > 0 ? leaky_relu : relu, &w, n * size, GRAIN);
+}
+
+static void leaky_gelu(void *data, int64_t from, int64_t to)
+{
+    const work *w = data;
+    for (int64_t i = from; i < to; i++) {
+        const float x = nn_load(w->x, i, w->t), dy = nn_load(w->dy, i, w->t);
+        const float gate = w->quick ? 1 / (1 + expf(-1.702f * x)) : 0.5f * (1 + erff(x * 0.70710678f));
+        const float slope = gate + x * (w->quick ? 1.702f * gate * (1 - gate) : 0.39894228f * expf(-0.5f * x * x));
+        put(w, i, dy * (dy > 0 && slope < w->leak ? w->leak : slope));
+    }
+}
+
+void gradrows_leaky_gelu(void *dx, const void *x, const void *dy, int64_t count, nn_dtype t, bool quick, float leak, bool add)
+{
+    work w = {.dx = dx, .x = x, .dy = dy, .t = t, .quick = quick, .leak = leak, .add = add};
+    nn_parallel(leaky_gelu, &w, count, GRAIN);
 }
 
 /* ---- rows ---- */

@@ -13,6 +13,8 @@
 void gradrows_positive(uint8_t *mask, const void *y, int64_t count, nn_dtype t);
 /* dy of n images of `size` values each, in place: zero where the mask is. override: see there. */
 void gradrows_relu(void *dy, const uint8_t *mask, int64_t n, int64_t size, nn_dtype t, nn_relu_override override);
+/* dx = dy times the slope of GELU at x, for a gradient above zero at least `leak`; quick: QuickGELU. dx may be dy. */
+void gradrows_leaky_gelu(void *dx, const void *x, const void *dy, int64_t count, nn_dtype t, bool quick, float leak, bool add);
 /* dx = scale[c] dy over `rows` rows of c values; scale NULL: 1. */
 void gradrows_scale(void *dx, const void *dy, int64_t rows, int64_t c, nn_dtype t, const float *scale, bool add);
 /* dx (n, in_h, in_w, c) of an average pool whose output is (n, h, w, c). */

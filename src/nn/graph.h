@@ -134,7 +134,7 @@ typedef cn_status (*nn_param_reader)(void *user, const char *name, int64_t count
 /* What ReLUs let through beside the gradient, for an ascent that begins where much is off. Both only where the gradient would switch a
  * unit on, not where it would push it further below zero.
  * redirect: all of it for images that get none otherwise, because all that matters at this ReLU is off (Lucid's override);
- * leak: this share of it for the other units that are off. */
+ * leak: this share of it for the other units that are off; also the least slope of a GELU for such a gradient. */
 typedef struct nn_relu_override {
     bool redirect;
     float leak; /* 0: none */

@@ -54,7 +54,8 @@ void add_backward_ref(const nn_ref_grad_args *a)
             a->dx[j][i] += a->dout[i];
 }
 
-/* g = sigmoid(1.702 x): (x g)' = g + 1.702 x g (1 - g); (x Phi(x))' = Phi(x) + x phi(x). */
+/* g = sigmoid(1.702 x): (x g)' = g + 1.702 x g (1 - g); (x Phi(x))' = Phi(x) + x phi(x). Left of about -0.75 the slope is below zero, and what
+ * would switch a unit on pushes it further off: there the leak is a slope. */
 void gelu_backward_ref(const nn_ref_grad_args *a)
 {
     const int64_t count = a->forward->n * nn_elements(&a->forward->node->shape);
@@ -67,6 +68,8 @@ void gelu_backward_ref(const nn_ref_grad_args *a)
         } else {
             slope = 0.5 * (1 + erf(x * 0.70710678118654752440)) + x * 0.39894228040143267794 * exp(-0.5 * x * x);
         }
+        if (a->relu.leak > 0 && a->dout[i] > 0 && slope < (double)a->relu.leak)
+            slope = (double)a->relu.leak;
         a->dx[0][i] += (nn_real)(slope * a->dout[i]);
     }
 }

@@ -32,7 +32,7 @@ typedef struct nn_ref_grad_args {
     const nn_real *dout;
     nn_real *dx[2];
     nn_real *scratch;            /* of gradient_scratch_floats */
-    nn_relu_override relu;       /* RELU */
+    nn_relu_override relu;       /* RELU, GELU (leak) */
 } nn_ref_grad_args;
 
 typedef struct nn_op_info {

@@ -17,7 +17,7 @@
 #define DEFAULT_RATE 0.05f
 #define DEFAULT_START 0.01f
 #define SCORED_STEPS 8 /* before the choice of a start, whose transforms average out */
-#define SMALL 160 /* px seen, below which transforms are mild */
+#define SMALL 160 /* px seen, below which transforms are mild for ResNets; ViTs would see the same patches in every step */
 #define GREY 0.5f
 /* With the default model, strength 3 leaves the picture as it is; at 20 an independent probe finds the facet in most pictures and the unit
  * is still driven beyond natural ones; at 100 the facet alone is drawn, the same for every unit (docs/see.md). The paper's own range,
@@ -236,7 +236,7 @@ cn_status cn_see_open(cn_see **out, const cn_model *model, const char *const *ob
                                    .n_gradient_sites = s->o.facets ? cn_facets_site_count(s->o.facets) : 0};
     CN_TRY(cn_runner_create(&s->runner, model, &run, err));
     s->seen = cn_runner_resolution(s->runner);
-    const char *usual = s->o.canvas == CN_CANVAS_PHASE ? "crops" : s->seen < SMALL ? "mild" : "standard";
+    const char *usual = s->o.canvas == CN_CANVAS_PHASE ? "crops" : info->architecture == CN_ARCH_RESNET && s->seen < SMALL ? "mild" : "standard";
     CN_TRY(vis_transforms_parse(&s->transforms, s->o.transforms ? s->o.transforms : usual, err));
     for (size_t i = 0; i < n; i++)
         CN_TRY(objective_check(s->objective[i], s->runner, err));

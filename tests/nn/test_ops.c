@@ -2,6 +2,7 @@
  * CLIP has and shapes that it does not: odd widths, odd grids, one image, one token. */
 #include "synthetic.h"
 
+#include "nn/gradrows.h"
 #include "nn/kernels.h"
 #include "nn/ops.h"
 
@@ -264,6 +265,34 @@ static void reference_gives_values_worked_out_by_hand(void **state)
     assert_float_equal(z[8], 6, 0);
 }
 
+/* In the dip of a GELU, what asks for more of a unit moves it up with the leak; what asks for less, and all else, is as it was. */
+static void a_leaking_gelu_lets_units_come_back(void **state)
+{
+    (void)state;
+    const nn_shape four = {NN_VECTOR, 4, 1, 1};
+    nn_node node = {.op = NN_GELU, .shape = four, .quick = true};
+    const float x[4] = {-3, -3, 1, -3}, dy[4] = {1, -1, 1, 2};
+    const nn_ref_args forward = {.node = &node, .in_shape = {&four}, .n = 1, .in = {x}};
+    for (int quick = 0; quick < 2; quick++) {
+        const float expected[4] = {0.25f, quick ? 0.0245483f : 0.0119457f, quick ? 1.0677791f : 1.0833155f, 0.5f};
+        float dx[4] = {0}, fast[4];
+        node.quick = quick != 0;
+        const nn_ref_grad_args a = {.forward = &forward, .dout = dy, .dx = {dx}, .relu = {.leak = 0.25f}};
+        gelu_backward_ref(&a);
+        gradrows_leaky_gelu(fast, x, dy, 4, NN_F32, node.quick, 0.25f, false);
+        for (int i = 0; i < 4; i++) {
+            assert_float_equal(dx[i], expected[i], 1e-6);
+            assert_float_equal(fast[i], expected[i], 1e-6);
+        }
+        gradrows_leaky_gelu(fast, x, dy, 4, NN_F32, node.quick, 0.25f, true);
+        assert_float_equal(fast[3], 1, 1e-6);
+        const nn_ref_grad_args dry = {.forward = &forward, .dout = dy, .dx = {dx}};
+        memset(dx, 0, sizeof dx);
+        gelu_backward_ref(&dry);
+        assert_float_equal(dx[0], -expected[1], 1e-6);
+    }
+}
+
 static void end_mark_is_the_first_of_the_highest_ids(void **state)
 {
     (void)state;
@@ -286,6 +315,7 @@ int main(void)
         cmocka_unit_test(vit_steps_equal_reference),
         cmocka_unit_test(text_steps_equal_reference),
         cmocka_unit_test(reference_gives_values_worked_out_by_hand),
+        cmocka_unit_test(a_leaking_gelu_lets_units_come_back),
         cmocka_unit_test(end_mark_is_the_first_of_the_highest_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

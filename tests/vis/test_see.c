@@ -82,6 +82,30 @@ static void every_canvas_climbs(void **state)
     }
 }
 
+/* A ViT that is moved by less than its patches sees the same ones in every step, however few pixels it has. */
+static void a_vit_is_moved_by_the_standard_set(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"rn-small", "vit-small"}, *const usual[] = {"mild", "standard"};
+    static const char *const units[] = {"layer4.add:3", "visual.transformer.resblocks.1.mlp.gelu:300"};
+    for (int k = 0; k < 2; k++) {
+        cn_model *m = open_named(models[k]);
+        uint8_t *made[3];
+        for (int i = 0; i < 3; i++) {
+            const cn_see_options o = {.seed = 2, .threads = 2, .transforms = i == 0 ? NULL : usual[i == 1 ? k : 1 - k]};
+            cn_see *s = begin(m, &units[k], 1, &o);
+            run(s, 6);
+            made[i] = picture(s, 0);
+            cn_see_close(s);
+        }
+        assert_memory_equal(made[0], made[1], 64 * 64 * 3);
+        assert_memory_not_equal(made[0], made[2], 64 * 64 * 3);
+        for (int i = 0; i < 3; i++)
+            free(made[i]);
+        cn_model_close(m);
+    }
+}
+
 static void a_negative_objective_goes_down(void **state)
 {
     (void)state;
@@ -233,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_canvas_climbs),
+        cmocka_unit_test(a_vit_is_moved_by_the_standard_set),
         cmocka_unit_test(a_negative_objective_goes_down),
         cmocka_unit_test(the_same_seed_gives_the_same_picture),
         cmocka_unit_test(the_best_start_goes_on),
