@@ -140,7 +140,9 @@ typedef struct cn_runner_options {
 
 typedef struct cn_runner cn_runner;
 
-/** @param[out] out owned by the caller, cn_runner_free; the model must outlive it
+/** Programs with signal handlers: block those signals in the threads that run a model, and wait for them in another one. oneDNN's machine code may
+ * use the stack pointer as one more register, and a handler's frame would then be written into the heap (cli/interrupt.c).
+ * @param[out] out owned by the caller, cn_runner_free; the model must outlive it
  * @return CN_OK; CN_EINVAL (a site of the other tower, nothing to read, a number out of range), CN_EUNSUPPORTED (gradients below an
  *         edit, a tower that the checkpoint lacks, bf16 on a CPU or backend without it), CN_ELIMIT (a batch that needs more memory than
  *         any machine has, or than activation_limit), CN_EBACKEND, CN_ENOMEM */
