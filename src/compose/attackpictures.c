@@ -171,13 +171,15 @@ done:
     return st;
 }
 
-static bool is_study(const char *path)
+cn_status attack_is_study(const char *collection, bool *is, cn_error *err)
 {
     struct stat info;
-    char *file = path_join(path, "study.sqlite");
-    const bool is = file && stat(file, &info) == 0;
+    char *file = path_join(collection, "study.sqlite");
+    if (!file)
+        return cn_fail(err, CN_ENOMEM, "out of memory");
+    *is = stat(file, &info) == 0;
     cn_free(file);
-    return is;
+    return CN_OK;
 }
 
 /* What a study was made of: one collection, or several archives. *text: what the names point into, cn_free both. */
@@ -219,7 +221,9 @@ cn_status attack_pictures_read(attack_set *s, const char *collection, const char
     const char **from = NULL;
     size_t n_from = 1;
     struct stat info;
-    if (is_study(collection)) {
+    bool is_study = false;
+    CN_TRY(attack_is_study(collection, &is_study, err));
+    if (is_study) {
         CN_TRY(cn_study_open(&study, collection, err));
         CN_CHECK(!*study->info.edits, CN_EMISMATCH, "%s: its network was edited (%s), attacks run it as it is; name the collection in place of the study",
                  collection, study->info.edits);

@@ -1,10 +1,10 @@
 /* compose/attacksearch.c -- texts that fool: what the units like that serve the target, and their names; names and words whose meaning is near the
  * target's; and strings that a genetic search breeds. Texts are chosen on some pictures and measured on others. */
+#include "compose/attackpictures.h"
 #include "compose/attackset.h"
 #include "compose/textspace.h"
 
 #include "base/memory.h"
-#include "base/path.h"
 #include "clipneuron/find.h"
 #include "clipneuron/linear.h"
 #include "study/product.h"
@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 typedef struct trial {
     char *text; /* in the search's bag */
@@ -309,12 +308,11 @@ done:
 static cn_status ask_study(search *s, const char *collection, const cn_site *site, cn_error *err)
 {
     cn_status st = CN_OK;
-    struct stat info;
+    bool is_study = false;
     cn_study *study = NULL;
     cn_unit_ref ref = {0, 0};
-    char *file = path_join(collection, "study.sqlite");
-    CN_CHECK(file, CN_ENOMEM, "out of memory");
-    if (stat(file, &info) != 0) {
+    CN_TRY(attack_is_study(collection, &is_study, err));
+    if (!is_study) {
         snprintf(s->fit.why, sizeof s->fit.why, "the collection is no study");
         goto done;
     }
@@ -332,7 +330,6 @@ static cn_status ask_study(search *s, const char *collection, const cn_site *sit
         CN_TRY(try_names(s, study, ref, err));
     }
 done:
-    cn_free(file);
     cn_study_close(study);
     return st;
 }
